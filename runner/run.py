@@ -53,7 +53,7 @@ from monopod.runner.follow.pod_events import (
     PodWarning,
 )
 from monopod.runner.signals import READER_GONE, received, suspend
-from monopod.schemas.formats.words import exit_code_in_words
+from monopod.schemas.formats.words import describe_exit_code
 from monopod.schemas.run_events import (
     CANNOT_START,
     RunCancelling,
@@ -307,11 +307,11 @@ class Run:
 
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:
-            self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
+            self._coordinator_end = f"it ended with {describe_exit_code(event.exit_code)}"
             self._events = LineSplitter(LONGEST_EVENT)  # the next coordinator reports an unfinished event again
             self._end_refused(event)
         elif event.exit_code:
-            self._ended_badly.append(f"{event.container}: {exit_code_in_words(event.exit_code)}")
+            self._ended_badly.append(f"{event.container}: {describe_exit_code(event.exit_code)}")
         if event.reason == "StartError":
             self._container_not_started(ContainerNotStarted(event.container, event.reason, event.message))
 

@@ -56,7 +56,7 @@ def evaluate(expression: str) -> bool:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic in Rust is not an Exception
-        raise EvaluationError(f"{named(expression)}: {_in_words(error, expression)}") from error
+        raise EvaluationError(f"{named(expression)}: {_describe(error, expression)}") from error
     if not isinstance(value, bool):
         raise EvaluationError(f"{named(expression)} gives {_short(repr(value))}, which is not a truth value")
     return value
@@ -72,7 +72,7 @@ def too_large(expression: str) -> EvaluationError:
     return EvaluationError(f"{named(expression)} needs too much memory")
 
 
-def _in_words(error: BaseException, expression: str) -> str:
+def _describe(error: BaseException, expression: str) -> str:
     """Return the error without the expression, which the library repeats."""
     text = str(error).removeprefix(f"Failed to parse expression '{expression}': ")
     if isinstance(error, KeyError):

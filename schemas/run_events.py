@@ -16,7 +16,7 @@ import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from monopod.schemas.formats.plain_data import made_from
-from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
+from monopod.schemas.formats.words import describe_exit_code, describe_out_of_memory
 
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
@@ -202,7 +202,7 @@ if TYPE_CHECKING:
 
 def describe_sidecar_end(end: _End) -> str:
     """Describe the end of a Sidecar that its Task still needed."""
-    words = out_of_memory_in_words() if end.reason == "OOMKilled" else exit_code_in_words(end.exit_code)
+    words = describe_out_of_memory() if end.reason == "OOMKilled" else describe_exit_code(end.exit_code)
     if words in end.message:
         words = end.message
     elif end.message not in words:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 
 from monopod.schemas.formats.visible_text import visible
-from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
+from monopod.schemas.formats.words import describe_exit_code, format_duration, table_lines
 from monopod.schemas.run_events import (
     MatrixExpanded,
     OutputEnded,
@@ -64,7 +64,7 @@ class RunLog:
         who, what = self._describe(event)
         self._width = min(max(self._width, len(who)), _WIDEST_NAME)
         clock = time.strftime("%H:%M:%S", time.localtime(event.at))
-        elapsed = f"+{duration_in_words(event.at - self._started)}"
+        elapsed = f"+{format_duration(event.at - self._started)}"
         line = visible(f"{clock} {elapsed:>7}  {who:<{self._width}}  {what}")
         if isinstance(event, RunFinished):
             return ["", *map(visible, self._table()), "", line]
@@ -101,7 +101,7 @@ class RunLog:
         task = self._progress.task(event.task, event.index)
         started = event.at if task is None or task.last is None else task.last.started
         why = "" if event.status == "Succeeded" else event.message or event.reason
-        words = f"{_attempt(event.attempt)}{event.status} after {duration_in_words(event.at - started)}"
+        words = f"{_attempt(event.attempt)}{event.status} after {format_duration(event.at - started)}"
         words += f": {why}" if why else ""
         return f"{words}; retrying" if event.will_retry else words
 
@@ -133,8 +133,8 @@ def describe_times(task: TaskState, run_started: float | None, now: float | None
     if task.started is None or run_started is None:
         return "-", "-"
     ended = now if task.ended is None else task.ended
-    took = "-" if ended is None else duration_in_words(ended - task.started)
-    return f"+{duration_in_words(task.started - run_started)}", took
+    took = "-" if ended is None else format_duration(ended - task.started)
+    return f"+{format_duration(task.started - run_started)}", took
 
 
 def _why(task: TaskState) -> str:
@@ -172,8 +172,8 @@ def _describe_step_end(event: StepFinished) -> str:
         return f"skipped: {event.message}" if event.message else "skipped"
     words = event.reason.lower() if event.reason in ("Completed", "Cancelled") else event.reason
     if event.reason != "Completed":
-        words += f": {event.message or exit_code_in_words(event.exit_code)}"
+        words += f": {event.message or describe_exit_code(event.exit_code)}"
     if not event.end > event.start > 0:
         return words
     used = f"CPU {event.cpu:.1f}s, {event.peak / 1024:.1f} MiB"
-    return f"{words} after {duration_in_words(event.end - event.start)} ({used})"
+    return f"{words} after {format_duration(event.end - event.start)} ({used})"

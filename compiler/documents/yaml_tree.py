@@ -128,7 +128,7 @@ def _without_surrogate_escapes(text: str) -> str:
 # What is wrong with the syntax
 
 
-_IN_WORDS = {
+_DESCRIPTIONS = {
     "flow sequence": "list in [ ]",
     "flow mapping": "mapping in { }",
     "flow node": "value in [ ] or { }",
@@ -168,7 +168,7 @@ def _syntax_message(error: yaml.MarkedYAMLError, character: str, line: int) -> s
     context = f" {error.context}" if error.context else ""
     if context and error.context_mark is not None and error.context_mark.line < line:
         context += f" that begins on line {error.context_mark.line + 1}"
-    for theirs, ours in _IN_WORDS.items():
+    for theirs, ours in _DESCRIPTIONS.items():
         context = context.replace(theirs, ours)
     return f"this is not valid YAML: {problem}{context}"
 

@@ -41,7 +41,7 @@ def syntax_error(expression: str) -> str | None:
     except EvaluationError:
         return None  # there is no CEL here
     except ValueError as error:
-        return _in_words(str(error), text)
+        return _describe(str(error), text)
     return None
 
 
@@ -58,7 +58,7 @@ def _is_deep(text: str) -> bool:
     return sum(map(text.count, "([{!-?")) > _DEEPEST
 
 
-def _in_words(message: str, text: str) -> str:
+def _describe(message: str, text: str) -> str:
     match = _ERROR.search(message)
     if match is None:
         return "this is not a CEL expression"

@@ -59,20 +59,20 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
     from monopod.runner.reports.descriptions import describe_change, describe_parallelism, describe_wait  # noqa: PLC0415
-    from monopod.schemas.formats.words import duration_in_words, table_lines  # noqa: PLC0415
+    from monopod.schemas.formats.words import format_duration, table_lines  # noqa: PLC0415
 
-    yield f"{run.record.identity} {run.record.status} in {duration_in_words(spent.total)}"
+    yield f"{run.record.identity} {run.record.status} in {format_duration(spent.total)}"
     if spent.critical:
         yield from ("", "Critical path: the Tasks that determined how long the run took", "")
         rows: list[tuple[str, ...]] = [("TASK", "STARTED", "WAITED", "TOOK", "SHARE")]
         for span in spent.critical:
             share = f"{span.own / spent.total:.0%}" if spent.total else "-"
-            times = map(duration_in_words, (span.held_up, span.seconds))
-            rows.append((span.label, f"+{duration_in_words(span.started)}", *times, share))
+            times = map(format_duration, (span.held_up, span.seconds))
+            rows.append((span.label, f"+{format_duration(span.started)}", *times, share))
         yield from (f"  {line}" for line in table_lines(rows))
     if spent.waits:
         yield from ("", "Longest waits of Tasks that were ready to run", "")
-        yield from (f"  {duration_in_words(wait.seconds):>6}  {describe_wait(wait)}" for wait in spent.waits)
+        yield from (f"  {format_duration(wait.seconds):>6}  {describe_wait(wait)}" for wait in spent.waits)
     yield from ("", "Parallelism", "")
     yield from (f"  {line}" for line in describe_parallelism(spent))
     if spent.changes:

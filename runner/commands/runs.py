@@ -68,11 +68,11 @@ def _print_table(recorded: Sequence[Record]) -> None:
 def _row(record: Record) -> tuple[str, ...]:
     import time  # noqa: PLC0415
 
-    from monopod.schemas.formats.words import duration_in_words  # noqa: PLC0415
+    from monopod.schemas.formats.words import format_duration  # noqa: PLC0415
 
     header = record.header
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(header.started))
-    took = "-" if record.ended is None else duration_in_words(record.ended.at - header.started)
+    took = "-" if record.ended is None else format_duration(record.ended.at - header.started)
     return (record.identity, record.status, started, took, header.backend, " ".join(header.files))
 
 

@@ -19,9 +19,9 @@ from rich.cells import cell_len, set_cell_size
 from monopod.runner.display.status_styles import MARKS, STYLES
 from monopod.runner.display.task_tree import Branch, choose, tree
 from monopod.runner.follow.follower import Follower
-from monopod.runner.follow.usage import Load, LoadMeter, memory_in_words
+from monopod.runner.follow.usage import Load, LoadMeter, format_memory
 from monopod.runner.reports.failures import describe_failed_step
-from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_progress import TaskState
 
 Row: TypeAlias = list[tuple[str, str]]
@@ -66,7 +66,7 @@ class View:
         over = sum(task.is_over for task in tasks)
         failed = sum(task.status in ("Failed", "TimedOut") for task in tasks)
         running = sum(task.status == "Running" for task in tasks)
-        clock = "" if self.follower.started is None else clock_in_words(now - self.follower.started)
+        clock = "" if self.follower.started is None else format_clock(now - self.follower.started)
         counts: Row = [(f" {over} of {len(tasks)} done", "")]
         if failed:
             counts.append((f"  {failed} failed", "bold red"))
@@ -87,7 +87,7 @@ class View:
         if load is None:
             return []
         cpu = "" if load.cpu is None else f"  {_cpu(load)} cpu"
-        return [(f"{cpu}  {memory_in_words(load.memory)}", "dim")]
+        return [(f"{cpu}  {format_memory(load.memory)}", "dim")]
 
     # The tree
 
@@ -110,7 +110,7 @@ class View:
             (_elapsed(task, now).rjust(8), "dim" if task.is_over else ""),
         ]
         if has_load:
-            usage = "" if load is None else f"{_cpu(load):>6} {memory_in_words(load.memory):>6}"
+            usage = "" if load is None else f"{_cpu(load):>6} {format_memory(load.memory):>6}"
             row.append((usage.rjust(13), "dim"))
         detail = self._detail(task)
         if detail:
@@ -164,16 +164,16 @@ def shortened(text: str, most: int) -> str:
     return set_cell_size(text, most - 1).rstrip() + "…" if most > 0 else ""
 
 
-def clock_in_words(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Return a growing duration in whole seconds, so that the screen changes only once a second."""
     whole = math.floor(max(seconds, 0))
-    return f"{whole}s" if whole < 60 else duration_in_words(whole)
+    return f"{whole}s" if whole < 60 else format_duration(whole)
 
 
 def _elapsed(task: TaskState, now: float) -> str:
     if task.started is None:
         return ""
-    return clock_in_words(now - task.started) if task.ended is None else duration_in_words(task.ended - task.started)
+    return format_clock(now - task.started) if task.ended is None else format_duration(task.ended - task.started)
 
 
 def _guides(guides: Sequence[bool], most: int) -> str:

@@ -14,7 +14,7 @@ from monopod.runner.display.printable import printable
 from monopod.runner.display.summary import Summary
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.runner.reports.failures import Failure, describe_failed_step
-from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
+from monopod.schemas.formats.words import describe_exit_code, format_duration, table_lines
 from monopod.schemas.run_events import (
     RunEvent,
     RunStarted,
@@ -126,7 +126,7 @@ class PlainDisplay:
         if event.will_retry:
             return f"[{name}] attempt {event.attempt + 1}: {event.status}; retrying"
         task = self._follower.progress.task(event.task, event.index)
-        took = f" in {duration_in_words(event.at - task.started)}" if task is not None and task.started else ""
+        took = f" in {format_duration(event.at - task.started)}" if task is not None and task.started else ""
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
         return f"[{name}] {event.status}{took}{why}"
 
@@ -137,7 +137,7 @@ def step_ending(event: StepFinished) -> str:
         return f"skipped: {event.message or 'its when-expressions are false'}"
     if event.reason in ("Completed", "Skipped"):
         return ""  # a Step skipped because an earlier one failed, which was already reported
-    ending = event.message or exit_code_in_words(event.exit_code)
+    ending = event.message or describe_exit_code(event.exit_code)
     if event.reason not in NOT_FAILURES:
         return describe_failed_step(event)
     if event.reason == "Continued":

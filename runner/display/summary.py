@@ -12,7 +12,7 @@ from typing import Any, Literal
 from monopod.runner.exit_codes import CANCELLED, FAILED, SUCCEEDED
 from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
-from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import FinalStatus
 from monopod.schemas.run_log import describe_times
 from monopod.schemas.run_progress import TaskState, TaskStatus
@@ -85,7 +85,7 @@ def summarize(
     return Summary(
         name=follower.name or str((follower.plan.document.get("metadata") or {}).get("name") or ""),
         outcome=outcome,
-        took="" if start is None else duration_in_words(ended - start),
+        took="" if start is None else format_duration(ended - start),
         rows=tuple(_row(task, start or 0.0, ended, outcome, failures) for task in follower.tasks),
         failures=() if outcome.status == "Succeeded" else failures[:MOST_FAILURES],
         sidecars=ended_sidecars(follower)[:MOST_FAILURES],

@@ -68,7 +68,7 @@ def _fetch(source: FilesSource, workspace: ExchangedWorkspace, fetch: Fetch, str
     warning = fetched.warning(fetch)
     if warning is not None:
         _print(f"warning: {warning}", sys.stderr)
-    _print(fetched.in_words(fetch), stream)
+    _print(fetched.summary(fetch), stream)
     return True
 
 

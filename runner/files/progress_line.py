@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from monopod.runner.files.sizes import size_in_words
+from monopod.runner.files.sizes import format_size
 
 _REDRAW_SECONDS = 0.2
 
 
-def progress_in_words(what: str, length: int, total: int = 0) -> str:
+def format_progress(what: str, length: int, total: int = 0) -> str:
     """Return how far a copy is, in one line. `total` is 0 if it is not known."""
     if not total:
-        return f"{what}: {size_in_words(length)}"
+        return f"{what}: {format_size(length)}"
     percent = min(99, length * 100 // total)  # the total is about right
-    return f"{what}: {size_in_words(length)} of about {size_in_words(total)} ({percent}%)"
+    return f"{what}: {format_size(length)} of about {format_size(total)} ({percent}%)"
 
 
 class ProgressLine:
@@ -42,5 +42,5 @@ class ProgressLine:
         if not self._stream.isatty() or now < self._drawn + _REDRAW_SECONDS:
             return
         self._drawn, self._is_shown = now, True
-        self._stream.write(f"\r\x1b[K{progress_in_words(self._what, length, self._total)}")
+        self._stream.write(f"\r\x1b[K{format_progress(self._what, length, self._total)}")
         self._stream.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def size_in_words(length: int) -> str:
+def format_size(length: int) -> str:
     """Return a number of bytes with a suitable unit."""
     size, unit = float(length), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):

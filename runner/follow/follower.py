@@ -20,7 +20,7 @@ from typing import TypeAlias
 from monopod.runner.follow.lines import LineSplitter
 from monopod.runner.follow.ordered import Ordered, Output, Start
 from monopod.schemas import plan as planned
-from monopod.schemas.formats.words import missing_program_in_words, out_of_memory_in_words
+from monopod.schemas.formats.words import describe_missing_program, describe_out_of_memory
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.run_events import (
     MatrixExpanded,
@@ -247,9 +247,9 @@ class Follower:
     def _explain(self, event: StepFinished | SidecarFinished) -> StepFinished | SidecarFinished:
         """Return the end of a Step or Sidecar with what the coordinator does not know: its memory limit, its image."""
         if event.reason == "OOMKilled":
-            return event._replace(message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
+            return event._replace(message=describe_out_of_memory(self._memory_limits.get(event.container, "")))
         if event.exit_code == 127 and event.reason in ("Error", "Continued") and event.container in self._unused_images:
-            words = missing_program_in_words(event.message, self._unused_images[event.container])
+            words = describe_missing_program(event.message, self._unused_images[event.container])
             return event._replace(message=words)
         return event
 

@@ -85,7 +85,7 @@ class LoadMeter:
         return max(usage.cpu_seconds - last.cpu_seconds, 0.0) / seconds
 
 
-def memory_in_words(amount: int) -> str:
+def format_memory(amount: int) -> str:
     """Return bytes as Kubernetes writes them, shortened: ``812Ki``, ``34Mi``, ``1.2Gi``."""
     if amount < 1 << 20:
         return f"{amount >> 10}Ki"

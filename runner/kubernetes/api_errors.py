@@ -78,7 +78,7 @@ class ApiError(Exception):
         group = f".{match['group']}" if match["group"] else ""
         return f"{match['verb']} {match['resource']}{group}"
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """Return what is wrong and what to do, in one line."""
         if self.status == 401:
             return f"the API server does not know you ({self.message}); log in to the cluster again"
@@ -94,12 +94,12 @@ class ApiError(Exception):
 
 def describe(error: Exception) -> str:
     """Return why a request failed, for people."""
-    return error.in_words() if isinstance(error, ApiError) else str(error)
+    return error.describe() if isinstance(error, ApiError) else str(error)
 
 
-def creation_in_words(error: ApiError, what: str, namespace: str) -> str:
+def describe_creation(error: ApiError, what: str, namespace: str) -> str:
     """Return why an object (``Pod 'x'``) was not created, and what to do about it."""
-    message = error.in_words()
+    message = error.describe()
     if error.missing_permission is not None or error.status == 401:
         return f"{what} cannot be created: {message}"
     if error.status == 404 and "namespace" in message:

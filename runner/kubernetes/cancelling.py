@@ -39,11 +39,11 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
     except ApiError as error:
         meaning = about(Request.EXEC, error)
         if meaning is About.GONE:
-            raise NoSuchPodError(f"the run of {existing.name} has ended: {error.in_words()}") from error
+            raise NoSuchPodError(f"the run of {existing.name} has ended: {error.describe()}") from error
         if meaning in (About.FORBIDDEN, About.UNAUTHORIZED):
-            what = f"{error.in_words()}; kubectl delete pod {existing.name.name} ends the run without it"
+            what = f"{error.describe()}; kubectl delete pod {existing.name.name} ends the run without it"
         else:
-            what = f"cannot reach the coordinator of {existing.name} to cancel it: {error.in_words()}"
+            what = f"cannot reach the coordinator of {existing.name} to cancel it: {error.describe()}"
         raise BackendUnavailableError(what) from error
     except (UnreachableError, CommandFailedError) as error:
         what = f"cannot reach the coordinator of {existing.name} to cancel it: {error}"

@@ -83,7 +83,7 @@ class Cluster:
         try:
             return KubeVersion.parse(str(self.request("GET", "/version").get("gitVersion")))
         except ApiError as error:
-            raise BackendUnavailableError(f"{self.name}: {error.in_words()}") from error
+            raise BackendUnavailableError(f"{self.name}: {error.describe()}") from error
         except UnreachableError as error:
             raise BackendUnavailableError(f"{self.name} cannot be reached: {error}") from error
         except ValueError as error:

@@ -55,7 +55,7 @@ def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
     except ApiError as error:
         if about(Request.OBJECT, error) is About.GONE:
             raise NoSuchPodError(f"there is no {name}{_suggestion(cluster, name)}") from error
-        raise BackendUnavailableError(error.in_words()) from error
+        raise BackendUnavailableError(error.describe()) from error
     except UnreachableError as error:
         raise BackendUnavailableError(f"{cluster.name} cannot be reached: {error}") from error
     if (pod["metadata"].get("labels") or {}).get(_LABEL) != _OURS:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.kubernetes.answers import Request
-from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
+from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import UnreachableError, collection_path
 from monopod.runner.kubernetes.following import delete_pod
 from monopod.runner.kubernetes.pod import KubernetesPod
@@ -47,7 +47,7 @@ class JobPod(KubernetesPod):
             self._job = patiently(Request.CREATE, lambda: self._cluster.request("POST", path, body=body))
         except ApiError as error:
             what = f"Job '{metadata.get('name') or metadata.get('generateName', '')}'"
-            raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
+            raise PodRefusedError([describe_creation(error, what, self._namespace)]) from error
         return self._pod_of_job()
 
     def _pod_of_job(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 from monopod.compiler.compilation import Compilation
 from monopod.runner.backend_errors import PodRefusedError
 from monopod.runner.kubernetes.answers import About, Request, about
-from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
+from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
 from monopod.runner.kubernetes.retrying import patiently
 
@@ -87,7 +87,7 @@ class ObjectsBeside:
                 patiently(Request.CHANGE, partial(self._cluster.request, "DELETE", made.path, body=body))
             except ApiError as error:
                 if about(Request.CHANGE, error) not in (About.GONE, About.CONFLICT):  # it was replaced by another
-                    problems.append(f"{made.kind} '{made.name}' could not be deleted: {error.in_words()}")
+                    problems.append(f"{made.kind} '{made.name}' could not be deleted: {error.describe()}")
             except UnreachableError as error:
                 problems.append(f"{made.kind} '{made.name}' could not be deleted: {error}")
         self._made.clear()
@@ -106,7 +106,7 @@ class ObjectsBeside:
             made = self._create(collection, path, body)
         except ApiError as error:
             if about(Request.CREATE, error) is not About.EXISTS:
-                return creation_in_words(error, what, self._namespace)
+                return describe_creation(error, what, self._namespace)
             return self._why_not(path, given, what)
         self._made.append(_Made(path, kind, metadata["name"], made["metadata"]["uid"]))
         return None
@@ -132,7 +132,7 @@ class ObjectsBeside:
         try:
             there = self._cluster.request("GET", path)
         except ApiError as error:
-            return f"{what} is in namespace '{self._namespace}' already, and cannot be compared: {error.in_words()}"
+            return f"{what} is in namespace '{self._namespace}' already, and cannot be compared: {error.describe()}"
         if _says(there, given):
             return None
         resource = path.rsplit("/", 2)[1]

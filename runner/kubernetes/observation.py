@@ -71,7 +71,7 @@ from monopod.runner.kubernetes.starting import StartTroubles
 from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas import plan as planned
 from monopod.schemas.formats.timestamps import from_rfc3339
-from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import (
     OutputEnded,
     RunEvent,
@@ -322,7 +322,7 @@ class PodObservation:
             why = next(iter(self._unreachable.values()), "")
             self._finish_unknown(f"the logs cannot be read{f': {why}' * bool(why)}", NOT_FOLLOWED)
         elif name in self._unreachable:
-            lasted = duration_in_words(UNREACHABLE_SECONDS)
+            lasted = format_duration(UNREACHABLE_SECONDS)
             self._finish_unknown(f"{name} could not be reached for {lasted}: {self._unreachable[name]}")
         else:
             waits = self._state(COORDINATOR) == "waiting"
@@ -450,7 +450,7 @@ class PodObservation:
         self._starts.update(troubles, self._now.monotonic)
 
     def _event_seen(self, event: dict[str, Any]) -> None:
-        self._warn_once(pod_states.event_in_words(event))
+        self._warn_once(pod_states.describe_event(event))
         trouble = pod_states.pod_trouble(event)
         if trouble is not None and self._state(COORDINATOR) == "waiting":
             self._starts.pod_trouble(trouble, self._now.monotonic)
@@ -487,7 +487,7 @@ class PodObservation:
             self.warn(f"cannot reach the coordinator to cancel the run ({problem}); the Pod is deleted instead")
             self._delete(Deletion.CANCEL)
         else:
-            timeout = duration_in_words(self._container_start_timeout)
+            timeout = format_duration(self._container_start_timeout)
             self.warn(
                 f"cannot report this to the coordinator ({problem}); it waits for the container for {timeout} in all"
             )
@@ -518,7 +518,7 @@ class PodObservation:
 
     def _finish_not_allowed(self, error: ApiError) -> None:
         """Stop following a Pod that the user may not follow."""
-        why = f"the Pod cannot be followed: {error.in_words()}"
+        why = f"the Pod cannot be followed: {error.describe()}"
         is_unheard = self._phase is Phase.UNHEARD
         if self._deletes_unheard and is_unheard and about(Request.LOG, error) is About.FORBIDDEN:
             self.must_be_deleted = True

@@ -24,7 +24,7 @@ from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedErr
 from monopod.runner.exit_codes import FAILED
 from monopod.runner.files.attempts import CopyError
 from monopod.runner.kubernetes.answers import Request
-from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
+from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
 from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.objects import ObjectsBeside
@@ -154,7 +154,7 @@ class KubernetesPod:
             return patiently(Request.CREATE, lambda: self._cluster.request("POST", collection, body=body))
         except ApiError as error:
             what = f"Pod '{metadata.get('name') or metadata.get('generateName', '')}'"
-            raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
+            raise PodRefusedError([describe_creation(error, what, self._namespace)]) from error
 
     def _owner(self) -> dict[str, Any]:
         """Return the object that owns the other objects of the run."""

@@ -208,7 +208,7 @@ def _disruption(condition: Mapping[str, Any]) -> str:
     return f"{meanings.get(reason, reason)}" + (f" ({said})" if said else "")
 
 
-def event_in_words(event: Mapping[str, Any]) -> str | None:
+def describe_event(event: Mapping[str, Any]) -> str | None:
     """Return the text of an Event about the Pod, if the user should know it and nothing else reports it."""
     reason, message = event.get("reason") or "", " ".join((event.get("message") or "").split())
     if event.get("type") != "Warning" or reason in _TOLD_OTHERWISE:
@@ -218,7 +218,7 @@ def event_in_words(event: Mapping[str, Any]) -> str | None:
 
 def pod_trouble(event: Mapping[str, Any]) -> Trouble | None:
     """Return why no container of a Pod starts, if an Event reports it; the Pod's status does not."""
-    reason, text = event.get("reason") or "", event_in_words(event)
+    reason, text = event.get("reason") or "", describe_event(event)
     if text is None or reason not in _KEEPS_ALL:
         return None
     return Trouble((reason, ""), None, reason, event.get("message") or "", text)

@@ -75,7 +75,7 @@ class _Watch:
                 elif self._is_refused(error):
                     return
                 elif not _is_refusal(error):
-                    self._disturbed(error.in_words())
+                    self._disturbed(error.describe())
                 after = error.retry_after or 0.0
             except UnreachableError as error:
                 self._disturbed(str(error))

@@ -20,7 +20,7 @@ from monopod.runner.follow.follower import Follower
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.reading import read_events
-from monopod.schemas.formats.words import duration_in_words, table_lines
+from monopod.schemas.formats.words import format_duration, table_lines
 from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunEvent
 from monopod.schemas.run_log import TABLE_HEAD, describe_times
@@ -110,7 +110,7 @@ def _running(pod: Mapping[str, Any], follower: Follower, now: float) -> list[str
         (task.label, task.status, *describe_times(task, start, now), _why(task, follower)) for task in follower.tasks
     ]
     name = pod["metadata"]["name"]
-    status = "has not started" if start is None else f"Running for {duration_in_words(now - start)}"
+    status = "has not started" if start is None else f"Running for {format_duration(now - start)}"
     if pod["metadata"].get("deletionTimestamp"):
         status += "; it is being deleted"
     return [*table_lines([TABLE_HEAD, *rows]), "", f"{name} {status}"]

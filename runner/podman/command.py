@@ -83,11 +83,11 @@ def _run(arguments: Sequence[str], text: str | None, holds: Sequence[int], *, is
         **({"stdin": subprocess.DEVNULL} if text is None else {"input": text}),
     )
     if done.returncode != 0:
-        raise PodmanError(in_words(done.stderr) or f"podman {arguments[0]} ended with exit code {done.returncode}")
+        raise PodmanError(error_message(done.stderr) or f"podman {arguments[0]} ended with exit code {done.returncode}")
     return done.stdout
 
 
-def in_words(stderr: str) -> str:
+def error_message(stderr: str) -> str:
     """Return the error messages on podman's standard error as one line."""
     messages = []
     for line in stderr.splitlines():

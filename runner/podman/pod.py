@@ -66,7 +66,7 @@ from monopod.runner.podman.log_file import LogFile, take_marks_out, written_line
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
 from monopod.schemas.formats import exit_codes
-from monopod.schemas.formats.words import exit_code_in_words
+from monopod.schemas.formats.words import describe_exit_code
 from monopod.schemas.run_events import CANNOT_GO_ON
 from monopod.system.never_started import mark_never_started
 
@@ -458,7 +458,7 @@ class PodmanPod:
         for each in self._inspected():
             name, state = by_id[each["Id"]], each["State"]
             if state["Status"] in ("created", "configured", "initialized"):
-                why = reasons.get(each["Id"]) or command.in_words(said) or "podman does not say why"
+                why = reasons.get(each["Id"]) or command.error_message(said) or "podman does not say why"
                 self._not_started[name] = why
                 self._report_not_started(name, why)
             else:
@@ -478,7 +478,7 @@ class PodmanPod:
         if directory is None or os.path.lexists(f"{directory}/alive"):
             return
         if state["Status"] in _ENDED:
-            ended = exit_code_in_words(state["ExitCode"])
+            ended = describe_exit_code(state["ExitCode"])
             self._report_not_started(name, f"it ended before it could run anything ({ended})")
         else:
             self._spawn(["wait", self._ids[name]], lambda _: self._look_at_its_entrypoint(name))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from monopod.runner.reports.failures import describe_failed_step
-from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
+from monopod.schemas.formats.words import describe_exit_code, format_duration
 
 if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import TaskRun
@@ -25,7 +25,7 @@ def describe_step_end(step: StepRun) -> str:
     if step.reason in ("", "Completed"):
         return "Completed" if step.reason else "did not end"
     if step.reason == "Continued":
-        return f"{step.message or exit_code_in_words(step.exit_code)}; the Task continued (onError: continue)"
+        return f"{step.message or describe_exit_code(step.exit_code)}; the Task continued (onError: continue)"
     if step.reason == "Skipped":
         return f"skipped: {step.message}" if step.message else "skipped"
     ending = describe_failed_step(step)
@@ -44,14 +44,14 @@ def explain_task(task: TaskRun) -> str:
 
 def describe_parallelism(spent: TimeSpent) -> Iterator[str]:
     """Yield lines that compare how much ran in parallel with how much could have."""
-    work, total, shortest = map(duration_in_words, (spent.work, spent.total, spent.shortest))
+    work, total, shortest = map(format_duration, (spent.work, spent.total, spent.shortest))
     yield (
         f"Tasks ran for {work} in total, the run took {total}. "
         f"Average parallelism {spent.reached:.1f}, maximum {spent.peak}."
     )
     yield f"With no waiting: {shortest}. Average parallelism {spent.possible:.1f}, maximum {spent.widest}."
     cores = spent.cpu / spent.total if spent.total else 0.0
-    yield f"Steps used {duration_in_words(spent.cpu)} of CPU time, {cores:.1f} cores on average."
+    yield f"Steps used {format_duration(spent.cpu)} of CPU time, {cores:.1f} cores on average."
 
 
 def describe_wait(wait: Wait) -> str:
@@ -61,5 +61,5 @@ def describe_wait(wait: Wait) -> str:
 
 def describe_change(change: Change, spent: TimeSpent) -> str:
     """Describe how much faster a change would make the run."""
-    saved, left = duration_in_words(change.saved), duration_in_words(spent.total - change.saved)
+    saved, left = format_duration(change.saved), format_duration(spent.total - change.saved)
     return f"{change.what}, the run would take {left} ({saved} less)"

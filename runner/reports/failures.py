@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from monopod.runner.follow.follower import Follower
-from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
+from monopod.schemas.formats.words import describe_exit_code, describe_out_of_memory
 from monopod.schemas.plan import Plan, Step, walk
 from monopod.schemas.run_events import StepFinished
 from monopod.schemas.run_progress import StepRun, TaskState
@@ -149,8 +149,8 @@ def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
 def describe_failed_step(step: StepRun | StepFinished) -> str:
     """Describe how a Step failed."""
     if step.reason == "OOMKilled":
-        return step.message or out_of_memory_in_words()
-    ending = exit_code_in_words(step.exit_code)
+        return step.message or describe_out_of_memory()
+    ending = describe_exit_code(step.exit_code)
     message = step.message or (TIMED_OUT if step.reason == "TimedOut" else "")
     if message and step.exit_code in (126, 127):
         ending = f"exit code {step.exit_code}"  # the message is more exact than the meaning of the exit code

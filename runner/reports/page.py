@@ -55,7 +55,7 @@ from monopod.runner.reports.page_pieces import (
 )
 from monopod.runner.reports.time_spent import TimeSpent, time_spent
 from monopod.runner.reports.timeline import Bars
-from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_progress import SidecarRun, StepRun
 
 LAST_LINES = 20
@@ -119,7 +119,7 @@ class _Page:
         facts = [
             ("Pipeline", run.header.pipeline or "(unnamed)"),
             ("Started", moment(run.started)),
-            ("Took", duration_in_words(self._spent.total)),
+            ("Took", format_duration(self._spent.total)),
             ("Tasks", self._counts()),
             ("Backend", run.header.backend),
             ("Namespace", run.header.namespace),
@@ -254,7 +254,7 @@ class _Page:
             (worst for worst in ("Failed", "TimedOut", "Cancelled", "Running") if worst in statuses), statuses[0]
         )
         ran = [self._spans[task.label] for task in tasks if task.attempts]
-        took = duration_in_words(max(span.ended for span in ran) - min(span.started for span in ran)) if ran else ""
+        took = format_duration(max(span.ended for span in ran) - min(span.started for span in ran)) if ran else ""
         detail = " · ".join(
             [took or status_words(status).lower(), *([f"{len(tasks)} combinations"] if len(tasks) > 1 else [])]
         )
@@ -281,7 +281,7 @@ class _Page:
     def _task(self, task: TaskRun) -> Html:
         span = self._spans[task.label]
         status = task.state.status
-        took = duration_in_words(span.seconds) if task.attempts else "-"
+        took = format_duration(span.seconds) if task.attempts else "-"
         is_critical = task.label in self._critical
         summary = tag(
             "summary",
@@ -312,11 +312,11 @@ class _Page:
         yield from (tag("p", text) for text in (task.display_name, explain_task(task)) if text)
         yield from (tag("p", f"{sidecar.name}: {sidecar.ending}") for sidecar in state.ended_sidecars)
         if task.attempts:
-            waited = f"waited {duration_in_words(span.waited)}, " if span.waited >= 0.05 else ""
+            waited = f"waited {format_duration(span.waited)}, " if span.waited >= 0.05 else ""
             yield tag(
                 "p",
-                f"Ready at +{duration_in_words(span.ready)}, {waited}ran from +{duration_in_words(span.started)} "
-                f"to +{duration_in_words(span.ended)}.",
+                f"Ready at +{format_duration(span.ready)}, {waited}ran from +{format_duration(span.started)} "
+                f"to +{format_duration(span.ended)}.",
                 class_="muted",
             )
         if task.before and not state.is_final:
@@ -353,7 +353,7 @@ class _Page:
         return (
             name,
             describe_step_end(step),
-            f"+{duration_in_words(step.start - self._run.started)}",
+            f"+{format_duration(step.start - self._run.started)}",
             fine_duration(step.seconds),
             f"{fine_duration(step.cpu)}{share}",
             kibibytes(step.peak),
@@ -371,8 +371,8 @@ class _Page:
         rows = [
             (
                 self._task_link(span.label),
-                duration_in_words(span.held_up),
-                duration_in_words(span.seconds),
+                format_duration(span.held_up),
+                format_duration(span.seconds),
                 self._bars.share(span.own),
             )
             for span in spent.critical
@@ -380,7 +380,7 @@ class _Page:
         yield table("The critical path", ("Task", "Waited", "Took", "Share of the run"), rows)
         if spent.waits:
             yield tag("h3", "Longest waits of Tasks that were ready to run")
-            yield item_list(f"{duration_in_words(wait.seconds)}: {describe_wait(wait)}" for wait in spent.waits)
+            yield item_list(f"{format_duration(wait.seconds)}: {describe_wait(wait)}" for wait in spent.waits)
         yield tag("h3", "Parallelism")
         yield item_list(describe_parallelism(spent))
         if spent.changes:

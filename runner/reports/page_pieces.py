@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from monopod.runner.display.printable import printable
 from monopod.runner.reports.html import Child, Html, tag
 from monopod.schemas.formats.timestamps import to_rfc3339
-from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.formats.words import format_duration
 from monopod.schemas.plan import Value
 
 SYMBOLS = {
@@ -103,7 +103,7 @@ def moment(seconds: float) -> Html:
 
 def fine_duration(seconds: float) -> str:
     """Format a duration, in milliseconds if it is under a second."""
-    return f"{max(seconds, 0) * 1000:.0f}ms" if seconds < 1 else duration_in_words(seconds)
+    return f"{max(seconds, 0) * 1000:.0f}ms" if seconds < 1 else format_duration(seconds)
 
 
 def kibibytes(amount: int) -> str:

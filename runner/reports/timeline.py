@@ -8,7 +8,7 @@ from monopod.runner.records.recorded_run import TaskRun
 from monopod.runner.reports.descriptions import describe_step_end, step_status
 from monopod.runner.reports.html import Html, tag
 from monopod.runner.reports.time_spent import Span
-from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_progress import StepRun
 
 _MOST_TICKS = 6
@@ -57,20 +57,18 @@ class Bars:
             yield tag("i", class_=f"never {task.state.status}", style=f"left:{self._percent(span.ready)}")
             return
         if span.waited > 0:
-            title = f"waited {duration_in_words(span.waited)}"
+            title = f"waited {format_duration(span.waited)}"
             yield self._bar("wait", span.ready, span.ready + span.waited, title)
         for attempt in task.attempts:
             begin = attempt.started - started
             end = span.ended if attempt.ended is None else attempt.ended - started
-            yield self._bar(
-                f"run {attempt.status}", begin, end, f"{attempt.status} in {duration_in_words(end - begin)}"
-            )
+            yield self._bar(f"run {attempt.status}", begin, end, f"{attempt.status} in {format_duration(end - begin)}")
             yield from (self._step(step, started) for step in attempt.steps if step.seconds is not None)
 
     def _step(self, step: StepRun, started: float) -> Html:
         assert step.start is not None
         assert step.end is not None
-        title = f"{step.name}: {describe_step_end(step)}, {duration_in_words(step.end - step.start)}"
+        title = f"{step.name}: {describe_step_end(step)}, {format_duration(step.end - step.start)}"
         return self._bar(f"step {step_status(step)}", step.start - started, step.end - started, title)
 
     def _bar(self, kind: str, begin: float, end: float, title: str) -> Html:

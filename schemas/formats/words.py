@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from monopod.schemas.formats.exit_codes import signal_of
 
 
-def duration_in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as a person reads it: ``0.3s``, ``12.0s``, ``3m05s``, ``1h02m``."""
     seconds = max(seconds, 0.0)
     if round(seconds, 1) < 60:
@@ -27,7 +27,7 @@ def describe_exit(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-def exit_code_in_words(code: int) -> str:
+def describe_exit_code(code: int) -> str:
     """Return the meaning of an exit code, by the conventions of shells and Kubernetes: 137 is ``ended by SIGKILL``."""
     if code == 126:
         return "exit code 126: it could not be run"
@@ -41,12 +41,12 @@ def exit_code_in_words(code: int) -> str:
     return f"exit code {code}"
 
 
-def out_of_memory_in_words(limit: str = "") -> str:
+def describe_out_of_memory(limit: str = "") -> str:
     """Return the message for a Step that ran out of memory; `limit` is the container's, as written."""
     return "killed: out of memory" + (f", limit {limit}" if limit else "")
 
 
-def missing_program_in_words(message: str, image: str) -> str:
+def describe_missing_program(message: str, image: str) -> str:
     """Return the message for a missing program on a backend without images; `message` may name the program."""
     found = message or "there is no such command on this machine"
     return f"{found}; image: {image} is not used here: install the program, or run with --backend podman"

@@ -1,4 +1,4 @@
-"""How an API server is reached: TLS, who asks, and where a kubeconfig says so."""
+"""Connecting to an API server: TLS, credentials, and kubeconfigs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from monopod.runner.kubernetes.cluster import UnreachableError, connect
 
 
 class Asked(BaseHTTPRequestHandler):
-    """Answers who asks, as far as a request says."""
+    """Answers with the identity of the client."""
 
     def do_GET(self):
         certificate = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
@@ -40,7 +40,7 @@ class Asked(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """A server to which a refused client is no error."""
+    """A server that does not report refused clients."""
 
     def handle_error(self, *_):
         pass
@@ -76,7 +76,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def secure(certificates: Path):
-    """The address of a server that wants a certificate of the authority."""
+    """The address of a server that requires a certificate of the authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
     context.load_verify_locations(certificates / "ca.crt")
@@ -98,7 +98,7 @@ def plain():
 
 @pytest.fixture
 def ask(tmp_path: Path):
-    """Writes a kubeconfig, makes a request with it and returns who asked, as the server saw it."""
+    """Writes a kubeconfig, makes a request with it and returns the client's identity from the server."""
 
     def ask(cluster: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
         path = tmp_path / "kubeconfig"
@@ -133,7 +133,7 @@ def test_certificates_in_the_kubeconfig(ask, secure, certificates):
     assert ask(cluster, user) == {"authorization": None, "name": "jane"}
 
 
-def test_certificates_in_files_beside_the_kubeconfig(ask, secure, certificates, tmp_path):
+def test_certificates_in_files_next_to_the_kubeconfig(ask, secure, certificates, tmp_path):
     shutil.copytree(certificates, tmp_path / "pki")
     cluster = {"server": f"{secure}/", "certificate-authority": "pki/ca.crt", "tls-server-name": "kubernetes.example"}
     user = {"client-certificate": "pki/jane.crt", "client-key": str(certificates / "jane.key"), "token": "t0ken"}
@@ -143,25 +143,25 @@ def test_certificates_in_files_beside_the_kubeconfig(ask, secure, certificates, 
 @pytest.mark.parametrize(
     ("cluster", "user"),
     [
-        ({}, {"client-certificate": "jane.crt", "client-key": "jane.key"}),  # an authority that nobody knows
+        ({}, {"client-certificate": "jane.crt", "client-key": "jane.key"}),  # an unknown authority
         ({"certificate-authority": "ca.crt"}, {}),
         ({"certificate-authority": "ca.crt", "tls-server-name": "other"}, {"client-certificate": "jane.crt"}),
         ({"certificate-authority": "names"}, {"client-certificate": "jane.crt", "client-key": "jane.key"}),
     ],
 )
-def test_what_tls_refuses_is_out_of_reach(ask, secure, certificates, tmp_path, cluster, user):
+def test_server_rejected_by_tls_is_unreachable(ask, secure, certificates, tmp_path, cluster, user):
     shutil.copytree(certificates, tmp_path, dirs_exist_ok=True)
     with pytest.raises(UnreachableError):
         ask({"server": secure, **cluster}, user)
 
 
-def test_an_insecure_cluster_is_not_verified(ask, secure, certificates):
+def test_insecure_cluster_is_not_verified(ask, secure, certificates):
     user = {"client-certificate": str(certificates / "jane.crt"), "client-key": str(certificates / "jane.key")}
     with pytest.warns(Warning, match="Unverified HTTPS request"):
         assert ask({"server": secure, "insecure-skip-tls-verify": True}, user)["name"] == "jane"
 
 
-def test_a_private_key_is_not_on_the_disk(secure, certificates, tmp_path, monkeypatch):
+def test_private_key_is_not_on_disk(secure, certificates, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     path = tmp_path / "kubeconfig"
@@ -182,11 +182,11 @@ def test_a_private_key_is_not_on_the_disk(secure, certificates, tmp_path, monkey
         ({"token": "abc", "tokenFile": "/none", "username": "jane", "password": "x"}, "Bearer abc"),
     ],
 )
-def test_who_asks(ask, plain, user, authorization):
+def test_authorization_header(ask, plain, user, authorization):
     assert ask({"server": plain}, user)["authorization"] == authorization
 
 
-def test_a_token_in_a_file_is_read_again(plain, tmp_path, monkeypatch):
+def test_token_file_is_read_again(plain, tmp_path, monkeypatch):
     (tmp_path / "token").write_text("first\n")
     (tmp_path / "kubeconfig").write_text(kubeconfig({"server": plain}, {"tokenFile": "token"}))
     with connect(None, {"KUBECONFIG": str(tmp_path / "kubeconfig")}) as cluster:
@@ -200,7 +200,7 @@ def test_a_token_in_a_file_is_read_again(plain, tmp_path, monkeypatch):
             cluster.request("GET", "/version")
 
 
-def test_a_login_program_is_left_to_the_library(ask, plain, tmp_path):
+def test_login_program_needs_the_library(ask, plain, tmp_path):
     program = tmp_path / "login"
     credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "new"}}
     program.write_text(f"#!/bin/sh\necho '{json.dumps(credential)}'\n")
@@ -219,14 +219,14 @@ def test_a_login_program_is_left_to_the_library(ask, plain, tmp_path):
         ({}, {"as": "admin"}, {}, LibraryAccess),
     ],
 )
-def test_which_access_is_the_librarys(plain, tmp_path, cluster, user, environment, kind):
+def test_kubeconfigs_that_need_the_library(plain, tmp_path, cluster, user, environment, kind):
     (tmp_path / "kubeconfig").write_text(kubeconfig({"server": plain, **cluster}, user))
     found, name, namespace = find_access(None, {"KUBECONFIG": str(tmp_path / "kubeconfig"), **environment})
     assert type(found) is kind
     assert (name, namespace) == (f"cluster of context 'here' ({plain})", "default")
 
 
-def test_the_first_of_several_kubeconfigs_wins(plain, tmp_path):
+def test_first_of_several_kubeconfigs_wins(plain, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "one").write_text(kubeconfig({"server": plain}, {"tokenFile": "token"}))
     (tmp_path / "a" / "token").write_text("of one")
@@ -247,14 +247,14 @@ def test_the_first_of_several_kubeconfigs_wins(plain, tmp_path):
         ({"client-key-data": "%"}, "the kubeconfig cannot be used: client-key-data of 'here' is not base64"),
     ],
 )
-def test_what_a_kubeconfig_lacks(tmp_path, user, words):
+def test_incomplete_kubeconfigs(tmp_path, user, words):
     (tmp_path / "kubeconfig").write_text(kubeconfig({"server": "https://127.0.0.1"}, user))
     with pytest.raises(BackendUnavailableError) as caught:
         find_access(None, {"KUBECONFIG": str(tmp_path / "kubeconfig")})
     assert str(caught.value) == words.format(tmp_path)
 
 
-def test_in_a_pod_it_is_the_service_account(tmp_path, monkeypatch):
+def test_service_account_in_a_pod(tmp_path, monkeypatch):
     monkeypatch.setattr(access, "_ACCOUNT", str(tmp_path))
     monkeypatch.setattr(access, "DEFAULT_FILE", str(tmp_path / "no-kubeconfig"))
     for name, text in (("ca.crt", ""), ("token", "of the account"), ("namespace", "builds\n")):
@@ -265,7 +265,7 @@ def test_in_a_pod_it_is_the_service_account(tmp_path, monkeypatch):
     assert found.authorization() == "Bearer of the account"
 
 
-def test_kubernetes_library_is_not_imported_for_what_most_kubeconfigs_have(api, kubeconfig):
+def test_usual_kubeconfigs_do_not_import_the_library(api, kubeconfig):
     program = (
         "import sys; from monopod.runner.kubernetes.cluster import connect; from monopod.runner.kubernetes import pod;"
         "print(connect('test').version().minor, *sys.modules)"

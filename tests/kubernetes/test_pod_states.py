@@ -203,10 +203,10 @@ def test_why_a_pod_ended(status, words):
 
 def test_events():
     mount = {"type": "Warning", "reason": "FailedMount", "message": 'configmap "x"\n not found'}
-    assert pod_states.event_in_words(mount) == 'FailedMount: configmap "x" not found'
+    assert pod_states.describe_event(mount) == 'FailedMount: configmap "x" not found'
     for reason in ("FailedScheduling", "Failed", "BackOff"):
-        assert pod_states.event_in_words({**mount, "reason": reason}) is None
-    assert pod_states.event_in_words({**mount, "type": "Normal"}) is None
+        assert pod_states.describe_event({**mount, "reason": reason}) is None
+    assert pod_states.describe_event({**mount, "type": "Normal"}) is None
 
 
 def test_status_of_an_unknown_container(waiting):

@@ -236,5 +236,5 @@ def test_no_such_pod(monopod, api, command):
 
 def test_answer_of_a_proxy():
     error = ApiError.of(502, "Bad Gateway", b"<html><body>nginx</body></html>")
-    assert error.in_words() == "502 Bad Gateway"
-    assert ApiError.of(503, "Unavailable", b"no\nbackend").in_words() == "no backend"
+    assert error.describe() == "502 Bad Gateway"
+    assert ApiError.of(503, "Unavailable", b"no\nbackend").describe() == "no backend"

@@ -25,7 +25,7 @@ LOG = 'time="2026-01-02T03:04:05Z" level=%s msg=%s\n'
     ],
 )
 def test_errors_are_shown_without_decoration(written, expected):
-    assert command.in_words(written) == expected
+    assert command.error_message(written) == expected
 
 
 def info(version="4.3.1", *, is_remote=False):

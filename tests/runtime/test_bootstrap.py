@@ -1,4 +1,4 @@
-"""The program that a Pod carries, in a directory instead of a container."""
+"""The bootstrap program of a Pod, run in a directory instead of a container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = next(name for name in ARCHITECTURES if name != HERE)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """What /monopod is in the coordinator's container."""
+    """A directory that serves as /monopod of the coordinator's container."""
     for name in ("bin", "state"):
         (tmp_path / name).mkdir()
     return tmp_path
@@ -39,12 +39,12 @@ def execute(root: Path, command: list[str], *arguments: str, **options: Any) -> 
 
 
 def files(root: Path) -> dict[str, tuple[int, int]]:
-    """Return the files below a directory, with which they are and their modes."""
+    """Return the files below a directory with their identities and modes."""
     paths = [path for path in root.rglob("*") if path.is_file()]
     return {str(path.relative_to(root)): (path.stat().st_ino, path.stat().st_mode & 0o777) for path in paths}
 
 
-def test_it_installs_the_entrypoint_of_this_machine_and_the_modules(root):
+def test_entrypoint_of_this_machine_and_modules_are_installed(root):
     done = execute(root, install_command([HERE, OTHER]))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert {name: mode for name, (_, mode) in files(root).items()} == {
@@ -55,14 +55,14 @@ def test_it_installs_the_entrypoint_of_this_machine_and_the_modules(root):
 
 
 @pytest.mark.parametrize("command", [run_command([HERE]), run_installed_command()])
-def test_it_runs_the_coordinator_with_the_arguments_of_the_container(root, command):
+def test_coordinator_gets_the_arguments_of_the_container(root, command):
     execute(root, install_command([HERE]))
     done = execute(root, command, "--format", "json", "--", "no Plan")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("coordinator: this is not an encoded Plan: ")
 
 
-def test_what_is_there_stays_when_the_coordinator_is_started_again(root):
+def test_restarted_coordinator_keeps_the_installed_files(root):
     execute(root, run_command([HERE]), "--", "x")
     before = files(root)
     assert before.keys() == {"bin/entrypoint", "state/runtime.zip"}
@@ -70,7 +70,7 @@ def test_what_is_there_stays_when_the_coordinator_is_started_again(root):
     assert files(root) == before
 
 
-def test_a_file_that_was_half_written_when_it_was_killed_is_written_again(root):
+def test_half_written_file_is_written_again(root):
     for name in ("bin/entrypoint.new", "state/runtime.zip.new"):
         (root / name).write_text("half of it" * 100_000)
     assert "encoded Plan" in execute(root, run_command([HERE]), "--", "x").stderr
@@ -89,7 +89,7 @@ def test_requests_can_be_executed_in_the_container(root):
     assert any("no such file" in path.read_text() for path in (root / "steps/a-s").iterdir())
 
 
-def test_another_architecture_is_refused_in_one_line(root):
+def test_other_architecture_is_refused_with_one_line(root):
     done = execute(root, run_command([OTHER]), "--", "x")
     assert (done.returncode, done.stdout) == (2, "")
     expected = f"the node is {HERE}, and the Pod was compiled for {OTHER}; compile it with --arch {HERE}"
@@ -99,7 +99,7 @@ def test_another_architecture_is_refused_in_one_line(root):
 
 @pytest.fixture
 def image(root: Path) -> Path:
-    """A prebuilt image's /monopod/runtime, with a coordinator of its own."""
+    """The /monopod/runtime of a prebuilt image, with its own coordinator."""
     (root / "runtime/library/monopod/coordinator").mkdir(parents=True)
     (root / "runtime/digest").write_text(installed_runtime().digest)
     (root / "runtime/entrypoint").write_text("the image's")
@@ -111,14 +111,14 @@ def image(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("architecture", [HERE, OTHER])
-def test_an_image_that_has_the_same_runtime_is_used_as_it_is(root, image, architecture):
+def test_runtime_of_the_image_is_used_if_equal(root, image, architecture):
     done = execute(root, run_command([architecture]), "--", "x")
     assert (done.returncode, done.stdout, done.stderr) == (0, "the image\n", "")
     assert (root / "bin/entrypoint").read_text() == "the image's"
     assert list((root / "state").iterdir()) == []
 
 
-def test_an_image_that_has_another_runtime_is_only_a_python(root, image):
+def test_other_runtime_of_the_image_is_ignored(root, image):
     (image / "digest").write_text("another")
     assert "encoded Plan" in execute(root, run_command([HERE]), "--", "x").stderr
     assert (root / "bin/entrypoint").read_bytes() == binary.path().read_bytes()
@@ -143,7 +143,7 @@ print(cel.__file__)
 
 @pytest.fixture
 def refused(root, monkeypatch, capsys):
-    """Prepares in this process what is refused, and returns what is said."""
+    """Prepares a runtime that must be refused, in this process, and returns the message."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
 
@@ -157,26 +157,26 @@ def refused(root, monkeypatch, capsys):
     return refused
 
 
-def test_an_old_python_is_refused(refused, monkeypatch):
+def test_old_python_is_refused(refused, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 2))
     assert refused() == "monopod needs Python 3.11 or later; the image has 3.9"
 
 
-def test_a_python_without_xz_is_refused(refused, monkeypatch):
+def test_python_without_xz_is_refused(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "lzma", None)
     assert "lzma" in refused()
 
 
-def test_a_volume_that_cannot_be_written_is_told(refused, root):
+def test_unwritable_volume_is_reported(refused, root):
     shutil.rmtree(root / "bin")
     assert str(root / "bin/entrypoint.new") in refused()
 
 
-def test_old_pythons_can_compile_it():
+def test_program_compiles_in_old_pythons():
     ast.parse(run_command([HERE])[4], feature_version=(3, 7))
 
 
-def test_the_program_is_that_of_the_package_without_words_for_linters():
+def test_program_has_no_linter_comments():
     program = run_command([HERE])[4]
     assert "noqa" not in program
     assert "type: ignore" not in program

@@ -1,4 +1,4 @@
-"""The packed runtime: all modules that the coordinator can import, without comments, the same whenever it is packed."""
+"""The packed runtime: all modules that the coordinator can import, without comments, packed reproducibly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from monopod.runtime.packed import FILE, read
 
 
 def imported_by(name: str, path: Path) -> set[str]:
-    """Return the modules of monopod that a module imports, wherever it does."""
+    """Return the modules of monopod that a module imports, at any level."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -39,7 +39,7 @@ def file_of(module: str) -> str | None:
     return next((name for name in names if (PACKAGE / name).is_file()), None)
 
 
-def test_the_modules_are_those_that_the_coordinator_can_import():
+def test_modules_are_all_that_the_coordinator_can_import():
     wanted = ["monopod.coordinator.__main__", "monopod.coordinator.outside_request"]
     known: set[str] = set()
     while wanted:
@@ -54,14 +54,14 @@ def test_the_modules_are_those_that_the_coordinator_can_import():
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
-    """What a Pod carries of each module."""
+    """The stripped modules in a Pod."""
     archive = lzma.decompress(base64.b64decode(installed_runtime().parts["coordinator"]))
     with zipfile.ZipFile(io.BytesIO(archive)) as reader:
         return {name: reader.read(name).decode() for name in reader.namelist()}
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    """Makes texts that are statements empty, and forgets where they ended."""
+    """Empties texts that are statements, and drops their end positions."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
@@ -78,7 +78,7 @@ def dumped(source: str) -> str:
     return ast.dump(tree, include_attributes=True)
 
 
-def test_what_is_carried_is_the_same_program_on_the_same_lines(files):
+def test_stripped_modules_are_the_same_program_on_the_same_lines(files):
     assert files.keys() == {f"monopod/{name}" for name in installed_runtime().modules}
     for name, carried in files.items():
         source = (PACKAGE / name.removeprefix("monopod/")).read_text()
@@ -139,12 +139,12 @@ Y = [
 '''
 
 
-def test_comments_and_docstrings_only_are_left_out():
+def test_only_comments_and_docstrings_are_removed():
     with_all, without = (part.strip("\n") for part in COMMENTED.split("=====\n"))
     assert without_comments(with_all).rstrip() == without
 
 
-def test_it_is_packed_the_same_each_time_whatever_the_order_of_sets_in_python():
+def test_packing_is_reproducible():
     program = (
         "import sys\nfrom pathlib import Path\nfrom monopod.runtime.build import pack\nprint(pack(Path(sys.argv[1])))"
     )
@@ -161,15 +161,15 @@ def test_it_is_packed_the_same_each_time_whatever_the_order_of_sets_in_python():
     assert packed == {f"{pack(PACKAGE)}\n"}
 
 
-def test_what_is_used_is_what_is_installed_and_has_an_entrypoint_for_each_architecture():
+def test_installed_runtime_has_an_entrypoint_for_each_architecture():
     assert installed_runtime() == pack(PACKAGE)
-    assert read(PACKAGE / FILE) in (installed_runtime(), None)  # none where nothing can be written
+    assert read(PACKAGE / FILE) in (installed_runtime(), None)  # None if the package is read-only
     assert {f"entrypoint-{machine}" for machine in ARCHITECTURES.values()} <= installed_runtime().parts.keys()
 
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of what a runtime is made of."""
+    """A copy of the sources of a runtime."""
     for name in (*installed_runtime().modules, "runtime/build.py", "runtime/bootstrap.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE / name, tmp_path / name)
@@ -177,7 +177,7 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_packed_is_used_until_something_changes(package):
+def test_packed_runtime_is_used_until_something_changes(package):
     first = load_runtime(package)
     assert first == installed_runtime()
     (package / FILE).write_text((package / FILE).read_text().replace(first.parts["coordinator"], "mark"))
@@ -192,7 +192,7 @@ def test_what_is_packed_is_used_until_something_changes(package):
         first = changed
 
 
-def test_a_module_that_is_gone_or_new_is_noticed(package):
+def test_removed_and_added_modules_are_noticed(package):
     load_runtime(package)
     (package / "system/write_all.py").rename(package / "system/write_everything.py")
     shell = package / "coordinator/__main__.py"
@@ -203,19 +203,19 @@ def test_a_module_that_is_gone_or_new_is_noticed(package):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"digest": 1}', None])
-def test_a_file_that_is_not_a_runtime_is_none(tmp_path, content):
+def test_file_that_is_not_a_runtime(tmp_path, content):
     if content is not None:
         (tmp_path / "runtime.json").write_text(content)
     assert read(tmp_path / "runtime.json") is None
 
 
-def test_where_nothing_can_be_written_it_is_packed_each_time(package, monkeypatch):
+def test_runtime_is_packed_each_time_in_a_read_only_package(package, monkeypatch):
     (package / "runtime/packed").write_text("not a directory")
     assert load_runtime(package) == installed_runtime()
     assert stat.S_ISREG((package / "runtime/packed").stat().st_mode)
 
 
-def test_without_entrypoints_a_person_is_told_what_to_do(package):
+def test_missing_entrypoints_are_reported_with_a_remedy(package):
     shutil.rmtree(package / "entrypoint/bin")
     with pytest.raises(FileNotFoundError, match="install monopod with pip"):
         load_runtime(package)

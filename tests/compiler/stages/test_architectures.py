@@ -1,4 +1,4 @@
-"""The architectures that a Pod is compiled for: those asked for, those of its nodeSelector, or the usual ones."""
+"""The architectures that a Pod is compiled for: from the options, from its nodeSelector, or the usual ones."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ def carried(compilation) -> list[str]:
         (on("arm64"), ("amd64", "arm64"), ["amd64", "arm64"]),
     ],
 )
-def test_a_pod_carries_an_entrypoint_for_each_architecture(compiled, text, asked, expected):
+def test_pod_has_an_entrypoint_for_each_architecture(compiled, text, asked, expected):
     assert carried(compiled(text, architectures=asked)) == expected
 
 
 @pytest.mark.parametrize(("machine", "more"), [("x86_64", []), ("s390x", ["s390x"]), ("m68k", [])])
-def test_a_pod_that_runs_here_carries_the_entrypoint_for_this_machine(compiled, monkeypatch, machine, more):
+def test_local_pod_has_the_entrypoint_of_this_machine(compiled, monkeypatch, machine, more):
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "here", "6", "1", machine)))
     assert carried(compiled(RUN, local=True)) == ["amd64", "arm64", *more]
     assert carried(compiled(RUN)) == ["amd64", "arm64"]
 
 
-def test_an_unknown_architecture_is_refused_where_it_is_written(problems):
+def test_unknown_architecture_is_refused_at_its_position(problems):
     (line,) = problems(on("amd46"))
     assert line.startswith("p.yaml:9:")
     assert "there is no architecture 'amd46' (did you mean 'amd64'?); monopod has an entrypoint for amd64, " in line
 
 
-def test_the_name_of_a_machine_is_no_architecture(problems):
+def test_machine_name_is_not_an_architecture(problems):
     assert MACHINES["x86_64"] == "amd64"
     (line,) = problems(on("x86_64"))
     assert "(did you mean 'amd64'?)" in line
 
 
-def test_a_node_selector_that_needs_another_architecture_is_refused(problems):
+def test_node_selector_for_another_architecture_is_refused(problems):
     (line,) = problems(on("arm64"), architectures=("amd64",))
     assert line.startswith("p.yaml:9:")
     assert line.endswith("the Pod runs on arm64 nodes only, and --arch is amd64; add arm64 to --arch")
@@ -72,18 +72,18 @@ def test_a_node_selector_that_needs_another_architecture_is_refused(problems):
 CEL = RUN.replace("taskSpec", "when: [{cel: \"'a' == 'b'\"}], taskSpec")
 
 
-def test_cel_needs_an_image_that_may_have_it(problems, compiled):
+def test_cel_needs_an_image_with_cel(problems, compiled):
     (line,) = problems(CEL)
     assert "when[0].cel: the default image of the coordinator has no CEL; use --runtime-image with" in line
     assert compiled(CEL, runtime_image="with-cel:1").plan.pipeline.tasks[0].when[0].cel
     assert compiled(CEL, uses_images=False).plan.pipeline.tasks[0].when[0].cel
 
 
-def test_cel_of_a_task_that_is_not_there_is_refused_along_with_it(problems):
+def test_cel_beside_an_unknown_task_is_refused_too(problems):
     text = CEL.replace("taskSpec: {steps: [{name: s, image: i, command: [c]}]}", "taskRef: {name: none}")
     assert sorted("CEL" in line for line in problems(text)) == [False, True]
 
 
-def test_a_syntax_error_in_cel_is_the_only_one(problems):
+def test_cel_syntax_error_is_the_only_problem(problems):
     (line,) = problems(CEL.replace("== 'b'", "== "))
     assert "does not parse" in line

@@ -10,7 +10,7 @@ from monopod.runner.display.selection import Selection, Source
 from monopod.runner.display.summary import Outcome, summarize
 from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import failure_context
-from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
+from monopod.schemas.formats.words import describe_exit_code, format_duration
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ ci-x7k2p Completed in 1m16s
     [(-1, "0.0s"), (59.94, "59.9s"), (59.96, "1m00s"), (3599.4, "59m59s"), (3599.6, "1h00m"), (9000, "2h30m")],
 )
 def test_durations(seconds, words):
-    assert duration_in_words(seconds) == words
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_durations(seconds, words):
     ],
 )
 def test_exit_codes(code, words):
-    assert exit_code_in_words(code) == words
+    assert describe_exit_code(code) == words
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monopod.runner.follow.usage import ContainerUsage, Load, LoadMeter, memory_in_words
+from monopod.runner.follow.usage import ContainerUsage, Load, LoadMeter, format_memory
 
 
 class MeasuredPod:
@@ -49,5 +49,5 @@ def test_other_pods_have_no_usage():
         (20 << 30, "20.0Gi"),
     ],
 )
-def test_memory_in_words(amount, words):
-    assert memory_in_words(amount) == words
+def test_format_memory(amount, words):
+    assert format_memory(amount) == words
