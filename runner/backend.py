@@ -35,7 +35,10 @@ NOT_STARTED = "NotStarted"
 """The reason in the status of a Pod whose coordinator has never run."""
 
 EVICTED = "Evicted"
-"""The reason in the status of a Pod that was killed because it exceeded a limit (kubelet's)."""
+"""The reason in the status of a Pod that exceeded a limit (kubelet's), or had to leave its node."""
+
+DELETED_BY_OTHERS = "PodDeleted"
+"""The reason in the status of a Pod that others deleted while its run was not over."""
 
 
 class CancelRequests(Protocol):

@@ -6,7 +6,7 @@ Rules:
   (``evidence``); a Pod whose end is unknown (phase Unknown) leaves the outcome unknown, and any other is a
   failure. The Pod's own phase is compared with a reported outcome: a container that was killed from outside, such
   as a Sidecar for its use of memory, makes a Pod Failed whose run succeeded. That is a warning, and decides nothing.
-  Only a Pod that was evicted says more than its coordinator, which sees containers being killed.
+  Only a Pod that was evicted or deleted says more than its coordinator, which sees containers being killed.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. The second Ctrl-C, or a
   terminal that closes, kills the Pod immediately. A reader of the output that exits counts as Ctrl-C.
 - Ctrl-Z suspends this process. The live view is removed before and drawn again afterwards. The Steps continue.
@@ -34,7 +34,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, RunningPod
+from monopod.runner.backend import DELETED, DELETED_BY_OTHERS, EVICTED, NOT_STARTED, CancelRequests, RunningPod
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome
@@ -219,8 +219,8 @@ class Run:
             and (finished is None or finished.status == "Failed")
         ):
             return Outcome("Cancelled", "Cancelled", "its Pod was deleted")
-        if status.get("reason") == EVICTED and (finished is None or finished.status != "Succeeded"):
-            return Outcome("Failed", EVICTED, status.get("message", ""))
+        if _is_taken_away(status, finished):
+            return Outcome("Failed", status["reason"], status.get("message", ""))
         if finished is None:
             if status.get("phase") != "Unknown" and self.is_interrupted:
                 return Outcome("Cancelled", "Cancelled", "killed before it ended by itself")
@@ -385,3 +385,10 @@ class Run:
             self._pod.signal(COORDINATOR, SIGNALS[mode])
         elif mode == "Cancelled":
             self._pod.end_unstarted()
+
+
+def _is_taken_away(status: Mapping[str, Any], finished: RunFinished | None) -> bool:
+    """Return whether a run failed because its Pod, with this status, was evicted or deleted."""
+    if status.get("reason") == EVICTED:
+        return finished is None or finished.status != "Succeeded"
+    return status.get("reason") == DELETED_BY_OTHERS and finished is not None and finished.status == "Failed"

@@ -189,6 +189,7 @@ class PodObservation:
         self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
         self._warned: dict[object, str] = {}
         self._unreachable: dict[str, str] = {}  # what is out of reach, and why
+        self._taken_away: tuple[str, str] | None = None  # why, before the run had an outcome
         self._is_log_warning_open = False  # that the coordinator's log cannot be read
         self._commands: list[Command] = []
         self._now = Now(0, 0)
@@ -412,6 +413,8 @@ class PodObservation:
             for key, text in pod_states.notes(pod, self._named):
                 self._warn_once(text, key)
             self._expect_deletion(pod["metadata"])
+            if not self._has_outcome:
+                self._taken_away = pod_states.taken_away(pod) or self._taken_away
         self._look_at_troubles()
         if pod_states.is_over(pod):
             self._end_logs()
@@ -541,6 +544,8 @@ class PodObservation:
         is_gone = self._presence.is_gone
         if is_deleted_here:
             reason = DELETED
+        elif has_outcome and not message and self._taken_away is not None:
+            reason, message = self._taken_away
         ending = pod_states.describe_ending(self.pod)
         if is_gone and not message:
             reason = reason or "Deleted"

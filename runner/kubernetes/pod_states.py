@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
+from monopod.runner.backend import DELETED_BY_OTHERS, EVICTED
 from monopod.schemas.formats import quantity
 from monopod.schemas.formats.timestamps import from_rfc3339
 from monopod.schemas.run_events import CANNOT_START
@@ -238,6 +239,15 @@ def describe_ending(pod: Mapping[str, Any]) -> str:
     if reason or message:
         return f"{meanings.get(reason, reason or 'the Pod failed')}" + (f": {message}" if message else "")
     return f"the cluster took the Pod away: {'; '.join(disruptions)}" if disruptions else ""
+
+
+def taken_away(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the reason and a message if the cluster evicts a Pod, or somebody deletes it; else None."""
+    if any(_conditions(pod, "DisruptionTarget", "True")):
+        return EVICTED, describe_ending(pod)
+    if "deletionTimestamp" in pod["metadata"]:
+        return DELETED_BY_OTHERS, "the Pod was deleted by somebody while it ran"
+    return None
 
 
 def peak_requests(pod: Mapping[str, Any]) -> str:

@@ -86,6 +86,49 @@ def test_pod_deleted_by_another_user(api, follow, coordinator):
     )
 
 
+EVICTION = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "EvictionByEvictionAPI",
+    "message": "Eviction API: evicting",
+}
+
+
+@pytest.mark.parametrize(("conditions", "reason"), [([], "PodDeleted"), ([EVICTION], "Evicted")])
+@pytest.mark.parametrize("status", ["Failed", "Succeeded"])
+def test_run_that_fails_because_its_pod_is_taken_away_says_so(api, follow, coordinator, conditions, reason, status):
+    following, it = follow(), coordinator()
+    it.started()
+    it.task_started("build")
+    following.wait_for("[build] started")
+    api.set_status("build", conditions=conditions)
+    api.set_metadata("build", deletionTimestamp="2100-01-01T00:00:00Z")
+    following.wait_for("the Pod is being deleted, not by this command")
+    it.task_finished("build", 143)
+    it.ends("build-act")
+    it.finished(status)
+    outcome, _ = following.end()
+    if status == "Succeeded":
+        assert (outcome.status, outcome.reason) == ("Succeeded", "Succeeded")
+    else:
+        assert (outcome.status, outcome.reason, outcome.exit_code) == ("Failed", reason, 1)
+        assert ("evicted through the API" if conditions else "was deleted by somebody") in outcome.message
+
+
+def test_deletion_after_the_outcome_does_not_change_it(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    it.task_started("build")
+    it.task_finished("build", 1)
+    it.finished("Failed")
+    following.wait_for("[build] Failed")
+    api.set_metadata("build", deletionTimestamp="2100-01-01T00:00:00Z")
+    following.wait_for("the Pod is being deleted, not by this command")
+    it.ends("build-act")
+    outcome, _ = following.end()
+    assert (outcome.status, outcome.reason) == ("Failed", "Failed")
+
+
 def test_image_that_cannot_be_pulled_fails_its_task(api, follow, coordinator, waiting, make):
     following, it = follow(make.task("build", "true"), start_timeout=0), coordinator()
     it.started()
