@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint image bench plots fuzz fuzz-orders screenshots clean
+.PHONY: help demo test test-cluster lint image bench plots fuzz fuzz-orders screenshots clean
 
 PYTHON =
 PYTEST_ARGS =
@@ -14,6 +14,12 @@ REPOSITORY =
 REVISION = HEAD
 FUZZ_SECONDS = 600
 FUZZ_INPUT =
+CONTEXT =
+NAMESPACE =
+IMAGE =
+PULL_POLICY = IfNotPresent
+CEL_IMAGE =
+KUBELET_PID =
 
 # Do not byte-compile packages on installation, which takes longer than installing them: Python compiles modules when
 # they are imported. PIP_COMPILE=0 is --no-compile, and also works with older versions of pip.
@@ -36,6 +42,8 @@ help:
 	@echo 'make demo    install monopod into .venv and run examples/python-ci on this clone'
 	@echo '             (REPOSITORY=URL REVISION=branch-tag-or-commit: on another repository)'
 	@echo 'make test    lint, type-check and test (PYTEST_ARGS="-k name" selects tests)'
+	@echo 'make test-cluster CONTEXT=name   run the tests in tests/cluster in a cluster, in a namespace of their own'
+	@echo '             ([NAMESPACE=name IMAGE=image PULL_POLICY=IfNotPresent]; see CONTRIBUTING.md)'
 	@echo 'make lint    run only ruff and mypy'
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE")'
 	@echo 'make bench   measure speed and size, and print them next to their goals'
@@ -56,6 +64,16 @@ demo: .venv/monopod-installed
 # spreads the slow tests of real containers, which are collected one after another.
 test: lint
 	@.venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 2)) --dist worksteal $(PYTEST_ARGS)
+
+# In a cluster the tests run one after another: they share a namespace, its quota and its node.
+test-cluster: need-context .venv/tools-installed
+	@.venv/bin/python -m pytest -r fE tests/cluster --context "$(CONTEXT)" --pull-policy "$(PULL_POLICY)" \
+	    $(if $(NAMESPACE),--test-namespace "$(NAMESPACE)") $(if $(IMAGE),--image "$(IMAGE)") \
+	    $(if $(CEL_IMAGE),--cel-image "$(CEL_IMAGE)") $(if $(KUBELET_PID),--kubelet-pid "$(KUBELET_PID)") $(PYTEST_ARGS)
+
+.PHONY: need-context
+need-context:
+	@[ -n "$(CONTEXT)" ] || { echo "name a kubeconfig context: make $(MAKECMDGOALS) CONTEXT=name" >&2; exit 1; }
 
 lint: .venv/tools-installed build/src/monopod
 	@.venv/bin/ruff check --quiet

@@ -41,6 +41,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make demo": "the page of README.md runs it",
         "make test": "it is what runs this",
         ".venv/bin/python -m pytest": "the same",
+        "make test-cluster": "needs a cluster",
         "make bench": "takes minutes",
         "make fuzz": "takes a minute, and .ci/run does the same",
     },

@@ -16,6 +16,7 @@ _PASSING = {
 """Fields that may differ from run to run: times, containers and images, and specs with paths of the machine."""
 _ENTRYPOINT_SAYS = re.compile(
     r"exit code \d|cannot run |stopped: |the Step exceeded |killed: |OOMKilled: |Cancelled: |skipped: "
+    r"|its container was killed"
 )
 
 

@@ -1,0 +1,49 @@
+"""Every example in a cluster, with one image for all of its Steps: it succeeds."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+
+
+@pytest.fixture
+def bundle(runs, tmp_path):
+    """A git repository with the example's application, as one file in a ConfigMap."""
+    folder = tmp_path / "repository"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=ignored)
+    who = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **who}
+    commands = ["init -q", "add -A", "commit -q -m Change", "bundle create -q ../app.bundle --all HEAD"]
+    for command in commands:
+        subprocess.run(["git", *command.split()], cwd=folder, env=environment, check=True, capture_output=True)
+    data = base64.b64encode((tmp_path / "app.bundle").read_bytes()).decode()
+    metadata = {"name": "repository"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "binaryData": {"app.bundle": data}}
+    runs.create("configmaps", body)
+    yield
+    runs.delete("configmaps", "repository")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_an_example_succeeds_in_a_cluster(example, runs, facts, request):
+    options = {
+        "python-ci": ["-w", "source=emptyDir", "-w", "repository=configMap:repository",
+                      "-p", "repository=/workspace/repository/app.bundle", "-p", "base-revision=none"],
+        "survey": ["-w", "folder=hostPath:/etc"],
+    }.get(example.parent.name, [])  # fmt: skip
+    if example.parent.name == "python-ci":
+        if not facts.has_git:
+            pytest.skip("example python-ci (the image has no git)")
+        request.getfixturevalue("bundle")
+    ran = runs.run("-f", runs.write(example.read_text()), *options)
+    assert ran.code == 0, "\n".join(ran.messages)
+    assert set(ran.reasons().values()) == {"Succeeded"}
