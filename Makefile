@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cluster lint image bench plots fuzz fuzz-orders screenshots clean
+.PHONY: help demo test test-cluster lint image bench bench-cluster plots fuzz fuzz-orders screenshots clean
 
 PYTHON =
 PYTEST_ARGS =
@@ -20,6 +20,7 @@ IMAGE =
 PULL_POLICY = IfNotPresent
 CEL_IMAGE =
 KUBELET_PID =
+RUNS = 5
 
 # Do not byte-compile packages on installation, which takes longer than installing them: Python compiles modules when
 # they are imported. PIP_COMPILE=0 is --no-compile, and also works with older versions of pip.
@@ -47,6 +48,7 @@ help:
 	@echo 'make lint    run only ruff and mypy'
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE")'
 	@echo 'make bench   measure speed and size, and print them next to their goals'
+	@echo 'make bench-cluster CONTEXT=name   measure small runs in a cluster ([NAMESPACE=name IMAGE=image RUNS=5])'
 	@echo 'make plots   measure how a Pod scales with the number of Steps, and draw docs/scale.svg'
 	@echo 'make fuzz    fuzz compile, check and graph with YAML for FUZZ_SECONDS=600 (0: until a failure)'
 	@echo 'make fuzz-orders   fuzz the control files that the entrypoint reads (requires clang with libFuzzer)'
@@ -85,6 +87,10 @@ image: .venv/monopod-installed
 
 bench: .venv/monopod-installed
 	@.venv/bin/python benchmarks/run.py
+
+bench-cluster: need-context .venv/monopod-installed
+	@.venv/bin/python benchmarks/run.py --context "$(CONTEXT)" --runs "$(RUNS)" \
+	    $(if $(NAMESPACE),--namespace "$(NAMESPACE)") $(if $(IMAGE),--image "$(IMAGE)")
 
 plots: .venv/monopod-installed
 	@.venv/bin/python benchmarks/scale.py docs/scale.svg

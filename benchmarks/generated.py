@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-_IMAGE = "busybox:stable"
+IMAGE = "busybox:stable"
+"""The image of all Steps that need no Python."""
 _GATE = f"""\
     - name: gate
       workspaces:
@@ -15,7 +16,7 @@ _GATE = f"""\
           - name: gate
         steps:
           - name: wait
-            image: {_IMAGE}
+            image: {IMAGE}
             script: |
               #!/bin/sh
               while [ ! -e "$(workspaces.gate.path)/open" ]; do sleep 0.1; done
@@ -26,6 +27,16 @@ _GATE = f"""\
 def chain_of_tasks(count: int) -> str:
     """Return a Pipeline of `count` Tasks in a chain, each with one Step that does nothing."""
     return _pipeline("chain-of-tasks", _chain(count))
+
+
+def tasks_at_once(count: int) -> str:
+    """Return a Pipeline of `count` Tasks that run at the same time, each with one Step that does nothing."""
+    return _pipeline("tasks-at-once", [_task(f"task-{number}") for number in range(count)])
+
+
+def chain_of_steps(count: int) -> str:
+    """Return a Pipeline of one Task with `count` Steps that do nothing."""
+    return _pipeline("chain-of-steps", [_task("task-0", steps=count)])
 
 
 def gated_chain_of_tasks(count: int) -> str:
@@ -54,7 +65,7 @@ def many_lines(count: int) -> str:
       taskSpec:
         steps:
           - name: lines
-            image: {_IMAGE}
+            image: {IMAGE}
             command: [seq, -f, "line %.0f of an output of usual width, as builds have it", "{count}"]
 """
         ],
@@ -126,7 +137,7 @@ def realistic(count: int) -> str:
         results: [{{name: digest}}]
         steps:
           - name: make
-            image: {_IMAGE}
+            image: {IMAGE}
             env: [{{name: SOURCE, value: "$(params.source)"}}]
             workingDir: $(workspaces.shared.path)
             computeResources: {{requests: {{cpu: {100 + number % 7 * 50}m, memory: 64Mi}}}}
@@ -141,7 +152,7 @@ def realistic(count: int) -> str:
 def _task(name: str, after: Sequence[str] = (), steps: int = 1) -> str:
     run_after = f"      runAfter: [{', '.join(after)}]\n" if after else ""
     return f"    - name: {name}\n{run_after}      taskSpec:\n        steps:\n" + "".join(
-        f"          - {{name: step-{number}, image: {_IMAGE}, command: ['true']}}\n" for number in range(steps)
+        f"          - {{name: step-{number}, image: {IMAGE}, command: ['true']}}\n" for number in range(steps)
     )
 
 

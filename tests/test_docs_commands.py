@@ -42,6 +42,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make test": "it is what runs this",
         ".venv/bin/python -m pytest": "the same",
         "make test-cluster": "needs a cluster",
+        "make bench-cluster": "needs a cluster",
         "make bench": "takes minutes",
         "make fuzz": "takes a minute, and .ci/run does the same",
     },
