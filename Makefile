@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cluster lint image bench bench-cluster plots fuzz fuzz-orders screenshots clean
+.PHONY: help demo test test-cluster test-packages lint image bench bench-cluster plots fuzz fuzz-orders screenshots clean
 
 PYTHON =
 PYTEST_ARGS =
@@ -45,6 +45,7 @@ help:
 	@echo 'make test    lint, type-check and test (PYTEST_ARGS="-k name" selects tests)'
 	@echo 'make test-cluster CONTEXT=name   run the tests in tests/cluster in a cluster, in a namespace of their own'
 	@echo '             ([NAMESPACE=name IMAGE=image PULL_POLICY=IfNotPresent]; see CONTRIBUTING.md)'
+	@echo 'make test-packages   build the wheel, install it with pipx and uv in clean environments, and run an example'
 	@echo 'make lint    run only ruff and mypy'
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE")'
 	@echo 'make bench   measure speed and size, and print them next to their goals'
@@ -76,6 +77,10 @@ test-cluster: need-context .venv/tools-installed
 .PHONY: need-context
 need-context:
 	@[ -n "$(CONTEXT)" ] || { echo "name a kubeconfig context: make $(MAKECMDGOALS) CONTEXT=name" >&2; exit 1; }
+
+test-packages: .venv/tools-installed
+	$(call quietly,$(pip) install pipx uv)
+	@.venv/bin/python -m pytest -m packages tests/release
 
 lint: .venv/tools-installed build/src/monopod
 	@.venv/bin/ruff check --quiet

@@ -50,6 +50,10 @@ class BuildWithRuntime(build_py):
             raise CompileError(str(error)) from error
         pack_runtime(self.package_directory())
 
+    def find_package_modules(self, package, package_dir):
+        """Return the modules of a package, without this file, which lies beside those of the root package."""
+        return [each for each in super().find_package_modules(package, package_dir) if each[:2] != ("monopod", "setup")]
+
     def package_directory(self):
         """Return the directory of the package that is built."""
         return ROOT if self.editable_mode else Path(self.build_lib, "monopod")
