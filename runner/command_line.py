@@ -39,6 +39,7 @@ COMMANDS = (
     "report",
     "explain",
     "compile",
+    "convert",
     "check",
     "graph",
     "schema",

@@ -9,7 +9,7 @@ Rules:
 - All problems of all files are reported at once.
 
 Left to others: parsing YAML (``yaml_tree``), reading files (``yaml_files``), the rules for each kind
-(``monopod.schemas``), references between documents.
+(``monopod.schemas``), what documents of other systems mean (``importers``), references between documents.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, 
 from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.foreign_files import of_another_system, url_in_place_of_file
 from monopod.compiler.documents.validation import Complaint, describe, validate
+from monopod.compiler.importers.registry import import_document, is_imported, wrong_type
 from monopod.compiler.rules import Rule
 from monopod.schemas.kubernetes.objects import ConfigMap, LimitRange, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
@@ -92,7 +93,8 @@ class Document:
 
     `data` is the object as plain data and must not be changed. `model` is set for the kinds that monopod knows.
     `name` is ``metadata.name``, or empty. `origins` maps the paths of moved fields in `data` to their paths in the file
-    (``v1beta1``). `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report what reading it changed.
+    (``v1beta1``). `is_imported`: the file holds a document of another system instead. `is_cluster_task`: it is a
+    ClusterTask, read as a Task. `warnings` report what reading it changed.
     """
 
     file: str
@@ -103,6 +105,7 @@ class Document:
     model: Model | None
     marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
     origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
+    is_imported: bool = False
     is_cluster_task: bool = False
     warnings: tuple[Problem, ...] = ()
 
@@ -119,8 +122,13 @@ class Document:
         self, path: Path, message: str, rule: Rule, *, key: bool = False, severity: Severity = "error"
     ) -> Problem:
         """Return a problem at `path`, its message beginning with the path in the file."""
-        text = f"{format_path(origin(path, self.origins))}: {message}" if path else message
+        text = f"{format_path(self.written(path))}: {message}" if path else message
         return Problem(self.position(path, key=key), text, rule, severity)
+
+    def written(self, path: Path) -> Path:
+        """Return the path in the file of a path in `data`; of an imported document, its last part that is there."""
+        before = origin(path, self.origins)
+        return yaml_tree.existing(self.marks, before) if self.is_imported else before
 
 
 @dataclass(frozen=True)
@@ -276,6 +284,8 @@ class _Loader:
             self.problems += wrong
         elif document.api_version == "v1" and kind == "List":
             self._take_items(document)
+        elif is_imported(document.api_version, document.kind):
+            self._import(document)
         else:
             self._take_object(document)
 
@@ -306,6 +316,30 @@ class _Loader:
         metadata = getattr(model, "metadata", None)  # a model knows its fields in any upper and lower case
         name = document.name if metadata is None else metadata.name or ""
         self.documents.append(replace(document, model=model, name=name))
+
+    def _import(self, document: Document) -> None:
+        """Take the Tekton documents that a document of another system means."""
+        imported = import_document(document.data)
+        warnings = [
+            document.problem(each.path, each.message, each.rule, key=each.at_key, severity="warning")
+            for each in imported.warnings
+        ]
+        for complaint in imported.complaints:
+            message = self._as_written(document, complaint)
+            self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
+        for each in () if imported.complaints else imported.documents:
+            self._take_object(
+                replace(
+                    document,
+                    api_version=each.data["apiVersion"],
+                    kind=each.data["kind"],
+                    name=_name(each.data),
+                    data=each.data,
+                    origins=each.origins,
+                    is_imported=True,
+                    warnings=tuple(warnings),
+                )
+            )
 
     def _as_written(self, document: Document, complaint: Complaint) -> str:
         """Return the message of a complaint, with the spelling of a number or boolean that YAML reads differently."""
@@ -414,6 +448,9 @@ def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[
     if api_version.startswith("tekton.dev/"):
         yield from _tekton_type_problems(document, api_version, kind)
         return
+    if (wrong := wrong_type(api_version, kind)) is not None:
+        field, message = wrong
+        yield document.problem((field,), message, "unknown-api-version" if field == "apiVersion" else "unknown-kind")
     group, _, version = api_version.rpartition("/")
     if (not group and kind in _TEKTON_KINDS) or (group and _is_misspelt_tekton(group, kind)):
         message = f"expected tekton.dev/v1 for the kind {kind}, got '{api_version}'"

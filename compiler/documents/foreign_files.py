@@ -20,8 +20,6 @@ _URL = re.compile(r"(?:https?|oci|git|ssh|s3)://|git@[\w.-]+:")
 _TRIGGER_KINDS = frozenset(
     {"TriggerTemplate", "TriggerBinding", "ClusterTriggerBinding", "EventListener", "Trigger", "Interceptor"}
 )
-_ARGO_KINDS = {"Workflow": "an Argo Workflow", "CronWorkflow": "an Argo CronWorkflow"}
-_ARGO_KINDS |= dict.fromkeys(("WorkflowTemplate", "ClusterWorkflowTemplate"), "an Argo WorkflowTemplate")
 
 
 def of_another_system(data: Any) -> str | None:
@@ -51,8 +49,11 @@ def of_another_system(data: Any) -> str | None:
 
 def of_another_api(api_version: str, kind: str) -> str | None:
     """Return what an object of another API is, if a user might try to run it as a Pipeline; else None."""
-    if api_version.startswith("argoproj.io/") and kind in _ARGO_KINDS:
-        return f"this is {_ARGO_KINDS[kind]}; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
+    if api_version.startswith("argoproj.io/") and kind == "CronWorkflow":
+        return (
+            "this is an Argo CronWorkflow; write its workflowSpec as a Workflow, and compile it with "
+            "--kind CronJob --schedule"
+        )
     if api_version.startswith("triggers.tekton.dev/") and kind in _TRIGGER_KINDS:
         named = f"{_article(kind)} {kind} of Tekton Triggers"
         return f"this is {named}, which monopod does not run; give a PipelineRun or a Pipeline"

@@ -19,6 +19,9 @@ class Positioned(Protocol):
     def position(self, path: Path) -> Position:
         """Return the position of `path`, or of the closest place around it."""
 
+    def written(self, path: Path) -> Path:
+        """Return `path` as the file has it."""
+
 
 class Place(Protocol):
     """Where something was written."""
@@ -43,7 +46,8 @@ class DocumentPlace:
 
     def problem(self, rule: Rule, message: str, severity: Severity = "error") -> Problem:
         """Return a problem at this place; the message starts with the path, in the usual notation."""
-        text = f"{format_path(self.path)}: {message}" if self.path else message
+        written = self.document.written(self.path)
+        text = f"{format_path(written)}: {message}" if written else message
         return Problem(self.document.position(self.path), text, rule, severity)
 
 

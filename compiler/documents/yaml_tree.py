@@ -68,6 +68,21 @@ def find(marks: Place | Marks, path: Path, *, key: bool = False) -> Place:
     return place
 
 
+def existing(marks: Place | Marks, path: Path) -> Path:
+    """Return the longest beginning of `path` that exists."""
+    for length, part in enumerate(path):
+        if not isinstance(marks, Marks):
+            return path[:length]
+        parts: Mapping[Any, Place | Marks] = (
+            marks.parts if isinstance(marks.parts, dict) else dict(enumerate(marks.parts))
+        )
+        name = spelling(marks, part) if isinstance(part, str) else part
+        if name not in parts:
+            return path[:length]
+        marks = parts[name]
+    return path
+
+
 def spelling(marks: Marks, name: str) -> str | None:
     """Return how a mapping spells the key `name`, which may differ in upper and lower case; None: not at all."""
     if name in marks.keys:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -56,10 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the Pod (or Job ...) of each run, after the other objects of the input. Raises Problems."""
-    from monopod.compiler.documents.yaml_text import to_yaml  # noqa: PLC0415
     from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.display.ci_log import write_yaml  # noqa: PLC0415
     from monopod.runner.display.problem_report import print_problems, warnings_of  # noqa: PLC0415
+    from monopod.runner.files.written_documents import write_documents  # noqa: PLC0415
 
     options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
     workload = Workload(arguments.kind, arguments.schedule, arguments.time_zone, arguments.ttl)
@@ -68,10 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     first = compilations[0]
     other_objects = (*first.config_maps, *first.secrets, *first.claims, *first.passed_through)
     documents = (*other_objects, *(compilation.workload for compilation in compilations))
-    if arguments.output in (None, "-"):
-        write_yaml(documents)
-        return SUCCEEDED
-    write_whole(arguments.output, "---\n".join(map(to_yaml, documents)))
+    write_documents(documents, arguments.output)
     return SUCCEEDED
 
 
@@ -82,44 +76,3 @@ def _kube_version(text: str) -> KubeVersion:
         return KubeVersion.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def write_whole(path: str, text: str) -> None:
-    """Replace a file atomically: readers see either the old or the new content. Raises OSError.
-
-    An existing path that is not a regular file (/dev/stdout, a FIFO) is written to directly.
-    """
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return
-    target = os.path.realpath(path)  # a symbolic link stays one
-    descriptor, temporary = _temporary_beside(target, path)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(descriptor, _mode_of(target))
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _temporary_beside(target: str, named: str) -> tuple[int, str]:
-    import tempfile  # noqa: PLC0415  # not needed to write to standard output
-
-    try:
-        return tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(target))
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, named) from error
-
-
-def _mode_of(path: str) -> int:
-    """Return the permissions of a file, or those that a new file would get."""
-    try:
-        return os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask

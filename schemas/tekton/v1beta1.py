@@ -55,8 +55,8 @@ def to_v1(document: dict[str, Any]) -> Rewritten:
 
 
 def origin(path: Path, origins: Mapping[Path, Path]) -> Path:
-    """Return the v1beta1 path of a path in a rewritten document."""
-    for length in range(len(path), 0, -1):
+    """Return the path before rewriting of a path in a rewritten document."""
+    for length in range(len(path), -1, -1):
         if (before := origins.get(path[:length])) is not None:
             return (*before, *path[length:])
     return path

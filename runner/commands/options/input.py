@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add ``-f FILE``, plain FILE arguments, and ``--name``."""
+    add_files(parser)
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="the run, Pipeline or Task to use if the files define several: its name or generateName (default: all "
+        "PipelineRuns and TaskRuns, one after another)",
+    )
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add ``-f FILE`` and plain FILE arguments."""
     parser.add_argument(
         "-f",
         "--filename",
@@ -31,12 +42,6 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "(repeatable)",
     )
     parser.add_argument("more_files", nargs="*", metavar="FILE", help="the same as -f FILE")
-    parser.add_argument(
-        "--name",
-        metavar="NAME",
-        help="the run, Pipeline or Task to use if the files define several: its name or generateName (default: all "
-        "PipelineRuns and TaskRuns, one after another)",
-    )
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

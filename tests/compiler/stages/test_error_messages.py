@@ -233,7 +233,7 @@ def test_other_kinds_are_passed_on(tmp_path, monkeypatch, text):
 
 FOREIGN = {
     "on: push\njobs:\n  build: {runs-on: ubuntu-latest, steps: [{run: make}]}\n": " this is a GitHub workflow;",
-    "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: x-}\nspec: {}\n": "1:1: this is an Argo Workflow;",
+    "apiVersion: argoproj.io/v1alpha1\nkind: CronWorkflow\nmetadata: {name: x}\n": "1:1: this is an Argo CronWorkflow;",
     "stages: [build]\nbuild:\n  script: [make]\n": " this is a GitLab CI file;",
     "services:\n  db: {image: postgres}\n": " this is a docker-compose file;",
     "version: 2.1\njobs:\n  a: {docker: [{image: x}]}\n": " this is a CircleCI file;",

@@ -345,9 +345,10 @@ def test_pending_run_is_refused(problems, status):
 
 
 def test_files_without_a_run_are_named(problems):
-    workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\n"
+    workflow = "apiVersion: argoproj.io/v1alpha1\nkind: CronWorkflow\nmetadata: {name: w}\n"
     assert problems(workflow + "---\n" + workflow.replace("name: w", "name: v")) == [
-        "p.yaml:1:1: this is an Argo Workflow; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
+        "p.yaml:1:1: this is an Argo CronWorkflow; write its workflowSpec as a Workflow, and compile it with --kind "
+        "CronJob --schedule"
     ]
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
     assert problems(service) == [

@@ -1,0 +1,26 @@
+"""A container of another system as a Step, and the fields of its Pod as those of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monopod.compiler.importers.imported import Sourced, without_nothing
+from monopod.compiler.importers.placeholders import Placeholders
+from monopod.schemas.foreign.containers import Container
+from monopod.schemas.model import Path
+
+_FIELDS = ("image", "command", "args", "workingDir", "env", "envFrom", "imagePullPolicy", "securityContext")
+
+
+def to_step(container: Container, path: Path, placeholders: Placeholders, *, volumes: bool = True) -> dict[str, Any]:
+    """Return the Step of a container at `path`, without its name; without `volumes` it has no mounts."""
+    fields = container.to_kubernetes()
+    names = {name: name for name in _FIELDS} | {"resources": "computeResources", "volumeDevices": "volumeDevices"}
+    if volumes:
+        names["volumeMounts"] = "volumeMounts"
+    step = {
+        new: Sourced(placeholders.translate(fields[old], (*path, old)), (*path, old))
+        for old, new in names.items()
+        if old in fields
+    }
+    return without_nothing(step)

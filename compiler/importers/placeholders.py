@@ -1,0 +1,58 @@
+"""The placeholders of another system in texts, replaced by Tekton's variables.
+
+Rules:
+
+- A placeholder that has no meaning here is an error with the path of its text, and similar names that have one.
+- A text that Tekton would read as a variable of its own is an error, since the other system does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from monopod.compiler.documents.validation import Complaint
+from monopod.schemas.model import Path
+
+Replace: TypeAlias = Callable[[str], str | None]
+"""Returns the text for the name in a placeholder; None leaves it. Raises ValueError with a message if it is wrong."""
+
+_OF_TEKTON = re.compile(
+    r"\$\((?:params|tasks|finally|workspaces|results|steps|step|context|credentials|artifacts|inputs|outputs)[.\[]"
+)
+
+
+@dataclass
+class Placeholders:
+    """Replaces what `pattern` finds in texts; its first group is the name. Collects what is wrong in `complaints`."""
+
+    pattern: re.Pattern[str]
+    replace: Replace
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def translate(self, value: Any, path: Path) -> Any:
+        """Return plain data at `path` with the placeholders in its texts replaced."""
+        if isinstance(value, str):
+            return self._text(value, path)
+        if isinstance(value, dict):
+            return {key: self.translate(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.translate(item, (*path, index)) for index, item in enumerate(value)]
+        return value
+
+    def _text(self, text: str, path: Path) -> str:
+        if match := _OF_TEKTON.search(text):
+            message = f"Tekton would replace a variable at '{match[0]}'; write a space after '$('"
+            self.complaints.append(Complaint(path, message, "unknown-reference"))
+        parts, end = [], 0
+        for match in self.pattern.finditer(text):
+            try:
+                new = self.replace(match[1].strip())
+            except ValueError as error:
+                self.complaints.append(Complaint(path, str(error), "unknown-reference"))
+                new = None
+            parts += [text[end : match.start()], match[0] if new is None else new]
+            end = match.end()
+        return "".join((*parts, text[end:]))

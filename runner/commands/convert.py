@@ -1,0 +1,34 @@
+"""`monopod convert`: write the Tekton v1 documents that files of other systems, or of older versions, mean."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from monopod.runner.commands.options.input import add_files, load_documents
+from monopod.runner.exit_codes import SUCCEEDED
+
+SUMMARY = "write Argo, Knative or Tekton v1beta1 documents as Tekton v1"
+
+EXAMPLES = """\
+  monopod convert -f workflow.yaml > pipelinerun.yaml
+  monopod convert -f old/ -o tekton.yaml
+
+Documents that need no conversion are written unchanged. Comments are lost."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_files(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Write all documents, in their order. Raises Problems."""
+    from monopod.runner.display.problem_report import print_problems  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.files.written_documents import write_documents  # noqa: PLC0415
+
+    documents = load_documents(arguments)
+    print_problems(documents.warnings, sys.stderr)
+    write_documents([document.data for document in documents], arguments.output)
+    return SUCCEEDED

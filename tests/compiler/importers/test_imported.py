@@ -1,0 +1,53 @@
+"""Taking apart a document that is built from values and their origins."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.compiler.documents.yaml_tree import existing, parse
+from monopod.compiler.importers.imported import Sourced, texts_in, unfold, without_nothing
+from monopod.schemas.tekton.v1beta1 import origin
+
+
+def test_origins_are_those_of_the_values():
+    tree = {"a": Sourced([{"b": 1}, Sourced(2, ("y",))], ("x",)), "c": 3}
+    made = unfold(tree)
+    assert made.data == {"a": [{"b": 1}, 2], "c": 3}
+    assert origin(("a", 0, "b"), made.origins) == ("x", 0, "b")
+    assert origin(("a", 1), made.origins) == ("y",)
+    assert origin(("c",), made.origins) == ("c",)
+
+
+def test_a_whole_document_may_have_an_origin():
+    made = unfold(Sourced({"a": 1}, ("items", 0)))
+    assert origin(("a",), made.origins) == ("items", 0, "a")
+
+
+def test_empty_values_are_left_out():
+    fields = {"a": None, "b": "", "c": [], "d": {}, "e": 0, "f": False, "g": Sourced([], ()), "h": Sourced(1, ())}
+    assert without_nothing(fields).keys() == {"e", "f", "h"}
+
+
+def test_texts_have_paths():
+    assert list(texts_in({"a": ["x", {"b": "y"}], "c": 1}, ("s",))) == [(("s", "a", 0), "x"), (("s", "a", 1, "b"), "y")]
+
+
+PLAIN = st.recursive(
+    st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(PLAIN)
+def test_plain_data_stays_as_it_is(value):
+    assert unfold({"v": value}).data == {"v": value}
+
+
+def test_the_part_of_a_path_that_exists():
+    ((tree,), ()) = parse("a: [{Bc: 1}]", "f")
+    assert existing(tree.marks, ("a", 0, "bC")) == ("a", 0, "bC")
+    assert existing(tree.marks, ("a", 0, "bC", "d")) == ("a", 0, "bC")
+    assert existing(tree.marks, ("a", 1, "x")) == ("a",)
+    assert existing(tree.marks, ("b",)) == ()
