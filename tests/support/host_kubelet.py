@@ -6,7 +6,9 @@ The images of a Pod are not used, except the coordinator's, which is this monopo
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
+from functools import partial
 
 from monopod.entrypoint import binary
 from monopod.runner.follow.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
@@ -17,10 +19,16 @@ _REQUEST = "monopod.coordinator.outside_request"
 
 
 class HostKubelet:
-    """Runs Pods. ``unready`` are containers that it does not start, with their states."""
+    """Runs Pods, and reports what becomes of them.
 
-    def __init__(self):
+    With `relist_seconds` it reports as late as a real kubelet: what started or ended is known at its next relist, and
+    until then there is no log. Without `reports_end` it never reports that a Pod is over.
+    """
+
+    def __init__(self, relist_seconds=0.0, *, reports_end=True):
         self.pods = {}
+        self.relist_seconds = relist_seconds
+        self.reports_end = reports_end
 
     def run(self, api, pod):
         """Run a Pod in a thread."""
@@ -48,8 +56,7 @@ class HostKubelet:
             kind: {key[2]: each for key, each in api.objects.items() if key[0] == kind}
             for kind in ("configmaps", "secrets")
         }
-        statuses = _Statuses(api, pod)
-        splitters = {}
+        view = _View(api, pod, self.relist_seconds)
         host_pod = HostPod(
             pod,
             runtime_image_name=RUNTIME_IMAGE,
@@ -61,41 +68,103 @@ class HostKubelet:
             running.start()
             self.pods[name] = running
             while not running.is_finished:
-                for event in running.events(None):
-                    self._take(api, name, statuses, splitters, event)
+                for event in running.events(view.seconds_to_relist()):
+                    view.take(event)
+                view.relist_if_due()
             del self.pods[name]
+            view.end(reports_end=self.reports_end)
 
-    def _take(self, api, name, statuses, splitters, event):
+
+class _View:
+    """What kubelet sees of a Pod, and reports to the API server: at once, or at its next relist."""
+
+    def __init__(self, api, pod, relist_seconds):
+        self._api, self._name = api, pod["metadata"]["name"]
+        self._statuses = _Statuses(api, pod)
+        self._rests = {}  # unfinished lines
+        self._relist_seconds = relist_seconds
+        self._next_relist = time.monotonic() + relist_seconds
+        self._unseen = set()  # containers that kubelet has not seen yet
+        self._reports = []  # for the next relist
+        self._end = {}
+
+    def seconds_to_relist(self):
+        """Return how long to wait for events; None: as long as it takes."""
+        return max(0.0, self._next_relist - time.monotonic()) if self._reports else None
+
+    def relist_if_due(self):
+        now = time.monotonic()
+        if self._relist_seconds and now >= self._next_relist:
+            self._next_relist = now + self._relist_seconds
+            self._relist()
+
+    def _relist(self):
+        reports, self._reports = self._reports, []
+        for report in reports:
+            report()
+
+    def end(self, *, reports_end):
+        """Report the end of the Pod: a real kubelet does so one relist after that of its containers."""
+        self._relist()
+        threading.Event().wait(self._relist_seconds)
+        with self._api.changed:
+            pod = self._api.pod(self._name)
+            if pod is None:
+                return
+            if reports_end:
+                self._api.set_status(self._name, **self._end)
+            if "deletionTimestamp" in pod["metadata"]:
+                self._api.remove(self._name)
+
+    def take(self, event):
         match event:
             case ContainerOutput(container, stream, data):
-                *lines, rest = (splitters.pop((container, stream), b"") + data).split(b"\n")
+                *lines, rest = (self._rests.pop((container, stream), b"") + data).split(b"\n")
                 for line in lines:
-                    api.write_log(name, container, line)
-                splitters[container, stream] = rest
+                    self._write(container, line)
+                self._rests[container, stream] = rest
             case ContainerStarted(container, restarts, at):
-                if restarts:
-                    api.restart_log(name, container)
-                else:
-                    api.logs[name, container]  # it exists from now on
-                statuses.change(container, restarts, {"running": {"startedAt": _time(at)}})
+                self._unseen.add(container)
+                self._report(partial(self._started, container, restarts, at))
             case ContainerTerminated():
-                for stream in ("stdout", "stderr"):
-                    if rest := splitters.pop((event.container, stream), b""):
-                        api.write_log(name, event.container, rest)
-                api.close_log(name, event.container)
-                ended = {"exitCode": event.exit_code, "reason": event.reason, "finishedAt": _time(event.finished_at)}
-                ended["message"] = event.message
-                statuses.change(event.container, event.restart_count, {"terminated": ended})
+                self._terminated(event)
             case PodFinished(status):
-                _finish(api, name, status)
+                self._end = status
 
+    def _report(self, report):
+        if self._relist_seconds:
+            self._reports.append(report)
+        else:
+            report()
 
-def _finish(api, name, status):
-    with api.changed:
-        if api.pod(name) is not None:
-            api.set_status(name, **status)
-            if "deletionTimestamp" in api.pod(name)["metadata"]:
-                api.remove(name)
+    def _write(self, container, line):
+        write = partial(self._api.write_log, self._name, container, line, at=time.time_ns())
+        if container in self._unseen:
+            self._reports.append(write)
+        else:
+            write()
+
+    def _started(self, container, restarts, at):
+        self._unseen.discard(container)
+        if restarts:
+            self._api.restart_log(self._name, container)
+        else:
+            self._api.logs[self._name, container]  # it exists from now on
+        self._statuses.change(container, restarts, {"running": {"startedAt": _time(at)}})
+
+    def _terminated(self, event):
+        container = event.container
+        for stream in ("stdout", "stderr"):
+            if rest := self._rests.pop((container, stream), b""):
+                self._write(container, rest)
+        close = partial(self._api.close_log, self._name, container)
+        if container in self._unseen:
+            self._reports.append(close)
+        else:
+            close()
+        ended = {"exitCode": event.exit_code, "reason": event.reason, "finishedAt": _time(event.finished_at)}
+        ended["message"] = event.message
+        self._report(partial(self._statuses.change, container, event.restart_count, {"terminated": ended}))
 
 
 class _Statuses:
