@@ -6,7 +6,8 @@ Rules:
   request ends after the Step's last line, while a followed stream never shows whether it has caught up.
 - When the container has ended, the log is read to its end: the stream of a container that does not run ends by itself.
 - The end of a stream counts only if the container is known to have ended before the request; otherwise the stream is
-  resumed. If an API server, kubelet or log rotation cuts a stream, it often looks like a normal end.
+  resumed. If an API server, kubelet or log rotation cuts a stream, it often looks like a normal end. The reader first
+  waits a moment for the report that the container has terminated.
 - Kubelet does not answer a request to follow a log until the log has a line, and an unanswered request cannot be
   interrupted. If something else is requested meanwhile, a new thread takes over, and the old one exits when it can.
 - When kubelet has restarted the container, the rest of the previous log comes first.
@@ -39,6 +40,8 @@ _NO_CONTENT = 204
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _LONGEST_WAIT_FOR_MORE = 1.0
+_SECONDS_TO_TERMINATE = 2.0
+"""How long after the end of a stream kubelet may take to report that its container has terminated."""
 _MOST_FAILURES = 6
 """How often in a row reading the log of an ended container, or authentication, may fail."""
 _MOST_OUTAGE_SECONDS = 60.0
@@ -268,7 +271,9 @@ class LogReader:
             self._answer_came(order)
             if time.monotonic() - begun > _LONGEST_WAIT:
                 self._wait = _FIRST_WAIT  # the stream was only idle
-        return StreamEndedError("the stream ended") if is_followed and not order.is_last else None
+        if is_followed and not order.is_last:
+            return StreamEndedError("the stream ended", retry_after=_SECONDS_TO_TERMINATE)
+        return None
 
     def _check(self, stream: Stream) -> None:
         """Check that a stream is the log of our Pod. Raises ApiError, PodReplacedError."""
@@ -348,7 +353,11 @@ class _Order:
 
 
 class StreamEndedError(UnreachableError):
-    """A followed stream ended, but its container has not."""
+    """A followed stream ended, but its container has not, as far as is known."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class PodReplacedError(Exception):

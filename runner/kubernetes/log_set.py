@@ -3,7 +3,10 @@
 Rules:
 
 - A followed run reads logs as they are written. Otherwise each log is read once, up to where it is now.
-- The log of a container that has terminated is read to its end.
+- The log of a followed run is requested once its container is known to run: before that, kubelet refuses.
+- A log with its end mark is complete, once nothing more can run in its container. It is not requested again. So most
+  containers need one request, and the others two.
+- The log of another container that has terminated is read to its end.
 - The coordinator's log ends with the Pod, since the coordinator may be restarted; or with the outcome.
 - A log can be cut in a way that looks like its end. A log without its end mark (docs/control-directory.md, "Marks") is
   not complete: the rest is read again, until `_MOST_READS` in a row bring nothing new.
@@ -41,6 +44,9 @@ class LogSet:
         self._named = named
         self._is_live = is_live
         self._opened: dict[str, None] = {}  # in this order
+        self._awaited: dict[str, int] = {}  # containers that do not run yet, and how often they were restarted
+        self._done: set[str] = set()  # containers in which nothing more will run
+        self._is_over = False  # nothing more will run in any of them
         self._ended: set[str] = set()
         self._final: set[str] = set()  # of those, the ones of which no more can be read
         self._catch_ups: dict[str, int] = {}  # requested
@@ -51,14 +57,25 @@ class LogSet:
         self._last_lines: dict[str, bytes] = {}  # without a newline, of logs that have ended
         self._reads_again: dict[str, int] = {}  # without anything new
 
-    def read(self, container: str, restarts: int, *, has_terminated: bool) -> Iterator[Command]:
-        """Begin to read a log, or read on."""
+    def read(self, container: str, restarts: int, *, has_started: bool, has_terminated: bool) -> Iterator[Command]:
+        """Begin to read a log, or read on; if it is followed and its container has not started, once that has."""
+        self._ends.pop(container, None)
+        if container not in self._opened and self._is_live and not has_started:
+            self._awaited[container] = restarts
+            return
+        yield from self._read(container, restarts, has_terminated=has_terminated)
+
+    def read_awaited(self) -> Iterator[Command]:
+        """Read the logs of all containers that are not known to run: nobody reports any more whether they do."""
+        for container in list(self._awaited):
+            yield from self._read(container, self._awaited.pop(container), has_terminated=False)
+
+    def _read(self, container: str, restarts: int, *, has_terminated: bool) -> Iterator[Command]:
         if container not in self._opened:
             self._opened[container] = None
             yield OpenLog(container, restarts)
             if has_terminated and container != COORDINATOR:
                 yield EndLog(container, is_over=True)
-        self._ends.pop(container, None)
         if self._is_live:
             yield FollowLog(container)
         else:
@@ -67,35 +84,59 @@ class LogSet:
 
     def container_changed(self, container: str, *, was_restarted: bool, has_terminated: bool) -> Iterator[Command]:
         """Take that kubelet has started or restarted the container, or that it has terminated."""
-        if container not in self._opened:
-            return
-        yield ContinueLog(container) if was_restarted else RetryLog(container)
+        self._done.discard(container)
         if has_terminated and container != COORDINATOR:
-            yield EndLog(container, is_over=True)
+            self._done.add(container)
+        if container in self._awaited:
+            yield from self._read(container, self._awaited.pop(container), has_terminated=has_terminated)
+        elif container in self._opened:
+            yield ContinueLog(container) if was_restarted else RetryLog(container)
+            if has_terminated and container != COORDINATOR:
+                yield from self._end(container, is_over=True)
 
     def end(self, terminated: Iterable[str], *, is_pod_over: bool, has_outcome: bool) -> Iterator[Command]:
         """Read all logs to their end: the outcome is known, or the Pod is over."""
+        self._is_over = True
         for container in self._opened:
             if container != COORDINATOR or is_pod_over:
-                yield EndLog(container, is_over=is_pod_over or container in terminated)
+                yield from self._end(container, is_over=is_pod_over or container in terminated)
             elif has_outcome:
                 yield CloseLog(container)
+        if is_pod_over:
+            yield from self.read_awaited()
+
+    def _end(self, container: str, *, is_over: bool) -> Iterator[Command]:
+        """Read the log of a container in which nothing more runs to its end, which may be there or on its way."""
+        if self._has_mark(container):
+            yield from self._close_marked(container)
+        elif is_over or not self._ends.get(container):
+            yield EndLog(container, is_over=is_over)
+
+    def _close_marked(self, container: str) -> Iterator[Command]:
+        if container not in self._ended:
+            self._ended.add(container)
+            yield CloseLog(container)
 
     def end_soon(self) -> Iterator[Command]:
         """Read what is open: the Pod is gone."""
+        self._ended.update(self._awaited)
+        self._awaited.clear()
         return (EndLogSoon(container) for container in self._opened)
 
     def give_up(self, container: str) -> Iterator[Command]:
         """Stop waiting for the log of a container that has not started."""
+        self._awaited.pop(container, None)
         if container in self._opened and container != COORDINATOR and container not in self._ended:
             self._ended.add(container)
             self._final.add(container)
             yield CloseLog(container)
 
-    def output(self, container: str, data: bytes) -> None:
+    def output(self, container: str, data: bytes) -> Iterator[Command]:
         """Take output of a container."""
         self._marks.setdefault(container, MarksSeen()).feed(data)
         self._reads_again.pop(container, None)
+        if (self._is_over or container in self._done) and self._has_mark(container):
+            yield from self._close_marked(container)
 
     def request_ended(self, container: str, mark: bytes) -> Iterator[Command]:
         """Take that the latest request in a container has ended, and its output with this mark (empty: without one)."""
@@ -147,8 +188,13 @@ class LogSet:
             yield from self._last_line(container)
 
     def _lacks_mark(self, container: str) -> bool:
+        is_known = self._ends.get(container, b"") != b""
+        return is_known and container in self._opened and not self._has_mark(container)
+
+    def _has_mark(self, container: str) -> bool:
+        """Whether the log up to the end of the latest request of a container was read."""
         mark = self._ends.get(container, b"")
-        return mark != b"" and container in self._opened and mark not in self._marks.get(container, MarksSeen())
+        return mark != b"" and container in self._marks and mark in self._marks[container]
 
     def _last_line(self, container: str) -> Iterator[Command]:
         if line := self._last_lines.pop(container, b""):
@@ -160,10 +206,12 @@ class LogSet:
 
     def is_complete(self, container: str) -> bool:
         """Return whether all wanted output of a container has been read."""
+        if container in self._awaited:
+            return False
         if container not in self._opened or container in self._ended:
             return True
         return not self._is_live and self._caught_up.get(container, 0) >= self._catch_ups[container]
 
     def incomplete(self) -> list[str]:
         """Return the containers that may have more output."""
-        return sorted(container for container in self._opened if not self.is_complete(container))
+        return sorted(each for each in (*self._opened, *self._awaited) if not self.is_complete(each))

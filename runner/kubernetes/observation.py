@@ -9,8 +9,9 @@ clock and no threads, and does no I/O; ``following`` does. Its state is `Phase` 
 
 Rules:
 
-- The log of a Step is read from its start (`StepStarted`), the log of a Sidecar from its start (`SidecarStarted`). A
-  container in which nothing has run has no log that could be waited for.
+- The log of a Step is read from its start (`StepStarted`), the log of a Sidecar from its start (`SidecarStarted`), as
+  soon as the Pod's status reports that the container runs: before that, kubelet refuses. A container in which nothing
+  has run has no log that could be waited for.
 - Following ends when the coordinator has reported the outcome and all logs are read, or when the Pod is over, or gone.
   The phase of the Pod follows a second or two later; nobody waits for it.
 - A log is complete when it holds what is known to be its end: for a Step the mark of its latest request, for the
@@ -284,6 +285,8 @@ class PodObservation:
             case Disturbance(text):
                 self.warn(f"the API server does not answer: {text}; retrying" if text else _ANSWERS_AGAIN)
                 self._reachable(_API_SERVER, text)
+                if text:
+                    self._add(self._logs.read_awaited())
             case EventSeen(event):
                 self._event_seen(event)
             case Executed(arguments, problem):
@@ -300,8 +303,10 @@ class PodObservation:
                     self._coordinator_line(line)
             case LogOutput(container, lines):
                 data = b"".join(line.data for line in lines)
-                self._logs.output(container, data)
                 self._report(ContainerOutput(container, BOTH, data))
+                self._add(self._logs.output(container, data))
+                if self._has_outcome:
+                    self._finish_if_over()
             case CaughtUp(container, number):
                 self._logs.caught_up(container, number)
                 self._finish_if_over()
@@ -352,7 +357,8 @@ class PodObservation:
     def _read(self, container: str, restarts: int = 0) -> None:
         if container not in self._starts.given_up:
             has_terminated = self._is_over or self._state(container) == "terminated"
-            self._add(self._logs.read(container, restarts, has_terminated=has_terminated))
+            has_started = has_terminated or self._state(container) == "running" or _API_SERVER in self._timers
+            self._add(self._logs.read(container, restarts, has_started=has_started, has_terminated=has_terminated))
 
     def _end_logs(self) -> None:
         for container in self._starts.containers:

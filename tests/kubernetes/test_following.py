@@ -302,7 +302,9 @@ def test_following_without_permission_to_read_events(api, follow, coordinator, v
 @pytest.mark.parametrize(("verb", "resource"), [("watch", "pods"), ("get", "pods/log")])
 def test_missing_permission_to_follow_is_reported(api, follow, verb, resource):
     api.refuse(verb, resource)
-    outcome, _ = follow().end()
+    following = follow()
+    api.runs("build", "coordinator")
+    outcome, _ = following.end()
     assert outcome.exit_code == 1
     assert f"the Pod cannot be followed: jane may not {verb} {resource} in namespace ci" in outcome.message
     api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])

@@ -13,6 +13,7 @@ from monopod.runner.kubernetes.commands import (
     EndLog,
     EndLogSoon,
     FollowLog,
+    OpenLog,
     ReadLogAgain,
 )
 from monopod.runner.kubernetes.messages import (
@@ -37,6 +38,7 @@ from monopod.runner.kubernetes.starting import START_TIMEOUT
 from monopod.schemas.run_events import SidecarStarted, TaskStarted
 
 RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
+A, B = "a" * 32, "b" * 32
 GONE = "the Pod was deleted by somebody while it ran"
 
 
@@ -68,7 +70,7 @@ def with_sidecar(make):
 
 def test_logs_are_opened_when_their_steps_and_sidecars_start(observe, it, make, with_sidecar):
     pod = observe(with_sidecar, make.task("other", "true", after=["build"]))
-    assert pod.opened == ["coordinator"]
+    assert pod.opened == []
     it(pod).started()
     it(pod).report(TaskStarted(START, "build", None, 0, "build", {}))
     assert pod.opened == ["coordinator"]
@@ -84,8 +86,91 @@ def test_only_selected_output_is_read(observe, it):
     assert pod.opened == ["coordinator"]
 
 
-def test_without_events_all_logs_are_read_at_once(observe):
-    assert observe(has_events=False).opened == ["coordinator", "build-act"]
+def test_without_events_each_log_is_read_once_its_container_runs(observe):
+    pod = observe(has_events=False)
+    pod.runs("build", "build-act")
+    assert pod.opened == ["build-act"]
+    pod.runs("build", "coordinator")
+    assert pod.opened == ["build-act", "coordinator"]
+
+
+def test_log_is_not_opened_before_the_container_is_known_to_run(observe, it):
+    pod = observe()
+    it(pod).started()
+    pod.is_lagging = True
+    it(pod).attempt_started("build")
+    it(pod).attempt_finished("build", A)
+    it(pod).finished()
+    assert pod.opened == ["coordinator"]
+    assert pod.status is None
+    assert not pod.machine.is_complete("build-act")
+    pod.is_lagging = False
+    pod.runs("build", "build-act")
+    assert pod.opened == ["coordinator", "build-act"]
+    it(pod).prints("build", "1")
+    assert pod.status is None
+    it(pod).marks("build", A)
+    assert pod.status is not None
+    assert pod.of(EndLog) == []
+
+
+def test_log_of_a_container_that_terminated_unseen_is_opened_and_read_to_its_end(observe, it, terminated):
+    pod = observe()
+    pod.is_lagging = True
+    it(pod).attempt_started("build")
+    pod.set_status(containerStatuses=[terminated("build-act", 0, "Completed")])
+    assert pod.of(OpenLog, EndLog, FollowLog) == [
+        OpenLog("build-act"),
+        EndLog("build-act", is_over=True),
+        FollowLog("build-act"),
+    ]
+
+
+def test_log_of_a_container_that_never_ran_ends_with_its_pod(observe, it):
+    pod = observe()
+    pod.is_lagging = True
+    it(pod).attempt_started("build")
+    pod.remove()
+    assert pod.machine.is_complete("build-act")
+    assert pod.status is not None
+
+
+def test_logs_are_read_without_knowing_states_while_the_api_server_does_not_answer(observe, it, make):
+    pod = observe(make.task("build", "true"), make.task("other", "true"))
+    pod.is_lagging = True
+    it(pod).attempt_started("build")
+    assert pod.opened == []
+    pod.handle(Disturbance("no route"))
+    assert pod.opened == ["coordinator", "build-act"]
+    it(pod).attempt_started("other")
+    assert pod.opened == ["coordinator", "build-act", "other-act"]
+
+
+def test_log_with_its_end_mark_is_not_requested_again(observe, it, terminated):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).prints("build", "1")
+    it(pod).marks("build", A)
+    it(pod).attempt_finished("build", A)
+    assert not pod.machine.is_complete("build-act")  # another attempt may follow
+    pod.set_status(containerStatuses=[terminated("build-act", 0, "Completed")])
+    assert pod.machine.is_complete("build-act")
+    it(pod).finished()
+    assert pod.status is not None
+    assert pod.of(EndLog, CloseLog) == [CloseLog("build-act"), CloseLog("coordinator")]
+
+
+def test_log_is_complete_when_its_mark_comes_after_the_outcome(observe, it):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).attempt_finished("build", A)
+    it(pod).finished()
+    assert pod.status is None
+    it(pod).marks("build", B)
+    assert pod.status is None
+    it(pod).marks("build", A)
+    assert pod.status is not None
+    assert pod.of(EndLog, CloseLog) == [CloseLog("coordinator"), CloseLog("build-act")]
 
 
 def test_following_ends_with_the_outcome_and_the_last_log(observe, it):
@@ -162,7 +247,6 @@ def test_unreadable_log_is_reported(observe, it, problem):
 # Logs that end too early
 
 INCOMPLETE = "the output of Step 'act' of Task 'build' is incomplete: its log ends too early"
-A, B = "a" * 32, "b" * 32
 OUTCOME = {"name": "coordinator", "state": {"terminated": {"exitCode": 0, "message": "Succeeded (Succeeded): done"}}}
 
 

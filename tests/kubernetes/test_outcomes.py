@@ -44,6 +44,7 @@ def report_success(it):
 def test_pod_not_yet_seen_by_its_node(api, follow, coordinator, state, attempt):
     api.set_node(state)
     following, it = follow(name="build"), coordinator()
+    api.runs("build", "coordinator")
     wait_for_log_requests(api, 2 + attempt)
     api.set_status("build", phase="Running")
     api.set_node("ready")

@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import api_answers
+from observed_pod import note_running
 
 KINDS = {
     "pods": "Pod",
@@ -61,6 +62,7 @@ class ApiServer:
         self.executed = []  # (pod, container, command)
         self.exec_result = lambda pod, container, command: (0, "")
         self.kubelet = None
+        self.is_lagging = False  # kubelet reports nothing that runs
         self.answers = []  # to requests to come: [method, ending of the path, how often, answer]
         self.node = "ready"  # or "unseen": kubelet has not seen the Pods yet; "unreachable"; "none": it has no node yet
         self.cuts = []  # after so many bytes of a log stream: (bytes, is_clean)
@@ -171,6 +173,16 @@ class ApiServer:
             pod = self.objects[key]
             pod["status"] = {**pod.get("status", {}), **copy.deepcopy(fields)}
             self._store(*key[:2], pod, "MODIFIED")
+
+    def runs(self, name, *containers):
+        """Let containers of a Pod run, unless they have a state, or kubelet does not report it yet."""
+        with self.changed:
+            pod = self.pod(name)
+            if pod is not None and not self.is_lagging:
+                before = copy.deepcopy(pod["status"])
+                note_running(pod["status"], *containers)
+                if pod["status"] != before:
+                    self.set_status(name, **pod["status"])
 
     def set_metadata(self, name, **fields):
         """Change the metadata of a Pod."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monopod.schemas.run_events import (
     RunFinished,
     RunStarted,
+    SidecarStarted,
     StepFinished,
     StepStarted,
     TaskFinished,
@@ -24,6 +25,9 @@ class Coordinator:
 
     def report(self, *events):
         for event in events:
+            self.api.runs(self.name, "coordinator")
+            if isinstance(event, StepStarted | SidecarStarted):
+                self.api.runs(self.name, event.container)
             self.write(self.name, "coordinator", to_line(event).encode())
 
     def write(self, pod, container, data, **options):

@@ -14,6 +14,15 @@ from monopod.runner.kubernetes.observation import Now, PodObservation
 START = 1_800_000_000.0
 
 
+def note_running(status, *containers):
+    """Add to the status of a Pod that containers run, unless it says something of them."""
+    for container in containers:
+        kind = "initContainerStatuses" if container == "coordinator" else "containerStatuses"
+        statuses = status.setdefault(kind, [])
+        if all(each["name"] != container for each in statuses):
+            statuses.append({"name": container, "restartCount": 0, "state": {"running": {}}})
+
+
 def forbidden(verb, resource):
     """The answer of an API server to a user who may not do something."""
     message = f'{resource} is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "" in the '
@@ -28,6 +37,7 @@ class ObservedPod:
 
     def __init__(self, compilation, *, has_events=True, **options):
         self.now = 0.0
+        self.is_lagging = False
         self.commands = []
         metadata = {**compilation.pod["metadata"], "name": "build", "namespace": "ci", "uid": "1"}
         self.pod = {**compilation.pod, "metadata": metadata, "status": {"phase": "Pending"}}
@@ -62,6 +72,12 @@ class ObservedPod:
         self.pod = copy.deepcopy(self.pod)
         self.pod["status"].update(status)
         self.handle(PodSeen(self.pod))
+
+    def runs(self, name, *containers):
+        """Let containers run, unless they have a state, or kubelet does not report it yet."""
+        if not self.is_lagging:
+            note_running(self.pod["status"], *containers)
+            self.set_status()
 
     def set_metadata(self, **fields):
         self.pod = copy.deepcopy(self.pod)
