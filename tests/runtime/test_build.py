@@ -7,6 +7,7 @@ import base64
 import io
 import lzma
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -50,6 +51,17 @@ def test_modules_are_all_that_the_coordinator_can_import():
         for each in new:
             wanted += imported_by(each, PACKAGE / str(file_of(each)))
     assert set(installed_runtime().modules) == {file_of(module) for module in known}
+
+
+PROGRAM = re.compile(r"""python3"(?:, "-\w")*, "-m", (?:"monopod\.)?([\w.]+?)(?:"|\.__name__)""")
+
+
+def test_programs_that_the_runner_executes_in_the_coordinators_container_are_carried():
+    sources = [path.read_text() for path in (PACKAGE / "runner/kubernetes").rglob("*.py")]
+    programs = {name.replace(".", "/") + ".py" for source in sources for name in PROGRAM.findall(source)}
+    assert "coordinator/outside_request.py" in programs
+    modules = installed_runtime().modules
+    assert [name for name in programs if not any(f"/{module}".endswith(f"/{name}") for module in modules)] == []
 
 
 @pytest.fixture(scope="module")
