@@ -150,7 +150,7 @@ def recording() -> Iterator[Figure]:
                 (command_processor_seconds(*arguments), command_processor_seconds(*arguments, "--no-record"))
                 for _ in range(5)
             ]
-        recorded, plain = (min(each) for each in zip(*pairs, strict=True))
+        recorded, plain = (min(pair) for pair in zip(*pairs, strict=True))
         yield Figure(f"processor time, {what}, recorded", f"{_ms(recorded)}, without {_ms(plain)}")
 
 

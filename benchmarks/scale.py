@@ -65,7 +65,7 @@ def _hand_off() -> Chart:
     series = [Series("monopod", ours)]
     for interval, count in ((0.01, 50), (1.0, 12)):
         polled = statistics.median(hand_offs(count, interval)) * 1000  # more would only load the machine
-        series.append(Series(f"a poll loop of {interval:g} s, {count} Steps", [(each, polled) for each in STEPS]))
+        series.append(Series(f"a poll loop of {interval:g} s, {count} Steps", [(number, polled) for number in STEPS]))
     return Chart("From a Step's exit to the next exec, p50, ms", "Steps", series, logarithmic=True)
 
 
@@ -75,8 +75,8 @@ def _fans() -> list[Chart]:
     for count in STEPS:
         steps, waiting = step_times_and_memory(generated.fan_out_and_in(count), waiting=count + 1)
         gate, *branches, join = steps
-        out.append((count, (max(each.start for each in branches) - gate.end) * 1000))
-        back.append((count, (join.start - max(each.end for each in branches)) * 1000))
+        out.append((count, (max(branch.start for branch in branches) - gate.end) * 1000))
+        back.append((count, (join.start - max(branch.end for branch in branches)) * 1000))
         memory.append((count, waiting.coordinator / 1024))
         descriptors.append((count, float(waiting.descriptors)))
     fans = [Series("fan-out: exit to the last exec", out), Series("fan-in: last exit to exec", back)]

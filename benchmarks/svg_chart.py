@@ -87,7 +87,7 @@ def _powers(bottom: float, top: float) -> list[float]:
 def _round_steps(top: float) -> list[float]:
     """Return round numbers from 0 up to at least `top`."""
     power = 10 ** math.floor(math.log10(top / 4))
-    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power * 5 >= top)
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * 5 >= top)
     return [step * number for number in range(math.ceil(top / step) + 1)]
 
 

@@ -297,12 +297,12 @@ class Run:
             self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
 
     def _show(self, ordered: Iterator[Ordered]) -> None:
-        for each in ordered:
-            if isinstance(each, RunCancelling) and harder(self._asked_for, each.mode) != self._asked_for:
-                self._display.notice(OTHERS_NOTICES[each.mode])  # before the Tasks that it skips
-            for shown in self._follower.take(each):
+        for event in ordered:
+            if isinstance(event, RunCancelling) and harder(self._asked_for, event.mode) != self._asked_for:
+                self._display.notice(OTHERS_NOTICES[event.mode])  # before the Tasks that it skips
+            for shown in self._follower.take(event):
                 self._display.show(shown)
-            if isinstance(each, Output):  # there may be a lot of output
+            if isinstance(event, Output):  # there may be a lot of output
                 self._read_signals()
 
     def _container_ended(self, event: ContainerTerminated) -> None:

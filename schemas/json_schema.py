@@ -42,7 +42,7 @@ def json_schema() -> dict[str, Any]:
     _, generated = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/definitions/{model}", schema_generator=_Generator
     )
-    definitions = {name: _definition(name, each) for name, each in sorted(generated["$defs"].items())}
+    definitions = {name: _definition(name, model) for name, model in sorted(generated["$defs"].items())}
     kinds = [model.__name__ for model in models]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -108,7 +108,7 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     if not result.get("default", True):
         del result["default"]
     if "anyOf" in result:
-        choices = [_plain(each) for each in result["anyOf"] if each != {"type": "null"}]
+        choices = [_plain(schema) for schema in result["anyOf"] if schema != {"type": "null"}]
         del result["anyOf"]
         result |= choices[0] if len(choices) == 1 else {"anyOf": choices}
     for key in ("items", "additionalProperties"):

@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[^\s,=\"'\[\]\\]+")
 
 def combination_names(combinations: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the name of each combination of a matrix, in order."""
-    names = [",".join(f"{name}={_value(value)}" for name, value in each.items()) for each in combinations]
+    names = [",".join(f"{name}={_value(value)}" for name, value in combination.items()) for combination in combinations]
     count = Counter(names)
     return [
         name if count[name] == 1 and 0 < len(name) <= LONGEST_NAME else _with_index(index, name, combinations[index])
@@ -48,8 +48,8 @@ def _with_index(index: int, name: str, combination: Mapping[str, str]) -> str:
         return str(index)
     room = LONGEST_NAME - len(f"{index}:")
     if len(name) > room:
-        most = max((room - sum(len(each) + 2 for each in combination)) // len(combination), _SHORTEST_VALUE)
-        name = ",".join(f"{each}={_shortened(_value(value), most)}" for each, value in combination.items())
+        most = max((room - sum(len(name) + 2 for name in combination)) // len(combination), _SHORTEST_VALUE)
+        name = ",".join(f"{name}={_shortened(_value(value), most)}" for name, value in combination.items())
         name = _shortened(name, room)
     return f"{index}:{name}"
 

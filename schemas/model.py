@@ -175,9 +175,9 @@ def several(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def at_most_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
     """Yield a problem at the second of these fields if more than one is set."""
-    given = several(model, names)
-    if len(given) > 1:
-        yield (given[1],), f"only one of {', '.join(given)} may be given"
+    present = several(model, names)
+    if len(present) > 1:
+        yield (present[1],), f"only one of {', '.join(present)} may be given"
 
 
 def exactly_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:

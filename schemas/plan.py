@@ -244,7 +244,7 @@ def walk(
 
 def runnable_tasks(pipeline: Pipeline) -> typing.Iterator[PlannedTask]:
     """Yield the PipelineTasks that have Steps: all but those that run a Pipeline."""
-    return (each for each in walk(pipeline) if each.task.pipeline is None)
+    return (planned_task for planned_task in walk(pipeline) if planned_task.task.pipeline is None)
 
 
 class Plan(NamedTuple):
@@ -322,7 +322,7 @@ def _decoder(hint: Any) -> typing.Callable[[Any], Any]:
         item_hints = typing.get_args(hint)
         if item_hints[-1] is Ellipsis:
             item = _decoder(item_hints[0])
-            return lambda value: tuple(item(each) for each in value)
+            return lambda value: tuple(item(element) for element in value)
         return tuple
     if origin in (typing.Union, types.UnionType):
         return _union_decoder(typing.get_args(hint))

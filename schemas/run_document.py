@@ -174,7 +174,7 @@ class _Status:
             when = to_rfc3339(at)
             return {"conditions": [condition], "podName": self._pod, "startTime": when, "completionTime": when}
         status = self._attempt(attempt, task)
-        earlier = [self._attempt(each, None) for each in task.attempts[:-1]]
+        earlier = [self._attempt(attempt, None) for attempt in task.attempts[:-1]]
         if earlier:
             status["retriesStatus"] = earlier
         return status
@@ -196,7 +196,7 @@ class _Status:
         reason = attempt.reason if is_over else ""
         status["steps"] = [self._step(step, reason) for step in attempt.steps]
         if attempt.sidecars:
-            status["sidecars"] = [_sidecar(each, attempt.ended) for each in attempt.sidecars]
+            status["sidecars"] = [_sidecar(sidecar, attempt.ended) for sidecar in attempt.sidecars]
         if attempt.results:
             status["results"] = list(attempt.results)
         if attempt.artifacts:
@@ -283,7 +283,7 @@ def _skipped(name: str, task: TaskState) -> SkippedTask:
 
 
 def _listed(details: TaskState | PipelineEnd) -> list[WhenStatus]:
-    return [{**each} for each in details.when]
+    return [{**guard} for guard in details.when]
 
 
 def _running(at: float) -> Condition:

@@ -132,7 +132,7 @@ class Attempt:
 
     def step(self, name: str) -> StepRun | None:
         """Return the Step of that name, if it was started or skipped."""
-        return next((each for each in self.steps if each.name == name), None)
+        return next((step for step in self.steps if step.name == name), None)
 
     def finish(self, event: TaskFinished) -> None:
         """Note how it ended."""
@@ -225,7 +225,7 @@ class TaskState:
     @property
     def ended_sidecars(self) -> tuple[SidecarRun, ...]:
         """The Sidecars of its latest attempt that ended before the Steps did."""
-        return tuple(each for each in self.attempts[-1].sidecars if each.reason) if self.attempts else ()
+        return tuple(sidecar for sidecar in self.attempts[-1].sidecars if sidecar.reason) if self.attempts else ()
 
 
 class PipelineEnd:
@@ -275,11 +275,13 @@ class RunProgress:
         self.pipelines: dict[str, PipelineEnd] = {}
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
         self._pipeline_paths: set[str] = set()
-        for each in () if plan is None else walk(plan.pipeline):
-            if each.task.pipeline is None:
-                self._tasks[each.path] = {None: TaskState(each.path, after=each.after, is_final=each.is_final)}
+        for planned_task in () if plan is None else walk(plan.pipeline):
+            if planned_task.task.pipeline is None:
+                self._tasks[planned_task.path] = {
+                    None: TaskState(planned_task.path, after=planned_task.after, is_final=planned_task.is_final)
+                }
             else:
-                self._pipeline_paths.add(each.path)
+                self._pipeline_paths.add(planned_task.path)
 
     @property
     def name(self) -> str:
@@ -302,7 +304,9 @@ class RunProgress:
 
     def inside(self, prefix: str) -> tuple[TaskState, ...]:
         """Return the instances of all Tasks whose paths begin with `prefix`."""
-        return tuple(task for path, each in self._tasks.items() if path.startswith(prefix) for task in each.values())
+        return tuple(
+            task for path, instances in self._tasks.items() if path.startswith(prefix) for task in instances.values()
+        )
 
     def task(self, path: str, index: int | None) -> TaskState | None:
         """Return a Task instance, if it is known."""
@@ -364,7 +368,7 @@ class RunProgress:
     def _start_attempt(self, event: TaskStarted) -> None:
         task = self._instance(event.task, event.index)
         attempt = Attempt(event.attempt, event.at, event.slot, event.params)
-        task.attempts = [*(each for each in task.attempts if each.number != event.attempt), attempt]
+        task.attempts = [*(other for other in task.attempts if other.number != event.attempt), attempt]
         task.status, task.ended = "Running", None
         if task.started is None or not event.attempt:
             task.started = event.at
@@ -420,11 +424,11 @@ class RunProgress:
             return
         task = TaskState(path, after=inside[0].after, is_final=inside[0].is_final)
         tasks: dict[str, dict[int | None, TaskState]] = {}
-        for each, instances in self._tasks.items():
-            if each.startswith(f"{path}/"):
+        for other, instances in self._tasks.items():
+            if other.startswith(f"{path}/"):
                 tasks[path] = {None: task}
             else:
-                tasks[each] = instances
+                tasks[other] = instances
         self._tasks = tasks
 
 
@@ -437,7 +441,7 @@ def progress_of(plan: Plan | None, events: Iterable[RunEvent]) -> RunProgress:
 
 
 def _others(attempt: Attempt, step: str) -> list[StepRun]:
-    return [each for each in attempt.steps if each.name != step]
+    return [other for other in attempt.steps if other.name != step]
 
 
 def _ended_sidecar(event: SidecarFinished) -> SidecarRun:

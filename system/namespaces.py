@@ -234,13 +234,13 @@ def leave_session_keyring() -> None:
 
 def bounding_capabilities() -> frozenset[int]:
     """Return the bounding set: the capabilities that this process and its descendants can have."""
-    found = set()
+    capabilities = set()
     number = 0
     while (known := _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0)) >= 0:
         if known:
-            found.add(number)
+            capabilities.add(number)
         number += 1
-    return frozenset(found)
+    return frozenset(capabilities)
 
 
 def drop_capabilities(dropped: Iterable[int]) -> None:

@@ -70,11 +70,11 @@ def read_segments(root: bytes, is_wanted: Wanted = everything) -> Iterator[bytes
 def measure(root: bytes, is_wanted: Wanted = everything) -> Size:
     """Return how much `read_segments` will yield. Raises UnreadableError."""
     files = length = 0
-    for found in walk(root, is_wanted):
-        files += not stat.S_ISDIR(found.status.st_mode)
+    for file in walk(root, is_wanted):
+        files += not stat.S_ISDIR(file.status.st_mode)
         length += BLOCK
-        if stat.S_ISREG(found.status.st_mode):
-            length += min(found.status.st_size, found.status.st_blocks * 512)
+        if stat.S_ISREG(file.status.st_mode):
+            length += min(file.status.st_size, file.status.st_blocks * 512)
     return Size(files, length)
 
 
@@ -97,30 +97,30 @@ def _walk_entry(entry: os.DirEntry[bytes], path: bytes, is_wanted: Wanted) -> It
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
         raise _failed(entry.path, error) from error
-    for each in inside:
-        yield from _walk_entry(each, path + b"/" + each.name, is_wanted)
+    for child in inside:
+        yield from _walk_entry(child, path + b"/" + child.name, is_wanted)
     if is_directory or stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
         yield Found(path, status)
 
 
 def _entries(root: bytes, is_wanted: Wanted) -> Iterator[tuple[Entry, bytes]]:
     directories: list[Found] = []
-    for found in _found(root, is_wanted):
-        if stat.S_ISDIR(found.status.st_mode):
-            directories.append(found)
+    for file in _found(root, is_wanted):
+        if stat.S_ISDIR(file.status.st_mode):
+            directories.append(file)
             continue
-        place = os.path.join(root, found.path) if found.path else root
-        path = found.path or os.path.basename(root)
+        source = os.path.join(root, file.path) if file.path else root
+        path = file.path or os.path.basename(root)
         try:
-            if stat.S_ISLNK(found.status.st_mode):
-                mtime = int(found.status.st_mtime)
-                yield Entry(path, "link", 0o777, mtime, os.readlink(place)), b""
+            if stat.S_ISLNK(file.status.st_mode):
+                mtime = int(file.status.st_mtime)
+                yield Entry(path, "link", 0o777, mtime, os.readlink(source)), b""
             else:
-                yield from _parts(place, path)
+                yield from _parts(source, path)
         except OSError as error:
-            raise _failed(place, error) from error
-    for found in sorted(directories, key=lambda found: found.path.count(b"/"), reverse=True):
-        yield Entry(found.path, "directory", found.status.st_mode, int(found.status.st_mtime)), b""
+            raise _failed(source, error) from error
+    for file in sorted(directories, key=lambda file: file.path.count(b"/"), reverse=True):
+        yield Entry(file.path, "directory", file.status.st_mode, int(file.status.st_mtime)), b""
 
 
 def _found(root: bytes, is_wanted: Wanted) -> Iterator[Found]:

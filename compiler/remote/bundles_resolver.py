@@ -88,9 +88,9 @@ def _layer(layers: list[Any], kind: str, wanted: str, what: str) -> dict[str, An
             raise RemoteError(f"{what}: {message}")
         by_name.setdefault((layer_kind, annotations[_NAME]), layer)
     if (kind, wanted) not in by_name:
-        there = {f"{each_kind} {name}" for each_kind, name in by_name}
-        hint = did_you_mean(f"{kind} {wanted}", there)
-        listed = ", ".join(sorted(there)) or "nothing"
+        entries = {f"{each_kind} {name}" for each_kind, name in by_name}
+        hint = did_you_mean(f"{kind} {wanted}", entries)
+        listed = ", ".join(sorted(entries)) or "nothing"
         raise RemoteError(f"{what}: it contains no {kind} '{wanted}'{hint}; it contains {listed}", "name")
     return by_name[kind, wanted]
 

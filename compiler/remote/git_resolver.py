@@ -232,16 +232,16 @@ def _explained(wanted: _Wanted) -> Iterator[None]:
     try:
         yield
     except GitError as error:
-        said = str(error).replace(wanted.url, wanted.shown)
-        raise RemoteError(f"{wanted}: {said}{_hint(said, wanted)}") from error
+        message = str(error).replace(wanted.url, wanted.shown)
+        raise RemoteError(f"{wanted}: {message}{_hint(message, wanted)}") from error
 
 
-def _hint(said: str, wanted: _Wanted) -> str:
-    if any(words in said for words in _TOKEN_NEEDED):
+def _hint(message: str, wanted: _Wanted) -> str:
+    if any(words in message for words in _TOKEN_NEEDED):
         param = wanted.token_param
         return f"; check the token that {param} names" if wanted.authorization else f"; name a Secret with {param}"
     otherwise = "" if _COMMIT.fullmatch(wanted.revision) else _OTHERWISE
-    return next((hint for words, hint in _HINTS.items() if words in said), otherwise)
+    return next((hint for words, hint in _HINTS.items() if words in message), otherwise)
 
 
 _TOKEN_NEEDED = ("could not read Username", "could not read Password", "Authentication failed", "error: 403")

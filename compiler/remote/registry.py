@@ -264,8 +264,8 @@ def _by_platform(entries: list[Any]) -> dict[str, str]:
 def _chosen(entries: list[Any]) -> str | None:
     """Return the digest of the image that an index resolves to."""
     digests = _with_digests(entries)
-    ours = [entry for entry in digests if entry.get("platform") in _PLATFORMS]
-    chosen = ours or (digests if len(digests) == 1 else [])
+    usual = [entry for entry in digests if entry.get("platform") in _PLATFORMS]
+    chosen = usual or (digests if len(digests) == 1 else [])
     return str(chosen[0]["digest"]) if chosen else None
 
 

@@ -40,11 +40,11 @@ def port_clashes(pipeline: Pipeline, ports: Sequence[PortOfSidecar]) -> Iterator
         if second.slots > 1:
             yield _problem(second, second, _in_matrix(second))
         for first in ports[:index]:
-            here, there = second.listening, first.listening
-            if (there.port, there.protocol) != (here.port, here.protocol):
+            port, earlier = second.listening, first.listening
+            if (earlier.port, earlier.protocol) != (port.port, port.protocol):
                 continue
             if first.task == second.task:
-                if here.declared and there.declared:
+                if port.declared and earlier.declared:
                     yield _problem(first, second, _message(first, second))
                     break
             elif can_overlap(pipeline, first.task, second.task):

@@ -72,7 +72,7 @@ def _pods(line: Line, _current: str) -> Iterator[Candidate]:
 def _contexts(_line: Line, _current: str) -> Iterator[Candidate]:
     paths = (os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")).split(os.pathsep)
     configurations = [content for path in paths for content in _read_yaml(path)]
-    current = next(filter(None, (each.get("current-context") for each in configurations)), None)
+    current = next(filter(None, (configuration.get("current-context") for configuration in configurations)), None)
     for configuration in configurations:
         for context in _mappings(configuration.get("contexts")):
             name = str(context.get("name", ""))
@@ -119,7 +119,9 @@ def _tasks(line: Line, current: str) -> Iterator[Candidate]:
     """Yield the Tasks of the Pipelines, or, once a Task and a slash are typed, its Steps."""
     documents = list(_read_files(line))
     definitions = {
-        str(_mapping(each.get("metadata")).get("name")): each for each in documents if each.get("kind") == "Task"
+        str(_mapping(document.get("metadata")).get("name")): document
+        for document in documents
+        if document.get("kind") == "Task"
     }
     for pipeline in _pipelines(documents):
         for task in (*_mappings(pipeline.get("tasks")), *_mappings(pipeline.get("finally"))):
@@ -141,7 +143,7 @@ def _declared(field: str, line: Line) -> Iterator[Mapping[str, Any]]:
         _mapping(_mapping(document.get("spec")).get("taskSpec") or document.get("spec")) for document in documents
     ]
     for spec in specs:
-        yield from (each for each in _mappings(spec.get(field)) if "name" in each)
+        yield from (entry for entry in _mappings(spec.get(field)) if "name" in entry)
 
 
 def _pipelines(documents: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -174,7 +176,7 @@ def _read_yaml(path: str) -> list[Mapping[str, Any]]:
             return []
         with open(path, "rb") as stream:
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            return [each for each in yaml.load_all(stream, loader) if isinstance(each, dict)]
+            return [document for document in yaml.load_all(stream, loader) if isinstance(document, dict)]
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []
 
@@ -184,7 +186,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
 
 
 _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {

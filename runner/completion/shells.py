@@ -90,7 +90,7 @@ def _bash(commands: Mapping[str, Words], further: Mapping[str, str]) -> Iterator
     yield f"        '') arguments={_quoted_words(commands)} options='--help --version' ;;"
     for name, words in commands.items():
         yield f"        {name})"
-        yield f"            options={_quoted_words(each for option in words.options for each in option.names)}"
+        yield f"            options={_quoted_words(name for option in words.options for name in option.names)}"
         yield f"            arguments={_bash_values(_argument(words))}"
         yield "            case $previous in"
         for option in words.options:
@@ -159,14 +159,14 @@ def _zsh(commands: Mapping[str, Words], further: Mapping[str, str]) -> Iterator[
     yield "        name=$words[1]"
     yield "    fi"
     yield "    case $name in"
-    programs = {name: [program for program, each in further.items() if each == name] for name in commands}
+    programs = {name: [program for program, command in further.items() if command == name] for name in commands}
     for name, words in commands.items():
         yield f"        {' | '.join([name, *programs[name]])})"
         yield f"            name={name}"
         yield "            _arguments -s \\"
         for option in words.options:
-            for each in option.names:
-                yield f"                {shlex.quote(_zsh_option(each, option))} \\"
+            for spelling in option.names:
+                yield f"                {shlex.quote(_zsh_option(spelling, option))} \\"
         yield f"                {shlex.quote('*:' + _zsh_value('argument', _argument(words)))} ;;"
     yield "    esac"
     yield "}"
@@ -224,7 +224,7 @@ def _fish_words(start: str, words: Words, command: str) -> Iterator[str]:
     if words.arguments:
         yield f"{start} {_fish_values(_argument(words), ('-F', '-f', '-k'), command)}"
     for option in words.options:
-        names = " ".join(f"-l {each[2:]}" if each.startswith("--") else f"-s {each[1:]}" for each in option.names)
+        names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
         values = "" if option.values is None else f" {_fish_values(option.values, ('-r -F', '-x', '-x'), command)}"
         yield f"{start} {names}{values} -d {_fish_quoted(option.help)}"
 

@@ -116,6 +116,6 @@ def read_line(words: Words, typed: Sequence[str]) -> Line:
             continue
         if not is_joined:
             value = rest.pop(0) if rest else ""
-        for each in option.names:
-            options[each] = (*options.get(each, ()), value)
+        for name in option.names:
+            options[name] = (*options.get(name, ()), value)
     return Line(options, tuple(arguments))

@@ -37,7 +37,7 @@ def completed(document: dict[str, Any], plan: planned.Plan, pod: Mapping[str, An
 
 def _containers(pod: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     listed = (*(pod.get("initContainerStatuses") or ()), *(pod.get("containerStatuses") or ()))
-    return {each["name"]: each for each in listed}
+    return {container["name"]: container for container in listed}
 
 
 class _Completing:
@@ -51,7 +51,7 @@ class _Completing:
         """Return the status of a PipelineRun; `spec` is its Pipeline if that is embedded."""
         spec = self._spec(pipeline.source, spec)
         done = {**status, **self._about(pipeline.source, "pipelineSpec", spec)}
-        embedded = {each.get("name"): each for each in _tasks_of(spec)}
+        embedded = {task.get("name"): task for task in _tasks_of(spec)}
         tasks = {task.name: task for task in pipeline.all_tasks}
         if "taskRuns" in status:
             done["taskRuns"] = {}
@@ -78,9 +78,11 @@ class _Completing:
         for kind, parts in (("step", "steps"), ("sidecar", "sidecars")):
             for part in status.get(parts, ()):
                 if self._ran_out_of_memory(part):
-                    done["conditions"] = [_short_of_memory(each, kind, part["name"]) for each in done["conditions"]]
+                    done["conditions"] = [
+                        _short_of_memory(condition, kind, part["name"]) for condition in done["conditions"]
+                    ]
         if "retriesStatus" in status:
-            done["retriesStatus"] = [self.task_run(each, task, spec) for each in status["retriesStatus"]]
+            done["retriesStatus"] = [self.task_run(attempt, task, spec) for attempt in status["retriesStatus"]]
         return done
 
     def _spec(self, source: str, embedded: Any) -> Any:

@@ -31,7 +31,7 @@ def evident_outcome(status: Mapping[str, Any]) -> Outcome | None:
     for ended in endings:
         match = _FIRST_LINE.match(str(ended.get("message") or ""))
         if match is not None:
-            (name,) = (each for each in get_args(FinalStatus) if each == match[1])
+            (name,) = (final for final in get_args(FinalStatus) if final == match[1])
             return Outcome(name, match[2], match[3].strip(), by_pod_status=True)
     if any(ended.get("exitCode") == 0 for ended in endings) or status.get("phase") == "Succeeded":
         return Outcome("Succeeded", "Succeeded", _BY_ITS_POD, by_pod_status=True)

@@ -96,8 +96,8 @@ class Follower:
         self._numbers: dict[str, dict[str, int | None]] = {}  # by path and container: its only combination
         self._late: dict[tuple[str, str, int | None, int], tuple[Start, _Source]] = {}
         self._last_lines: dict[_Key, tuple[str, ...]] = {}
-        for each in planned.runnable_tasks(plan.pipeline):
-            self._add_containers(each.path, each.task)
+        for planned_task in planned.runnable_tasks(plan.pipeline):
+            self._add_containers(planned_task.path, planned_task.task)
 
     def _add_containers(self, path: str, task: planned.Task) -> None:
         for number, slot in enumerate(task.slots):
@@ -142,7 +142,7 @@ class Follower:
     @property
     def longest_source(self) -> int:
         """How long the longest pair of a Task's label and a Step's name is, with a blank between them."""
-        return max((len(f"{each.task} {each.step}") for each in self._containers.values()), default=0)
+        return max((len(f"{source.task} {source.step}") for source in self._containers.values()), default=0)
 
     def last_lines(self, task: TaskState, ran: StepRun | SidecarRun) -> tuple[str, ...]:
         """Return the last lines of a Step that failed in the latest attempt of `task`, or of a Sidecar that ended."""
@@ -221,7 +221,7 @@ class Follower:
 
     def end(self) -> list[OutputLine]:
         """Return the last lines, which have no newline, since no more output will come."""
-        lines = [line for each in self._containers.values() for line in each.rest()]
+        lines = [line for source in self._containers.values() for line in source.rest()]
         for start, source in self._late.values():
             lines += self._keep_late(start, source, source.rest())
         return lines

@@ -88,7 +88,7 @@ class OutputOrder:
 
     def __init__(self, plan: planned.Plan, drain: Callable[[str], bool]) -> None:
         self._drain = drain
-        slots = [slot for each in planned.walk(plan.pipeline) for slot in each.task.slots]
+        slots = [slot for planned_task in planned.walk(plan.pipeline) for slot in planned_task.task.slots]
         self._sidecars = {slot.name: slot.sidecars for slot in slots}
         self._containers = {name: _Container(name) for slot in slots for name in (*slot.containers, *slot.sidecars)}
         self._queue: deque[_Waiting] = deque()

@@ -93,7 +93,7 @@ def _wrong_combination(
 
 
 def _with_step(source: Source, tasks: Sequence[PlannedTask]) -> Source | str:
-    steps = list(dict.fromkeys(each for task in _named(source.path, tasks) for each in step_names(task.task)))
+    steps = list(dict.fromkeys(step for task in _named(source.path, tasks) for step in step_names(task.task)))
     if source.step is not None and source.step not in steps:
         return f"Task '{source.path}' has no Step '{source.step}'" + _suggested(source.step, steps, "its Steps are")
     return source

@@ -64,7 +64,7 @@ class LoadMeter:
             return False
         cost = time.perf_counter() - began
         seconds = now - self._looked_at
-        self._loads = {name: Load(self._processors(name, each, seconds), each.memory) for name, each in usage.items()}
+        self._loads = {name: Load(self._processors(name, used, seconds), used.memory) for name, used in usage.items()}
         self._last, self._looked_at = dict(usage), now
         self._next_look = now + max(SECONDS_BETWEEN, cost / MOST_OF_THE_TIME)
         return True

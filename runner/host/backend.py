@@ -24,7 +24,7 @@ class HostBackend:
             compilation.pod,
             runtime_image_name=RUNTIME_IMAGE,
             entrypoint_binary=str(binary.path()),
-            config_maps={each["metadata"]["name"]: each for each in compilation.config_maps},
-            secrets={each["metadata"]["name"]: each for each in compilation.secrets},
+            config_maps={config_map["metadata"]["name"]: config_map for config_map in compilation.config_maps},
+            secrets={secret["metadata"]["name"]: secret for secret in compilation.secrets},
             keep=keep,
         )

@@ -52,12 +52,12 @@ def may_make_nodes(directory: str) -> bool:
 def machine_devices(*, all_of_them: bool) -> tuple[tuple[str, os.stat_result], ...]:
     """Return the entries of this machine's /dev that a container gets: names and status. Cached."""
     own = {*_DIRECTORIES, *_LINKS}
-    found = []
+    devices = []
     for name in os.listdir("/dev") if all_of_them else _DEVICES:
         if name not in own:
             with contextlib.suppress(FileNotFoundError):
-                found.append((name, os.lstat(f"/dev/{name}")))
-    return tuple(found)
+                devices.append((name, os.lstat(f"/dev/{name}")))
+    return tuple(devices)
 
 
 def make_devices(target: str, shared: str, *, new_nodes: bool, privileged: bool) -> None:

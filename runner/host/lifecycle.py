@@ -267,7 +267,7 @@ class Lifecycle:
             return record.phase in ("starting", "hook")
         if record.phase != "starting":
             return False
-        return sum(each.phase == "starting" for each in self.records.values()) >= self._starts_at_a_time
+        return sum(record.phase == "starting" for record in self.records.values()) >= self._starts_at_a_time
 
     def _next_stop(self, now: float) -> list[Command]:
         alive = [record for record in self.records.values() if record.is_alive]

@@ -51,11 +51,11 @@ def current_paths(descriptors: Iterable[int]) -> tuple[str, ...]:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = [_mounted(line) for line in file]
     paths: dict[str, None] = {}
-    for each in descriptors:
-        path = os.readlink(f"/proc/self/fd/{each}")
-        for place in (path, *_other_paths(path, _mount_of(each), mounts)):
+    for descriptor in descriptors:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        for place in (path, *_other_paths(path, _mount_of(descriptor), mounts)):
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(each), os.stat(place)):
+                if os.path.samestat(os.fstat(descriptor), os.stat(place)):
                     paths[place] = None
     return tuple(paths)
 

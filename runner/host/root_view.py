@@ -95,13 +95,13 @@ def hide(view: View, private: Iterable[str]) -> View:
 
 def mount_points(mountinfo: str) -> tuple[MountPoint, ...]:
     """Return the mounts that a mountinfo file (man proc_pid_mountinfo) lists, parents first."""
-    found: dict[str, MountPoint] = {}
+    mounts: dict[str, MountPoint] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         path, options = _unescaped(fields[4]), fields[5].split(",")
-        found[path] = MountPoint(path, after.split(" ")[0], "ro" in options)  # a later mount hides an earlier one
-    return tuple(found[path] for path in sorted(found, key=lambda path: path.split("/")))
+        mounts[path] = MountPoint(path, after.split(" ")[0], "ro" in options)  # a later mount hides an earlier one
+    return tuple(mounts[path] for path in sorted(mounts, key=lambda path: path.split("/")))
 
 
 def _unescaped(text: str) -> str:
@@ -129,7 +129,7 @@ class _Planner(NamedTuple):
             self.entries.append(_directory(path))
             return
         mounts = [mount for mount in self.mounts if is_below(mount.path, path)]
-        below = [mount for mount in mounts if not any(is_below(mount.path, each) for each in self.hidden)]
+        below = [mount for mount in mounts if not any(is_below(mount.path, hidden) for hidden in self.hidden)]
         in_memory = self.disk_refused or (self.in_user_namespace and not self._is_written(path))
         if self._takes_overlay(path, depth, in_memory=in_memory, has_mounts=bool(mounts)):
             self.entries.append(_entry("overlay", path)._replace(in_memory=in_memory))
@@ -147,7 +147,7 @@ class _Planner(NamedTuple):
     def _takes_overlay(self, path: str, depth: int, *, in_memory: bool, has_mounts: bool) -> bool:
         if has_mounts and self.in_user_namespace:
             return False
-        wanted = any(is_below(each, path) for each in self.needed)
+        wanted = any(is_below(needed, path) for needed in self.needed)
         is_light = self.in_user_namespace and not wanted and not os.access(path, os.W_OK)
         if depth > 1 and is_light and not _has_sockets(path):
             return False
@@ -157,7 +157,7 @@ class _Planner(NamedTuple):
         """Add the entries for the outermost mounts inside a directory that has an entry already."""
         done: list[str] = []
         for mount in mounts:
-            if any(is_below(mount.path, each) for each in done) or mount.file_system in _PSEUDO:
+            if any(is_below(mount.path, mounted) for mounted in done) or mount.file_system in _PSEUDO:
                 continue
             done.append(mount.path)
             if os.path.isdir(mount.path) and os.access(mount.path, os.X_OK):
@@ -220,7 +220,7 @@ def _socket_directories() -> frozenset[str]:
         lines = [line.rstrip("\n").split(None, 7) for line in file]
     paths = [fields[7] for fields in lines if len(fields) == 8 and fields[7].startswith("/")]
     directories = {os.path.dirname(path) for path in paths if not is_below(path, "/proc")}  # monopod's own sockets
-    return frozenset(os.path.realpath(each) for each in directories)
+    return frozenset(os.path.realpath(directory) for directory in directories)
 
 
 def plan_view(needed: Iterable[str], private: Iterable[str], scratch: Layers, *, in_user_namespace: bool) -> View:
@@ -386,17 +386,19 @@ def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[
 
 def _open_ways(entry: Entry, upper: str, reachable: Iterable[str]) -> None:
     """Let any user pass the directories of this overlay that lead to `reachable`."""
-    for path in {os.path.realpath(each) for each in reachable}:
+    for path in {os.path.realpath(directory) for directory in reachable}:
         if not is_within(path, entry.path):
             continue
         way = [entry.path]
         for part in path[len(entry.path.rstrip("/")) + 1 :].split("/"):
             way.append(os.path.join(way[-1], part))
-        closed = [each for each in way if os.path.isdir(each) and not os.stat(each).st_mode & stat.S_IXOTH]
-        for each in closed:
-            place = upper + each[len(entry.path.rstrip("/")) :]
-            if _make_parents(f"{each}/any", entry, upper) is not None:
-                os.chmod(place, stat.S_IMODE(os.stat(each).st_mode) | 0o111)  # noqa: S103  # in this container only
+        closed = [
+            directory for directory in way if os.path.isdir(directory) and not os.stat(directory).st_mode & stat.S_IXOTH
+        ]
+        for directory in closed:
+            place = upper + directory[len(entry.path.rstrip("/")) :]
+            if _make_parents(f"{directory}/any", entry, upper) is not None:
+                os.chmod(place, stat.S_IMODE(os.stat(directory).st_mode) | 0o111)  # noqa: S103  # in this container only
 
 
 def _make_parents(path: str, entry: Entry, upper: str) -> str | None:

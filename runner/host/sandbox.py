@@ -69,7 +69,7 @@ class Sandbox:
         self._containers = {container.name: container for container in pod.containers}
         self._surroundings = surroundings
         self._lifecycle = Lifecycle(
-            ((each.name, each.kind, bool(each.post_start)) for each in pod.containers),
+            ((container.name, container.kind, bool(container.post_start)) for container in pod.containers),
             grace=pod.termination_grace,
             active_deadline=pod.active_deadline,
             starts_at_a_time=os.cpu_count() or 1,

@@ -67,9 +67,9 @@ def pod_status(
     """Return the PodStatus; `containers` are the ContainerStatuses by name."""
     initial = _in_order(pod["spec"].get("initContainers") or (), containers)
     ordinary = _in_order(pod["spec"]["containers"], containers)
-    initialized = all(each["started"] or "terminated" in each["state"] for each in ordinary)
+    initialized = all(status["started"] or "terminated" in status["state"] for status in ordinary)
     ended = phase in ("Succeeded", "Failed")
-    ready = not ended and all(each["ready"] for each in ordinary)
+    ready = not ended and all(status["ready"] for status in ordinary)
     status: dict[str, Any] = {
         "phase": phase,
         "conditions": [

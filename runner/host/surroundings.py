@@ -159,8 +159,8 @@ def _show_system(target: str) -> None:
 def _settings_in_proc() -> tuple[str, ...]:
     """Return the files and directories in /proc, except processes, that only root may write to."""
     with os.scandir("/proc") as entries:
-        others = [each for each in entries if not each.name.isdecimal() and not each.is_symlink()]
-    return tuple(each.name for each in others if each.name in _SETTINGS_IN_PROC or _has_settings(each))
+        others = [entry for entry in entries if not entry.name.isdecimal() and not entry.is_symlink()]
+    return tuple(entry.name for entry in others if entry.name in _SETTINGS_IN_PROC or _has_settings(entry))
 
 
 def _has_settings(entry: os.DirEntry[str]) -> bool:

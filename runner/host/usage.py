@@ -32,7 +32,9 @@ def container_usage(
         with contextlib.suppress(psutil.Error):
             children.setdefault(process.ppid(), []).append(process)
     sandboxes = children.get(launcher, [])
-    by_number = {_number_in_pod(each.pid): each for sandbox in sandboxes for each in children.get(sandbox.pid, ())}
+    by_number = {
+        _number_in_pod(process.pid): process for sandbox in sandboxes for process in children.get(sandbox.pid, ())
+    }
     roots = {name: by_number[first_processes[name]] for name in names if first_processes.get(name) in by_number}
     return {name: _usage(root, children) for name, root in roots.items()}
 

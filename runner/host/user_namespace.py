@@ -24,11 +24,11 @@ class IdMap(NamedTuple):
 
     def has_user(self, user: int) -> bool:
         """Whether the user exists in the namespace."""
-        return any(user in each for each in self.users)
+        return any(user in ids for ids in self.users)
 
     def has_group(self, group: int) -> bool:
         """Whether the group exists in the namespace."""
-        return any(group in each for each in self.groups)
+        return any(group in ids for ids in self.groups)
 
 
 def enter() -> None:
@@ -61,11 +61,11 @@ def caller_is_root() -> bool:
 def fit(pod: Pod, ids: IdMap) -> tuple[Pod, str | None]:
     """Return the Pod with only the users and groups that exist, and a warning if some do not."""
     missing = [
-        f"{each.name} (user {each.identity.user})"
-        for each in pod.containers
-        if not ids.has_user(each.identity.user) and not each.is_ours
+        f"{container.name} (user {container.identity.user})"
+        for container in pod.containers
+        if not ids.has_user(container.identity.user) and not container.is_ours
     ]
-    containers = tuple(_fit_container(each, ids) for each in pod.containers)
+    containers = tuple(_fit_container(container, ids) for container in pod.containers)
     group = pod.volume_group
     if group is not None and not ids.has_group(group):
         missing.append(f"volumes (fsGroup {group})")

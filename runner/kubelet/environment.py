@@ -220,7 +220,7 @@ def resource_value(reference: Manifest, container: Manifest | None, sources: Sou
     if name := reference.get("containerName"):
         spec = sources.pod["spec"]
         everything = [*(spec.get("initContainers") or ()), *spec["containers"]]
-        container = next((each for each in everything if each["name"] == name), None)
+        container = next((entry for entry in everything if entry["name"] == name), None)
     if container is None:
         raise UnresolvedError(f"resourceFieldRef: the Pod has no container {name!r}")
     kind, _, resource = reference["resource"].partition(".")

@@ -72,7 +72,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
     reading.volumes = read_volumes(sources, place, small, small & _control_volumes(spec, runtime.name))
     reading.problems += reading.volumes.problems
     reading.warnings += reading.volumes.warnings
-    containers = [container for kind, each in _kinds(spec) if (container := _read_container(each, kind, reading))]
+    containers = [container for kind, fields in _kinds(spec) if (container := _read_container(fields, kind, reading))]
     reading.warnings += _without_effect(spec, runtime.name)
     if reading.problems:
         raise PodRefusedError(reading.problems)
@@ -254,9 +254,11 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
 
 def containers_of_image(pod: Mapping[str, Any], image: str) -> frozenset[str]:
     """Return the names of the containers that use an image."""
-    return frozenset(each["name"] for _, each in _kinds(pod["spec"]) if each.get("image") == image)
+    return frozenset(container["name"] for _, container in _kinds(pod["spec"]) if container.get("image") == image)
 
 
 def termination_policies(pod: Mapping[str, Any]) -> dict[str, str]:
     """Return each container's ``terminationMessagePolicy``."""
-    return {each["name"]: each.get("terminationMessagePolicy") or "File" for _, each in _kinds(pod["spec"])}
+    return {
+        container["name"]: container.get("terminationMessagePolicy") or "File" for _, container in _kinds(pod["spec"])
+    }

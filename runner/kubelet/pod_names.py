@@ -23,9 +23,9 @@ def _problems(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[
     names = [("metadata.name", metadata["name"], subdomain_problem)]
     names.append(("metadata.namespace", metadata.get("namespace") or "default", label_problem))
     for field in ("initContainers", "containers", "volumes"):
-        for index, each in enumerate(spec.get(field) or ()):
-            names.append((f"spec.{field}[{index}].name", each["name"], label_problem))
-            claim = each.get("persistentVolumeClaim")
+        for index, item in enumerate(spec.get(field) or ()):
+            names.append((f"spec.{field}[{index}].name", item["name"], label_problem))
+            claim = item.get("persistentVolumeClaim")
             if claim:
                 where = f"spec.{field}[{index}].persistentVolumeClaim.claimName"
                 names.append((where, claim["claimName"], subdomain_problem))

@@ -43,8 +43,8 @@ def capabilities(context: Mapping[str, Any]) -> frozenset[int]:
     """
     if context.get("privileged"):
         return frozenset(range(len(CAPABILITIES)))
-    asked = context.get("capabilities") or {}
-    added, dropped = _names(asked.get("add")), _names(asked.get("drop"))
+    wanted = context.get("capabilities") or {}
+    added, dropped = _names(wanted.get("add")), _names(wanted.get("drop"))
     kept = set(CAPABILITIES) if "ALL" in added else set(DEFAULT_CAPABILITIES)
     if "ALL" in dropped:
         kept.clear()

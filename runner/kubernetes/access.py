@@ -133,7 +133,7 @@ class LibraryAccess:
     def authorization(self) -> str | None:
         """Return the header; log in again if that has expired. A login plugin may raise any exception."""
         settings: Mapping[str, Any] = self._configuration.auth_settings()
-        values = (each["value"] for each in settings.values() if each["in"] == "header")
+        values = (setting["value"] for setting in settings.values() if setting["in"] == "header")
         return next((value for value in values if value), None)
 
     def pool(self) -> urllib3.PoolManager:

@@ -133,10 +133,10 @@ def _quota_advice(message: str) -> str:
     exceeded = _EXCEEDED_QUOTA.search(message)
     if exceeded is None:
         return ""
-    resources = {each.partition("=")[0].strip() for each in exceeded["requested"].split(",")}
+    resources = {request.partition("=")[0].strip() for request in exceeded["requested"].split(",")}
     if resources <= {"pods", "count/pods"}:
         return "the ResourceQuota counts Pods: delete some that have ended, or raise it"
-    if any(each.startswith("limits.") for each in resources):
+    if any(resource.startswith("limits.") for resource in resources):
         return "the ResourceQuota counts the limits of all Steps, whenever they run: lower or remove limits"
     return (
         "the ResourceQuota counts the peak of what the Steps request at the same time: lower their requests, order "

@@ -95,12 +95,12 @@ class Cluster:
         Raises BackendUnavailableError.
         """
         try:
-            found = self.request("GET", f"/api/v1/namespaces/{quote(namespace or self.namespace)}/limitranges")
+            listed = self.request("GET", f"/api/v1/namespaces/{quote(namespace or self.namespace)}/limitranges")
         except ApiError:
             return ()  # the API server reports a Pod that does not fit
         except UnreachableError as error:
             raise BackendUnavailableError(f"{self.name} cannot be reached: {error}") from error
-        return tuple(found.get("items") or ())
+        return tuple(listed.get("items") or ())
 
     def request(
         self, method: str, path: str, query: Query = (), body: Any = None, content_type: str = "application/json"
@@ -126,14 +126,14 @@ class Cluster:
         """Run a command in a container and wait for its end. Raises ApiError, UnreachableError, CommandFailedError."""
         from monopod.runner.kubernetes.container_commands import run_command  # noqa: PLC0415  # slow to import
 
-        query = [("command", each) for each in command]
+        query = [("command", argument) for argument in command]
         query += [("container", container), ("stdout", "true"), ("stderr", "true")]
         url = f"{self._access.host}{pod.path}/exec"
         try:
-            ended, said = run_command(self._access.configuration(), url, query, self._headers(), ANSWER_SECONDS)
+            ended, errors = run_command(self._access.configuration(), url, query, self._headers(), ANSWER_SECONDS)
         except ConnectionError as error:
             raise UnreachableError(_reason(error)) from error
-        _check_ending(ended, said)
+        _check_ending(ended, errors)
 
     @contextlib.contextmanager
     def _open(
@@ -252,7 +252,7 @@ def _read_all(response: urllib3.BaseHTTPResponse) -> bytes:
         raise UnreachableError(_reason(error)) from error
 
 
-def _check_ending(ended: str, said: str) -> None:
+def _check_ending(ended: str, errors: str) -> None:
     """Check the Status at the end of a command. Raises CommandFailedError, ApiError, UnreachableError."""
     try:
         status = json.loads(ended)
@@ -262,7 +262,7 @@ def _check_ending(ended: str, said: str) -> None:
         return
     if status.get("reason") != "NonZeroExitCode":  # it did not run: the error came too late for an HTTP status
         raise ApiError.of_status(status, int(status.get("code") or _INTERNAL_ERROR))
-    text = " ".join(said.split()) or str(status.get("message"))
+    text = " ".join(errors.split()) or str(status.get("message"))
     raise CommandFailedError(text[-500:])
 
 

@@ -71,7 +71,7 @@ def _suggestion(cluster: Cluster, name: PodName) -> str:
         listed = cluster.request("GET", name.collection, [("labelSelector", f"{_LABEL}={_OURS}")])
     except (ApiError, UnreachableError):
         return ""  # the suggestion is optional
-    names = [each["metadata"]["name"] for each in listed.get("items") or ()]
+    names = [item["metadata"]["name"] for item in listed.get("items") or ()]
     if not names:
         return ", and no other Pod of monopod's"
     return f"{did_you_mean(name.name, names)}; there are {', '.join(names[:10])}{', …' * (len(names) > 10)}"

@@ -66,8 +66,8 @@ class JobPod(KubernetesPod):
             if found := listed.get("items"):
                 return {"apiVersion": "v1", "kind": "Pod", **found[0]}
             pause.wait(_SECONDS_BETWEEN_LOOKS)
-        said = self._said_of_job()
-        raise PodRefusedError([f"Job '{name}' makes no Pod: {said}{self._undone()}"])
+        why_not = self._said_of_job()
+        raise PodRefusedError([f"Job '{name}' makes no Pod: {why_not}{self._undone()}"])
 
     def _undone(self) -> str:
         """Delete the Job, since its Pod cannot be followed; return what to do if that fails."""
@@ -84,7 +84,7 @@ class JobPod(KubernetesPod):
         with contextlib.suppress(ApiError, UnreachableError):
             query = [("fieldSelector", f"involvedObject.uid={self._job['metadata']['uid']}")]
             events = self._cluster.request("GET", collection_path("events", self._namespace), query).get("items") or []
-            messages = [each.get("message") or "" for each in events if each.get("type") == "Warning"]
+            messages = [event.get("message") or "" for event in events if event.get("type") == "Warning"]
             if messages:
                 return " ".join(messages[-1].split())
         return "the cluster does not say why"

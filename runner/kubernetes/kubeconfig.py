@@ -58,9 +58,9 @@ def find_context(files: str, wanted: str | None) -> Context:
     for path in filter(os.path.exists, paths):
         content = _read(path)
         current = current or content.get("current-context")
-        for kind, found in sections.items():
+        for kind, by_name in sections.items():
             for section in _sections(content, kind, os.path.dirname(os.path.abspath(path))):
-                found.setdefault(section.name, section)
+                by_name.setdefault(section.name, section)
     name = wanted or current
     if not name:
         raise BackendUnavailableError(f"{files} has no current context; name one with --context")

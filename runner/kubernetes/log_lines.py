@@ -159,5 +159,5 @@ class LogLines:
         self._given.setdefault(second, Counter())[key] += 1
         if self._latest is None or second > self._latest:
             self._latest = second
-            for old in [each for each in self._given if each < second - SLACK_SECONDS]:
+            for old in [earlier for earlier in self._given if earlier < second - SLACK_SECONDS]:
                 del self._given[old]

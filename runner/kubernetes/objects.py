@@ -51,9 +51,9 @@ class ObjectsBeside:
 
     def make(self, compilation: Compilation) -> None:
         """Create the objects. Raises PodRefusedError, after deleting what it created, and UnreachableError."""
-        given = (*compilation.config_maps, *compilation.secrets, *compilation.claims)
+        documents = (*compilation.config_maps, *compilation.secrets, *compilation.claims)
         try:
-            problems = [problem for each in given if (problem := self._make(each)) is not None]
+            problems = [problem for document in documents if (problem := self._make(document)) is not None]
         except UnreachableError:
             self.delete()
             raise
@@ -93,21 +93,21 @@ class ObjectsBeside:
         self._made.clear()
         return problems
 
-    def _make(self, given: dict[str, Any]) -> str | None:
+    def _make(self, document: dict[str, Any]) -> str | None:
         """Create one object; return why it cannot be used, for people."""
-        kind, metadata = given["kind"], given["metadata"]
+        kind, metadata = document["kind"], document["metadata"]
         what = f"{kind} '{metadata['name']}'"
         if metadata.get("namespace", self._namespace) != self._namespace:
             return f"{what} is for namespace '{metadata['namespace']}', but the run is in '{self._namespace}'"
         collection = collection_path(_RESOURCES[kind], self._namespace)
         path = f"{collection}/{metadata['name']}"
-        body = {**given, "metadata": {**metadata, "namespace": self._namespace}}
+        body = {**document, "metadata": {**metadata, "namespace": self._namespace}}
         try:
             made = self._create(collection, path, body)
         except ApiError as error:
             if about(Request.CREATE, error) is not About.EXISTS:
                 return describe_creation(error, what, self._namespace)
-            return self._why_not(path, given, what)
+            return self._why_not(path, document, what)
         self._made.append(_Made(path, kind, metadata["name"], made["metadata"]["uid"]))
         return None
 
@@ -128,28 +128,28 @@ class ObjectsBeside:
             return "deletionTimestamp" in self._cluster.request("GET", path)["metadata"]
         return False
 
-    def _why_not(self, path: str, given: dict[str, Any], what: str) -> str | None:
+    def _why_not(self, path: str, document: dict[str, Any], what: str) -> str | None:
         try:
-            there = self._cluster.request("GET", path)
+            existing = self._cluster.request("GET", path)
         except ApiError as error:
             return f"{what} is in namespace '{self._namespace}' already, and cannot be compared: {error.describe()}"
-        if _says(there, given):
+        if _says(existing, document):
             return None
         resource = path.rsplit("/", 2)[1]
         return (
             f"{what} is in namespace '{self._namespace}' already and differs from that in the files; take it out of "
-            f"the files, rename it, or delete the other (kubectl delete {resource} {given['metadata']['name']})"
+            f"the files, rename it, or delete the other (kubectl delete {resource} {document['metadata']['name']})"
         )
 
 
-def _says(there: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+def _says(existing: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     """Whether an object of the cluster has all fields of a given one, and a ConfigMap or Secret no other data."""
-    if given["kind"] == "PersistentVolumeClaim":
-        return _contains(there.get("spec") or {}, given.get("spec") or {})
+    if document["kind"] == "PersistentVolumeClaim":
+        return _contains(existing.get("spec") or {}, document.get("spec") or {})
     return (
-        _contents(there) == _contents(given)
-        and there.get("type", "Opaque") == given.get("type", "Opaque")
-        and bool(there.get("immutable")) == bool(given.get("immutable"))
+        _contents(existing) == _contents(document)
+        and existing.get("type", "Opaque") == document.get("type", "Opaque")
+        and bool(existing.get("immutable")) == bool(document.get("immutable"))
     )
 
 
@@ -158,11 +158,11 @@ def _contents(source: Mapping[str, Any]) -> dict[str, bytes]:
     is_secret = source["kind"] == "Secret"
     texts = source.get("stringData" if is_secret else "data") or {}
     encoded = source.get("data" if is_secret else "binaryData") or {}
-    found = {key: base64.b64decode(str(value)) for key, value in encoded.items()}
-    return {**found, **{key: str(value).encode() for key, value in texts.items()}}
+    decoded = {key: base64.b64decode(str(value)) for key, value in encoded.items()}
+    return {**decoded, **{key: str(value).encode() for key, value in texts.items()}}
 
 
-def _contains(there: Any, given: Any) -> bool:
-    if isinstance(given, dict):
-        return isinstance(there, dict) and all(_contains(there.get(key), value) for key, value in given.items())
-    return bool(there == given)
+def _contains(existing: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(existing, dict) and all(_contains(existing.get(key), value) for key, value in wanted.items())
+    return bool(existing == wanted)

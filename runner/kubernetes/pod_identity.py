@@ -46,7 +46,7 @@ class PodIdentity:
 
     def _ask(self) -> Presence:
         try:
-            found = self._listed() if self._is_only_listed else self._cluster.request("GET", self.name.path)
+            pod = self._listed() if self._is_only_listed else self._cluster.request("GET", self.name.path)
         except ApiError as error:
             meaning = about(Request.OBJECT, error)
             if meaning is About.FORBIDDEN and not self._is_only_listed:
@@ -55,9 +55,9 @@ class PodIdentity:
             return "absent" if meaning is About.GONE else "unknown"
         except UnreachableError:
             return "unknown"
-        if found is None:
+        if pod is None:
             return "absent"
-        return "there" if (found.get("metadata") or {}).get("uid") == self._uid else "replaced"
+        return "there" if (pod.get("metadata") or {}).get("uid") == self._uid else "replaced"
 
     def _listed(self) -> dict[str, Any] | None:
         """Return the Pod of this name from a list, which the Role of `monopod run` allows."""

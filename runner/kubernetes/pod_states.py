@@ -61,7 +61,7 @@ class Trouble:
     @property
     def was_tried(self) -> bool:
         """Whether kubelet has tried and failed, so that a Task that needs it fails (Tekton: checkPodFailed)."""
-        return self.reason in _TRIED and not any(each in self.message for each in _MAY_PASS_SOON)
+        return self.reason in _TRIED and not any(text in self.message for text in _MAY_PASS_SOON)
 
 
 def statuses(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -78,8 +78,8 @@ def phase(pod: Mapping[str, Any]) -> str:
 
 def ended_at(pod: Mapping[str, Any]) -> float | None:
     """Return when the last of the Pod's containers ended, in seconds since the epoch; None if that is unknown."""
-    states = [(each.get("state") or {}).get("terminated") or {} for each in statuses(pod)]
-    times = [each["finishedAt"] for each in states if each.get("finishedAt")]
+    states = [(status.get("state") or {}).get("terminated") or {} for status in statuses(pod)]
+    times = [state["finishedAt"] for state in states if state.get("finishedAt")]
     return max(map(from_rfc3339, times), default=None)
 
 
@@ -90,14 +90,14 @@ def is_over(pod: Mapping[str, Any]) -> bool:
 
 def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
     """Return why a Pod, or some of its containers, have not started."""
-    found = [_unscheduled(pod, condition) for condition in _conditions(pod, "PodScheduled", "False")]
-    images = {each["name"]: each.get("image", "") for each in _containers(pod)}
+    result = [_unscheduled(pod, condition) for condition in _conditions(pod, "PodScheduled", "False")]
+    images = {container["name"]: container.get("image", "") for container in _containers(pod)}
     for status in statuses(pod):
         waiting = (status.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
         if reason not in _NO_TROUBLE:
-            found.append(_waiting(status, reason, waiting.get("message") or "", images.get(status["name"], ""), named))
-    return found
+            result.append(_waiting(status, reason, waiting.get("message") or "", images.get(status["name"], ""), named))
+    return result
 
 
 def _unscheduled(pod: Mapping[str, Any], condition: Mapping[str, Any]) -> Trouble:
@@ -110,17 +110,17 @@ def _unscheduled(pod: Mapping[str, Any], condition: Mapping[str, Any]) -> Troubl
             message,
             f"the Pod is held back by its scheduling gates: {message}",
         )
-    asked = peak_requests(pod)
-    text = f"no node takes the Pod: {message}" + (f" (at its peak it asks for {asked})" if asked else "")
+    requests = peak_requests(pod)
+    text = f"no node takes the Pod: {message}" + (f" (at its peak it asks for {requests})" if requests else "")
     return Trouble(("scheduling", "unschedulable"), None, "Unschedulable", message, text)
 
 
 def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, named: Named) -> Trouble:
     name = status["name"]
     who = named(name)
-    said = f": {message}" if message else ""
+    remark = f": {message}" if message else ""
     if reason in _IMAGE:
-        text = f"the image '{image}' of {who} cannot be pulled ({reason}){said}"
+        text = f"the image '{image}' of {who} cannot be pulled ({reason}){remark}"
         return Trouble(("image", image), name, reason, message, text + _image_advice(name, reason), reason in _HOPELESS)
     if reason == "CrashLoopBackOff":
         never_ran = _last_ended(status).get("reason") == "StartError"
@@ -129,7 +129,7 @@ def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, n
     if reason == "PostStartHookError" and name == COORDINATOR:
         text = f"{who} ended before it was ready: {_last_ending(status)}"
         return Trouble((reason, name), name, reason, message, text, _was_refused(status))
-    text = f"{who} cannot be started ({reason}){said}{_config_advice(name, message)}"
+    text = f"{who} cannot be started ({reason}){remark}{_config_advice(name, message)}"
     return Trouble((reason, name), name, reason, message, text)
 
 

@@ -127,14 +127,14 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
         _print_logs(existing, selection, follow=follow)
         return
     follower = Follower(existing.plan)
-    for each in _ordered(existing, follow=follow, reads=selection.steps.__contains__):
-        if isinstance(each, RunWarning):
-            _print_warning(PodWarning(each.message))
-        _print_chosen(follower.take(each), selection, follower.names)
+    for shown in _ordered(existing, follow=follow, reads=selection.steps.__contains__):
+        if isinstance(shown, RunWarning):
+            _print_warning(PodWarning(shown.message))
+        _print_chosen(follower.take(shown), selection, follower.names)
     _print_chosen(follower.end(), selection, follower.names)
     source = selection.source
-    started = [each.label for each in follower.tasks if each.path == source.path and each.started is not None]
-    if source.combination is not None and not any(source.covers(each, None, follower.names) for each in started):
+    started = [task.label for task in follower.tasks if task.path == source.path and task.started is not None]
+    if source.combination is not None and not any(source.covers(label, None, follower.names) for label in started):
         known = f"; those that have: {', '.join(started)}" if started else ""
         raise NoSuchPodError(f"no combination '{label(source.path, source.combination)}' has started{known}")
 

@@ -25,8 +25,8 @@ class PodmanBackend:
         """Return the Pod of a compiled run, not yet started."""
         return PodmanPod(
             compilation.pod,
-            config_maps={each["metadata"]["name"]: each for each in compilation.config_maps},
-            secrets={each["metadata"]["name"]: each for each in compilation.secrets},
+            config_maps={config_map["metadata"]["name"]: config_map for config_map in compilation.config_maps},
+            secrets={secret["metadata"]["name"]: secret for secret in compilation.secrets},
             network=self._network,
             keep=keep,
             tell=lambda text: print(printable(text, colours=False), file=sys.stderr, flush=True),

@@ -106,7 +106,7 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
     runtime_image = coordinator_of(sources.pod)["image"]
     in_memory = volumes_of_small_files(spec, runtime_image) | _memory_volumes(spec)
     volumes = read_volumes(sources, place, frozenset() if place.keep else in_memory)
-    types = {each["name"]: (each.get("hostPath") or {}).get("type") or "" for each in spec.get("volumes") or ()}
+    types = {volume["name"]: (volume.get("hostPath") or {}).get("type") or "" for volume in spec.get("volumes") or ()}
     hostname = (spec.get("hostname") or sources.pod["metadata"]["name"])[:63]
     hosts = _hosts_volume(spec, hostname, place)
     reading = _Reading(
@@ -165,7 +165,7 @@ def _hosts_volume(spec: Manifest, hostname: str, place: Place) -> FilesVolume | 
 
 def _memory_volumes(spec: Manifest) -> frozenset[str]:
     volumes = spec.get("volumes") or ()
-    return frozenset(each["name"] for each in volumes if (each.get("emptyDir") or {}).get("medium") == "Memory")
+    return frozenset(volume["name"] for volume in volumes if (volume.get("emptyDir") or {}).get("medium") == "Memory")
 
 
 def _host_path(path: str, kind: str, name: str) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def _without_effect(spec: Manifest) -> Iterator[str]:
     fields += [f"spec.securityContext.{name}" for name in ("sysctls", "supplementalGroupsPolicy") if context.get(name)]
     fields += [f"spec.securityContext.{name}" for name in _profiles(context)]
     for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
-        fields += [f"container {container['name']}: {each}" for each in _container_without_effect(container)]
+        fields += [f"container {container['name']}: {field}" for field in _container_without_effect(container)]
     if fields:
         yield f"without effect on the podman backend: {', '.join(fields)}"
     if spec.get("imagePullSecrets"):

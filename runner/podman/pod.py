@@ -210,7 +210,7 @@ class PodmanPod:
         self._pending += self._without_image(provided.missing)
         for container in made.manifest["spec"]["initContainers"]:
             self._run_to_its_end(container["name"])
-        names = [each["name"] for each in made.manifest["spec"]["containers"]]
+        names = [container["name"] for container in made.manifest["spec"]["containers"]]
         self._starter = self._spawn(["start", *(self._ids[name] for name in names)], self._all_started)
         return self
 
@@ -256,7 +256,7 @@ class PodmanPod:
 
     def _watch_sizes(self, limits: Iterable[SizeLimit]) -> None:
         """Start a process that watches the size of emptyDirs; it ends with this process."""
-        fields = [field for each in limits for field in (each.volume, each.path, str(each.size), each.text)]
+        fields = [field for limit in limits for field in (limit.volume, limit.path, str(limit.size), limit.text)]
         self._sizes = subprocess.Popen(
             [*_as_containers_see_users(), sys.executable, "-P", "-m", size_limits.__name__, *fields],
             stdin=subprocess.PIPE,
@@ -290,16 +290,16 @@ class PodmanPod:
 
     def _find_containers(self) -> None:
         found = command.run("ps", "--all", "--no-trunc", "--filter", f"pod={self._name}", "--format", "{{.ID}}")
-        for each in command.inspect("container", found.split()):
-            name = str(each["Name"]).removeprefix(f"{self._name}-")
-            if each.get("IsInfra"):
+        for container in command.inspect("container", found.split()):
+            name = str(container["Name"]).removeprefix(f"{self._name}-")
+            if container.get("IsInfra"):
                 continue
-            self._ids[name] = each["Id"]
-            path = each["HostConfig"]["LogConfig"]["Path"]
+            self._ids[name] = container["Id"]
+            path = container["HostConfig"]["LogConfig"]["Path"]
             with open(path, "ab"):
                 pass  # podman makes it when the container starts
             self._logs[name] = LogFile(path)
-            self._monitors[name] = Monitor(each["ConmonPidFile"])
+            self._monitors[name] = Monitor(container["ConmonPidFile"])
         self._watch = FileWatch(log.path for log in self._logs.values())
         self._poll.register(self._watch, select.EPOLLIN)
 
@@ -434,9 +434,9 @@ class PodmanPod:
 
     def _ended(self, descriptor: int) -> None:
         running = self._processes[descriptor]
-        said = self._reap(descriptor)
+        errors = self._reap(descriptor)
         try:
-            running.ended(said)
+            running.ended(errors)
         except PodmanError as error:  # somebody has removed the pod, or podman no longer works
             self._pending.append(PodFinished({"phase": "Failed", "message": f"podman cannot find the Pod: {error}"}))
 
@@ -450,15 +450,15 @@ class PodmanPod:
             errors.seek(0)
             return errors.read().decode(errors="replace")
 
-    def _all_started(self, said: str) -> None:
+    def _all_started(self, errors: str) -> None:
         """Handle the end of `podman start`: report the containers that it could not start, wait for the others."""
         self._starter = None
-        reasons = {match["id"]: match["why"] for match in _START_FAILED.finditer(said)}
+        reasons = {match["id"]: match["why"] for match in _START_FAILED.finditer(errors)}
         by_id = {identity: name for name, identity in self._ids.items()}
-        for each in self._inspected():
-            name, state = by_id[each["Id"]], each["State"]
+        for inspected in self._inspected():
+            name, state = by_id[inspected["Id"]], inspected["State"]
             if state["Status"] in ("created", "configured", "initialized"):
-                why = reasons.get(each["Id"]) or command.error_message(said) or "podman does not say why"
+                why = reasons.get(inspected["Id"]) or command.error_message(errors) or "podman does not say why"
                 self._not_started[name] = why
                 self._report_not_started(name, why)
             else:
@@ -497,7 +497,7 @@ class PodmanPod:
             self._spawn(["wait", self._ids[COORDINATOR]], lambda _: self._coordinator_ended())
 
     def _coordinator_ended(self) -> None:
-        (state,) = (each["State"] for each in command.inspect("container", [self._ids[COORDINATOR]]))
+        (state,) = (container["State"] for container in command.inspect("container", [self._ids[COORDINATOR]]))
         if state["Status"] not in _ENDED:
             self._wait_again(self._await_coordinator)
             return
@@ -529,23 +529,23 @@ class PodmanPod:
         """Report how each container has ended, after the last of its output."""
         by_id = {identity: name for name, identity in self._ids.items()}
         inspected = self._inspected()
-        started = [each for each in inspected if by_id[each["Id"]] not in self._not_started]
-        if any(each["State"]["Status"] not in _ENDED for each in started):
+        started = [container for container in inspected if by_id[container["Id"]] not in self._not_started]
+        if any(container["State"]["Status"] not in _ENDED for container in started):
             self._wait_again(self._await_all)
             return
         self._read_logs()
-        ordinary = {each["name"] for each in self.manifest["spec"]["containers"]}
+        ordinary = {container["name"] for container in self.manifest["spec"]["containers"]}
         statuses = []
         failed = False
-        for each in inspected:
-            name, state = by_id[each["Id"]], each["State"]
+        for container in inspected:
+            name, state = by_id[container["Id"]], container["State"]
             if name in self._not_started or name not in ordinary:
                 continue
             failed = failed or state["ExitCode"] != 0
             termination = _termination(name, self._restarts if name == COORDINATOR else 0, state)
             self._pending.append(termination)
             terminated = {"exitCode": termination.exit_code, "reason": termination.reason}
-            statuses.append({"name": name, "state": {"terminated": terminated}, **_identity(each)})
+            statuses.append({"name": name, "state": {"terminated": terminated}, **_identity(container)})
         phase = "Failed" if failed or self._not_started or self._evicted_for else "Succeeded"
         evicted = {"reason": EVICTED, "message": self._evicted_for} if self._evicted_for else {}
         self._pending.append(PodFinished({"phase": phase, **evicted, "containerStatuses": statuses}))

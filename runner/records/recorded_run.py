@@ -137,8 +137,8 @@ class RecordedRun:
         """Yield the output in the order in which it was read, and None where a part was not kept."""
         directory = self.record.directory
         prefix = f"{store.OUTPUT_FILE}."
-        endings = (each.name[len(prefix) :] for each in directory.glob(f"{prefix}*"))
-        numbers = sorted(int(each) for each in endings if re.fullmatch("[0-9]{1,9}", each))
+        endings = (path.name[len(prefix) :] for path in directory.glob(f"{prefix}*"))
+        numbers = sorted(int(ending) for ending in endings if re.fullmatch("[0-9]{1,9}", ending))
         previous = -1
         for number in numbers:
             if number != previous + 1:
@@ -178,14 +178,14 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
         for task in progress.tasks:
             if task.status == "Running":
                 task.status, task.message = "Cancelled", "still running when the run ended"
-    places = {each.path: each.task for each in planned.walk(plan.pipeline)}
+    places = {planned_task.path: planned_task.task for planned_task in planned.walk(plan.pipeline)}
     below = _labels_below(progress.tasks)
     values = Values(plan, record.header, document or {}, progress.tasks)
     tasks = tuple(
         TaskRun(
             state,
             places.get(state.path),
-            tuple(dict.fromkeys(each for path in _waited_for(state, plan.pipeline, places) for each in below[path])),
+            tuple(dict.fromkeys(label for path in _waited_for(state, plan.pipeline, places) for label in below[path])),
             values.params(state, places.get(state.path)),
             values.results(state.path, state.index),
             values.display_name(state.path, state.index),
@@ -233,8 +233,8 @@ def _waited_for(state: TaskState, pipeline: planned.Pipeline, places: Mapping[st
     prefix = ""
     inner: planned.Pipeline | None = pipeline
     for part in state.path.split("/"):
-        if inner is not None and part in {each.name for each in inner.final_tasks}:
-            yield from (prefix + each.name for each in inner.tasks)
+        if inner is not None and part in {task.name for task in inner.final_tasks}:
+            yield from (prefix + task.name for task in inner.tasks)
         prefix += part
         inner = places[prefix].pipeline
         prefix += "/"

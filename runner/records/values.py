@@ -40,7 +40,7 @@ class Values:
         }
         self._budget = Budget(MOST_CHARACTERS)
         outer = Scope({**values, **_variables(plan.pipeline)})
-        values |= {("params", each.name): _evaluated(each.value, outer) for each in plan.pipeline.params}
+        values |= {("params", param.name): _evaluated(param.value, outer) for param in plan.pipeline.params}
         self._add_scopes(plan.pipeline, "", values)
 
     def results(self, path: str, index: int | None) -> Named:
@@ -55,7 +55,7 @@ class Values:
         """Return the params of a Task instance, those of its matrix combination among them."""
         head, slash, _ = state.path.rpartition("/")
         scope = self._scopes[head + slash]
-        own = {} if task is None else {each.name: _evaluated(each.value, scope) for each in task.params}
+        own = {} if task is None else {param.name: _evaluated(param.value, scope) for param in task.params}
         return tuple({**own, **dict(state.params)}.items())
 
     def _add_scopes(self, pipeline: Pipeline, prefix: str, values: dict[Path, Value]) -> None:
@@ -65,11 +65,11 @@ class Values:
         scope = self._scopes[prefix] = Scope(values, budget=self._budget)
         for task in pipeline.all_tasks:
             if task.pipeline is not None:
-                given: dict[Path, Value] = {
-                    ("params", each.name): _evaluated(each.value, scope) for each in task.params
+                params: dict[Path, Value] = {
+                    ("params", param.name): _evaluated(param.value, scope) for param in task.params
                 }
-                defaults: dict[Path, Value] = {("params", each.name): each.value for each in task.pipeline.params}
-                self._add_scopes(task.pipeline, f"{prefix}{task.name}/", {**defaults, **given})
+                defaults: dict[Path, Value] = {("params", param.name): param.value for param in task.pipeline.params}
+                self._add_scopes(task.pipeline, f"{prefix}{task.name}/", {**defaults, **params})
 
     def _values_of_tasks(self, pipeline: Pipeline, prefix: str) -> Iterator[tuple[Path, Value]]:
         """Yield what a Task may refer to of other Tasks: their Results and statuses."""
@@ -89,8 +89,8 @@ class Values:
             yield from self.results(path, None)
             return
         joined: dict[str, list[str]] = {}
-        for (each, index), results in self._results.items():
-            if each == path and index is not None:
+        for (other, index), results in self._results.items():
+            if other == path and index is not None:
                 for name, value in results:
                     joined.setdefault(name, []).append(str(value))
         yield from ((name, tuple(values)) for name, values in joined.items())
@@ -98,7 +98,7 @@ class Values:
 
 def results_of(status: Mapping[str, Any]) -> Named:
     """Return the Results in a status of Tekton's shape."""
-    return tuple((each["name"], _value(each["value"])) for each in status.get("results", ()))
+    return tuple((result["name"], _value(result["value"])) for result in status.get("results", ()))
 
 
 def _value(value: Any) -> Value:
@@ -130,7 +130,7 @@ def _display_names(
 ) -> Iterator[tuple[tuple[str, int | None], str]]:
     """Yield the ``displayName`` of each Task instance by its path and index, from a PipelineRun's status."""
     tasks = {task.name: task for task in pipeline.all_tasks}
-    names = {each["name"]: each.get("displayName", "") for each in status.get("childReferences", ())}
+    names = {child["name"]: child.get("displayName", "") for child in status.get("childReferences", ())}
     for instance, name, _ in _task_runs(status, tasks, prefix):
         yield instance, names.get(name, "")
     for run in status.get("pipelineRuns", {}).values():

@@ -39,7 +39,7 @@ def fits(value: Any, hint: Any) -> bool:
     """Return whether a value matches a type hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(fits(value, each) for each in arguments)
+        return any(fits(value, argument) for argument in arguments)
     if origin is Literal:
         return isinstance(value, str) and value in arguments
     if origin is dict:

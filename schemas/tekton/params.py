@@ -45,10 +45,10 @@ def not_strings(value: Value) -> str:
     """Return a remark on the elements of a list or mapping that are not strings, or an empty text."""
     written = value.written if isinstance(value, JsonText) else ()
     elements = written.values() if isinstance(written, dict) else written
-    wrong = [each for each in elements if not isinstance(each, str | None)]
-    if not wrong or any(isinstance(each, dict | list) for each in wrong):
+    wrong = [element for element in elements if not isinstance(element, str | None)]
+    if not wrong or any(isinstance(element, dict | list) for element in wrong):
         return ""
-    names = [json.dumps(each, ensure_ascii=False) for each in wrong]
+    names = [json.dumps(element, ensure_ascii=False) for element in wrong]
     kinds = [" and ".join(filter(None, (", ".join(names[:-1]), names[-1]))), "is" if len(wrong) == 1 else "are"]
     what = f"{kinds[0]} {kinds[1]} not {'a string' if len(wrong) == 1 else 'strings'}"
     bare = " (YAML reads a bare y, yes or on as true, and n, no or off as false)" if bool in map(type, wrong) else ""
