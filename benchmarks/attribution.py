@@ -68,7 +68,7 @@ def expected() -> Counter[str]:
 
 
 def wrong_lines(shown: Sequence[str]) -> list[str]:
-    """Return the wrong lines of a run: those under another owner, and those that are missing."""
+    """Return the wrong lines of a run: lines under another owner, and missing lines."""
     found = Counter(line for line in shown if line.startswith("[") and " : s] " in line and "ended with" not in line)
     found = Counter({line: count for line, count in found.items() if line.endswith(_STREAMS)})
     return [*(found - expected()), *(f"missing: {line}" for line in expected() - found), *_late_attempts(shown)]

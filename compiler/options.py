@@ -36,8 +36,8 @@ class Options:
     - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
       those in the files.
-    - ``runtime_image`` is the image of the coordinator, by default a stock Python image. ``architectures`` are those of
-      the nodes, as Kubernetes names them; by default they follow the Pod's nodeSelector.
+    - ``runtime_image`` is the image of the coordinator, by default a stock Python image. ``architectures`` are
+      the nodes' architectures, as Kubernetes names them; by default they follow the Pod's nodeSelector.
     - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs. ``uses_images``:
       images are used, unlike on the host backend.
     - ``folders``: what becomes of the folders that ``workspaces`` name. ``fetched`` are the Workspaces from which files

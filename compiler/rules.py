@@ -142,9 +142,9 @@ SUMMARIES: dict[Rule, str] = {
     "unknown-kind": "Tekton has no such kind.",
     "duplicate-object": "Two objects of the same kind have the same name, so references to them are ambiguous.",
     "missing-field": "A required field is missing.",
-    "unknown-field": "There is no such field.",
+    "unknown-field": "The field does not exist.",
     "wrong-type": "A value has the wrong type.",
-    "invalid-value": "A value is not one of those that the field accepts.",
+    "invalid-value": "The field does not accept this value.",
     "invalid": (
         "Each field is valid, but the combination is not: a name occurs twice, or two fields exclude each other."
     ),

@@ -37,7 +37,7 @@ from monopod.schemas import cel
 from monopod.schemas.variables import EvaluationError
 
 LONGEST, SHARED, LEAST = 1.0, 5.0, 0.1
-"""CPU seconds: of one expression, of all in a run, and of one when those of the run are used up."""
+"""CPU seconds of one expression, of all expressions in a run, and of one expression once the run's are used up."""
 WAIT_SECONDS = 10.0
 MEMORY = 64 * 1024 * 1024
 """An expression of 1 MiB takes 20 ms and 6 MiB, an ordinary one 1 ms and 1 MiB."""

@@ -8,7 +8,7 @@ Rules:
   an `Exit` with an error. Reading never raises.
 - Files appear by rename, with their mode regardless of the umask.
 - An `exited.N` is valid only if the lock of `run.N` is free: the entrypoint holds it until every process of the request
-  is dead. The lock is that of the file that was written, even if a Step has replaced it.
+  is dead. The lock is on the original file, even if a Step has replaced it.
 - The bell and the ring stay open: a wake-up costs one system call on each side, and a Step that removes a FIFO does not
   separate the two sides.
 
@@ -172,7 +172,7 @@ class ControlDirectory:
         self.ring_bell()
 
     def write_exit(self, code: int, grace: float) -> None:
-        """Write `exit`: whatever still runs after `grace` seconds is killed. Raises OSError if it cannot be written."""
+        """Write `exit`: processes that still run after `grace` seconds are killed. Raises OSError."""
         self._write("exit", f"{code} {round(grace * 1000)}\n".encode())
         self.ring_bell()
 

@@ -392,7 +392,7 @@ class Coordinator:
     # Events and commands
 
     def _process_events(self) -> None:
-        """Process all queued events, and those that follow from them."""
+        """Process all queued events, and the events that follow from them."""
         while self._events:
             event = self._events.popleft()
             if self._exit_code is not None:

@@ -4,7 +4,7 @@ Rules:
 
 - Steps can write below `/tekton`, so everything there is hostile: paths are walked one component at a time, symbolic
   links are not followed, and only regular files are read, up to a limit.
-- Whatever blocks a directory or file that must be created is removed.
+- A file that blocks a directory or file that must be created is removed.
 - Directories are created with mode 0777 regardless of the umask, since a Step may run as any user.
 - Files of an earlier attempt are renamed and then removed, a bounded number at a time. The directories stay, since the
   author may have mounted a volume on one. Only a directory with too many entries is renamed as a whole, which takes no
@@ -56,7 +56,7 @@ class SlotDirectory:
     """The directory of one slot. Holds no descriptor between calls."""
 
     def __init__(self, path: str) -> None:
-        """`path` is that of the slot in the coordinator's container. It contains `tekton`, and `scripts` if needed."""
+        """`path` is the slot's path in the coordinator's container. It contains `tekton`, and `scripts` if needed."""
         self._tekton = f"{path}/tekton"
         self._scripts = f"{path}/scripts"
         self._discarded: list[str] = []
@@ -115,7 +115,7 @@ class SlotDirectory:
             write_file(parent, name, text.encode(), 0o644)
 
     def read_files(self, paths: Iterable[str]) -> FilesRead:
-        """Read those of the files (paths in the slot's containers) that exist.
+        """Read the existing files of `paths` (in the slot's containers).
 
         Raises OSError if the slot cannot be opened and ValueError for a path outside of it; never for anything that a
         Step can do.
@@ -142,7 +142,7 @@ class SlotDirectory:
         return FilesRead(texts, problems, too_large, tuple(replaced))
 
     def _remove_discarded(self, root: int) -> None:
-        """Remove files of earlier attempts, up to a number of entries. Those that cannot be removed stay.
+        """Remove files of earlier attempts, up to a number of entries. Files that cannot be removed stay.
 
         Subdirectories are moved up beside their parent first, so that the depth does not matter.
         """

@@ -79,7 +79,7 @@ class RunningPod(Protocol):
         """Report to the coordinator that a container cannot start: Kubernetes' reason for it, and a message."""
 
     def usage(self, containers: Iterable[str]) -> Mapping[str, ContainerUsage] | None:
-        """Return the CPU and memory of those of the containers that are running; None: this Pod is not measured."""
+        """Return the CPU and memory of the running containers; None if this Pod is not measured."""
 
 
 class Pod(Protocol):

@@ -10,7 +10,7 @@ class BackendUnavailableError(Exception):
 
 
 class PodRefusedError(Exception):
-    """The Pod asks for what cannot be had here, or refers to what is not there. Nothing was started."""
+    """The Pod needs something that is not available here, or refers to something missing. Nothing was started."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))

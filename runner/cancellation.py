@@ -4,7 +4,7 @@ Rules:
 
 - A run listens on a datagram socket in its state directory, which only its user can access.
 - A request is one datagram with the mode, and the writing end of a pipe. Once the coordinator has accepted it, the
-  answer is the mode in which the run is being cancelled, which may be a harder one that was requested before. If the
+  answer is the mode in which the run is being cancelled, which may be a harder mode that was requested before. If the
   pipe is closed without an answer, the run has ended.
 - A run that has ended refuses the connection, because its socket died with its process.
 - Sockets are addressed through a descriptor of their directory, because a socket address is limited to 107 bytes.

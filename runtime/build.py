@@ -2,7 +2,7 @@
 
 Rules:
 
-- The modules are those that the coordinator can import, by the import graph. They are carried without comments and
+- The modules are all that the coordinator can import, by the import graph. They are carried without comments and
   docstrings; line numbers stay.
 - Equal sources give equal bytes.
 - `setup.py` calls `pack` before the dependencies of monopod are installed, so this needs only the standard library.

@@ -1,6 +1,6 @@
 """The runtime of this installation, packed to be carried by a Pod.
 
-Rules: the packed runtime is built along with the package. It is used only if the digest of its sources is that of the
+Rules: the packed runtime is built along with the package. It is used only if the digest of its sources matches the
 installed ones. If it is outdated, as in a clone that is being edited, it is packed again, and written where possible,
 as Python does with bytecode.
 

@@ -118,7 +118,7 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that may have siblings; those of a $ref would be ignored."""
+    """Return a schema that may have siblings, since siblings of a $ref are ignored."""
     return {"allOf": [schema]} if "$ref" in schema else schema
 
 

@@ -21,7 +21,7 @@ Combination = dict[str, str]
 MAX_COMBINATIONS = 256
 """Tekton's default-max-matrix-combinations-count."""
 MAX_INCLUDED = 4096
-"""The most entries of ``include``, each of which is compared with each combination."""
+"""The most entries of ``include``, since each is compared with each combination."""
 
 
 class TooManyCombinationsError(Exception):

@@ -34,7 +34,7 @@ PIECE_BYTES = 96 * 1024
 
 
 class Param(NamedTuple):
-    """One param handed to a Task or a Pipeline; ``value`` is a template in the scope of whoever hands it over."""
+    """One param handed to a Task or a Pipeline; ``value`` is a template in the scope of the giver."""
 
     name: str
     value: Value
@@ -43,7 +43,7 @@ class Param(NamedTuple):
 class WhenExpression(NamedTuple):
     """A guard: ``input`` is (not) among ``values``, or the CEL expression ``cel`` is true.
 
-    An element of ``values`` that is a whole-array reference (``$(params.list[*])``) stands for all its elements.
+    An element of ``values`` that is a whole-array reference (``$(params.list[*])``) expands to all its elements.
     """
 
     input: str = ""
@@ -71,8 +71,8 @@ class Step(NamedTuple):
     Exactly one of ``script`` and ``command`` + ``args`` is used: with a ``script`` the ``args`` are the script's. With
     neither, it is what the image says (`Slot.image_programs`), to which ``args`` may be added.
     ``environment`` holds only what cannot be said in the Pod because it refers to something known while running.
-    ``params`` are those of a StepAction, evaluated in the Task's scope; a template refers to them as ``step.params.x``.
-    ``variables`` are references that are fixed for this Step alone (``step.results.digest.path`` and the like).
+    ``params`` are a StepAction's, evaluated in the Task's scope; a template refers to them as ``step.params.x``.
+    ``variables`` are references that are fixed only for this Step (``step.results.digest.path`` and the like).
     ``timeout`` and ``on_error`` are as in Tekton docs/tasks.md; ``on_error`` may be a template.
     """
 
@@ -160,11 +160,11 @@ class Matrix(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A PipelineTask of the Plan: a Task with its params bound, or a whole Pipeline in its place (``pipeline``).
+    """A PipelineTask of the Plan: a Task with its params bound, or a whole Pipeline (``pipeline``).
 
     ``name`` is unique within its Pipeline. ``after`` names every PipelineTask of the same Pipeline that must have ended
-    before this one starts: those of ``runAfter`` and those whose Results it uses; ``result_sources`` are the latter.
-    ``timeout`` is that of one attempt.
+    before this one starts: by ``runAfter`` or because it uses their Results (``result_sources``).
+    ``timeout`` limits one attempt.
     ``variables`` are references with a fixed value, such as ``workspaces.source.path``. Without ``context.task.name``
     among them, that is the name of the TaskRun.
     ``source`` is the key in `Plan.sources` of a Task that is referred to; empty if it is embedded.
@@ -191,7 +191,7 @@ class Task(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """A Pipeline of the Plan. Its ``params`` are templates in the scope of the Task it stands for; fixed at the top.
+    """A Pipeline of the Plan. Its ``params`` are templates in the scope of its PipelineTask; fixed at the top.
 
     ``variables`` are references with a fixed value, such as ``workspaces.source.bound``. Without
     ``context.pipeline.name`` among them, that is the name of the PipelineRun.
@@ -211,14 +211,14 @@ class Pipeline(NamedTuple):
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:
-        """Its own PipelineTasks, those of `finally` last."""
+        """Its own PipelineTasks, `finally` last."""
         return (*self.tasks, *self.final_tasks)
 
 
 class PlannedTask:
     """A PipelineTask and where it is in the Plan: `path` is the names that lead to it, joined by slashes.
 
-    ``after`` are the paths of the Tasks that it waits for, including those that the Pipelines around it wait for.
+    ``after`` are the paths of the Tasks that it waits for, including the Tasks that the outer Pipelines wait for.
     ``is_final``: it, or a Pipeline around it, is one of `finally`.
     """
 
@@ -232,7 +232,7 @@ class PlannedTask:
 def walk(
     pipeline: Pipeline, prefix: str = "", after: tuple[str, ...] = (), *, is_final: bool = False
 ) -> typing.Iterator[PlannedTask]:
-    """Yield each PipelineTask of a Pipeline, those of `finally` last; those of an inner Pipeline after its own one."""
+    """Yield each PipelineTask of a Pipeline, `finally` last; the Tasks of a nested Pipeline follow its PipelineTask."""
     for tasks, final in ((pipeline.tasks, is_final), (pipeline.final_tasks, True)):
         for task in tasks:
             path = prefix + task.name
@@ -243,7 +243,7 @@ def walk(
 
 
 def runnable_tasks(pipeline: Pipeline) -> typing.Iterator[PlannedTask]:
-    """Yield the PipelineTasks that have Steps: all but those that run a Pipeline."""
+    """Yield the PipelineTasks that have Steps, which do not run a Pipeline."""
     return (planned_task for planned_task in walk(pipeline) if planned_task.task.pipeline is None)
 
 
@@ -252,7 +252,7 @@ class Plan(NamedTuple):
 
     ``document`` is the PipelineRun or TaskRun that is being run, as JSON (``apiVersion``, ``kind``, ``metadata``,
     ``spec``): what was given, or what the compiler made for a bare Pipeline or Task. The coordinator adds ``status``.
-    A TaskRun is a Pipeline of a single Task; ``document`` tells which it is.
+    A TaskRun is a Pipeline of a single Task; ``document`` shows which it is.
     ``sources`` holds each Pipeline and Task that is referred to, once: its ``spec`` as it is written, and its
     ``refSource`` if it was fetched. It is for the status of the finished run; nothing that runs depends on it.
     ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.

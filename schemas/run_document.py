@@ -1,11 +1,11 @@
 """The PipelineRun or TaskRun of a run with its status, made of what is known of the run (``run_progress``).
 
-Shapes, reasons and messages are those of `tekton.dev/v1` (Tekton docs/pipelineruns.md and docs/taskruns.md, "Monitoring
+Shapes, reasons and messages follow `tekton.dev/v1` (Tekton docs/pipelineruns.md and docs/taskruns.md, "Monitoring
 execution status"; pkg/pod/status.go). There are no TaskRun objects, so the status of a PipelineRun also carries the
 status of each TaskRun in a map ``taskRuns`` (and ``pipelineRuns`` for inner Pipelines), as Tekton's `v1beta1` did.
 
 What has not ended has no ``completionTime``, and the condition Unknown with the reason Running or Pending. Results,
-Artifacts and the end of a Pipeline are there if the progress has them: the coordinator's has, that of events has not.
+Artifacts and the end of a Pipeline are present if the progress has them, as the coordinator's has, unlike events.
 
 Pure. Standard library only, since the coordinator imports it.
 """
@@ -166,7 +166,7 @@ class _Status:
     # Tasks
 
     def _task_run(self, task: TaskState) -> TaskRunStatus:
-        """Return the status of a Task instance, as its last attempt left it, with those of the attempts before."""
+        """Return the status of a Task instance, as its last attempt left it, with the earlier attempts."""
         attempt = task.last
         if attempt is None:
             at = task.ended or 0
@@ -180,7 +180,7 @@ class _Status:
         return status
 
     def _attempt(self, attempt: Attempt, task: TaskState | None) -> TaskRunStatus:
-        """Return the status of an attempt; that of the last one says how its `task` ended, or that it has not."""
+        """Return the status of an attempt; the last attempt's has the end of its `task`, if it has ended."""
         ending: Attempt | TaskState = attempt if task is None else task
         is_over = task is None or task.is_over
         ended = attempt.ended if attempt.ended is not None or not is_over else ending.ended
@@ -244,7 +244,7 @@ def ended_as(step: str, exit_code: int, task: str, *, out_of_memory: bool) -> tu
 
 
 def _sidecar(sidecar: SidecarRun, task_ended: float | None) -> SidecarStatus:
-    """Return how a Sidecar ended. As in Tekton, one that was stopped with its Task has completed."""
+    """Return how a Sidecar ended. As in Tekton, a Sidecar that was stopped with its Task has completed."""
     status: SidecarStatus = {"name": sidecar.name, "container": sidecar.container}
     if not sidecar.reason and sidecar.started is None:
         status["waiting"] = {"reason": "PodInitializing"}

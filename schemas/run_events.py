@@ -48,11 +48,11 @@ class MatrixExpanded(NamedTuple):
 
 
 class TaskStarted(NamedTuple):
-    """An attempt of a Task instance has started in ``slot``. ``params`` are those of its matrix combination."""
+    """An attempt of a Task instance has started in ``slot``. ``params`` are the params of its matrix combination."""
 
     at: float
     task: str
-    index: int | None  # type: ignore[assignment]  # not that of tuple
+    index: int | None  # type: ignore[assignment]  # not tuple's method
     attempt: int
     slot: str
     params: dict[str, str]
@@ -63,7 +63,7 @@ class StepStarted(NamedTuple):
 
     at: float
     task: str
-    index: int | None  # type: ignore[assignment]  # not that of tuple
+    index: int | None  # type: ignore[assignment]  # not tuple's method
     attempt: int
     step: str
     container: str
@@ -81,7 +81,7 @@ class StepFinished(NamedTuple):
 
     at: float
     task: str
-    index: int | None  # type: ignore[assignment]  # not that of tuple
+    index: int | None  # type: ignore[assignment]  # not tuple's method
     attempt: int
     step: str
     container: str
@@ -100,7 +100,7 @@ class SidecarStarted(NamedTuple):
 
     at: float
     task: str
-    index: int | None  # type: ignore[assignment]  # not that of tuple
+    index: int | None  # type: ignore[assignment]  # not tuple's method
     attempt: int
     sidecar: str
     container: str
@@ -122,7 +122,7 @@ class SidecarFinished(NamedTuple):
 
     at: float
     task: str
-    index: int | None  # type: ignore[assignment]  # not that of tuple
+    index: int | None  # type: ignore[assignment]  # not tuple's method
     attempt: int
     sidecar: str
     container: str
@@ -138,7 +138,7 @@ class TaskFinished(NamedTuple):
 
     at: float
     task: str
-    index: int | None  # type: ignore[assignment]  # not that of tuple
+    index: int | None  # type: ignore[assignment]  # not tuple's method
     attempt: int
     status: FinalStatus
     reason: str

@@ -47,9 +47,9 @@ NOT_FAILURES = frozenset({"Completed", "Continued", "Skipped", "Cancelled", ""})
 
 
 class StepRun:
-    """A Step in one attempt. ``requested`` is when it was to start; ``start`` and ``end`` are those of its program.
+    """A Step in one attempt. ``requested`` is when it was to start; ``start`` and ``end`` are the times of its program.
 
-    ``reason`` is that of StepFinished, empty until the Step has ended. ``cpu`` is in seconds, ``peak`` in KiB.
+    ``reason`` comes from StepFinished, empty until the Step has ended. ``cpu`` is in seconds, ``peak`` in KiB.
     ``results`` and ``artifacts`` are not in the events: only the coordinator knows them.
     """
 
@@ -106,7 +106,7 @@ class SidecarRun:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words."""
+        """How it ended, for people."""
         return describe_sidecar_end(self)
 
 
@@ -141,7 +141,7 @@ class Attempt:
 
 
 class TaskState:
-    """A Task instance. ``started`` is the start of its first attempt. ``name`` is that of its matrix combination.
+    """A Task instance. ``started`` is the start of its first attempt. ``name`` is the name of its matrix combination.
 
     ``after`` are the paths of the Tasks it waits for. ``display_name`` and ``when`` are not in the events: only the
     coordinator knows them.
@@ -231,7 +231,7 @@ class TaskState:
 class PipelineEnd:
     """How the run's Pipeline, or one inside it, ended. Not in the events: only the coordinator knows it.
 
-    ``finally_started`` is None if no `finally` Task ran. ``display_name`` and ``when`` are those of the PipelineTask
+    ``finally_started`` is None if no `finally` Task ran. ``display_name`` and ``when`` belong to the PipelineTask
     that runs it.
     """
 
@@ -260,7 +260,7 @@ class PipelineEnd:
 
 
 class RunProgress:
-    """A run as far as its events say. ``names`` are those of the matrix combinations.
+    """The state of a run after its events so far. ``names`` are the names of the matrix combinations.
 
     ``cancel_mode`` is how it is being cancelled, if it is. ``pipelines`` is empty unless the coordinator fills it:
     how Pipelines ended, by the beginning of the paths of their Tasks ("" for the run's own, "scan/").

@@ -22,7 +22,7 @@ class Condition(TypedDict):
 
 
 class ResultStatus(TypedDict):
-    """A Result; ``type`` is there for those of Tasks and Steps."""
+    """A Result; Results of Tasks and Steps have a ``type``."""
 
     name: str
     type: NotRequired[Literal["string", "array", "object"]]
@@ -41,7 +41,7 @@ class WhenStatus(TypedDict, total=False):
 class Terminated(TypedDict):
     """How a Step's process ended; without times if it never ran.
 
-    ``reason`` is Completed, Error or OOMKilled, or that of the TaskRun that was ended from outside.
+    ``reason`` is Completed, Error or OOMKilled, or the reason of the TaskRun that was ended from outside.
     """
 
     exitCode: int
@@ -114,7 +114,7 @@ class TaskRunOfPipeline(TypedDict):
 
 
 class PipelineRunOfPipeline(TypedDict):
-    """An entry of ``pipelineRuns``: a Pipeline in the place of a PipelineTask."""
+    """An entry of ``pipelineRuns``: a nested Pipeline."""
 
     pipelineTaskName: str
     status: PipelineRunStatus

@@ -2,7 +2,7 @@
 
 Rules (Tekton docs/variables.md):
 
-- A reference starts with one of the words in `ROOTS`. Any other ``$(...)`` belongs to the shell and is left alone.
+- A reference starts with one of the words in `ROOTS`. Any other ``$(...)`` belongs to the shell and is not changed.
 - A name follows a dot, or is in ``['...']`` or ``["..."]`` if it contains dots.
 - ``[*]`` means a whole array or object, ``[3]`` the element with that index. As in Tekton, a text that is only a
   reference may omit ``[*]``.
@@ -78,7 +78,7 @@ class Reference(NamedTuple):
 
     text: str
     path: Path
-    index: int | Literal["*"] | None = None  # type: ignore[assignment]  # not that of tuple
+    index: int | Literal["*"] | None = None  # type: ignore[assignment]  # not tuple's method
 
     @property
     def whole(self) -> bool:

@@ -10,7 +10,7 @@ Rules:
 - The same rules apply to programs of the machine's other ABIs (32 bits). Programs of an ABI that is not in the table
   cannot make any system call.
 
-The program is classic BPF over ``struct seccomp_data`` (linux/seccomp.h, linux/filter.h). Numbers of calls are those of
+The program is classic BPF over ``struct seccomp_data`` (linux/seccomp.h, linux/filter.h). Numbers of calls come from
 the kernel's tables, ``arch/*/syscall*.tbl``. Pure.
 """
 

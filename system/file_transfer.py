@@ -156,10 +156,10 @@ class _Sending:
         try:
             return self._run(segments)
         except ChangedError as error:
-            self._tell(b"c", str(error))
+            self._report_failure(b"c", str(error))
             raise
         except UnreadableError as error:
-            self._tell(b"f", str(error))
+            self._report_failure(b"f", str(error))
             raise
         except BrokenError:
             self._frames.read_rest()
@@ -212,7 +212,7 @@ class _Sending:
         self._received += sum(new)
         self._report(self._received)
 
-    def _tell(self, kind: bytes, why: str) -> None:
+    def _report_failure(self, kind: bytes, why: str) -> None:
         with contextlib.suppress(BrokenError):  # the other side notices that too
             self._frames.write(kind, why.encode(errors="replace"))
 
@@ -264,7 +264,7 @@ def refuse(channel: Channel, why: str) -> None:
 
 
 def _checked(digest: bytes, compressed: bytes) -> bytes:
-    """Return a segment. Raises BrokenError if it is not the one that was sent."""
+    """Return a segment. Raises BrokenError if it is not the segment that was sent."""
     inflater = zlib.decompressobj()
     try:
         segment = inflater.decompress(compressed, _LONGEST_SEGMENT)

@@ -159,7 +159,7 @@ def restrict_mount(mounted: int | str, attributes: int, *, recursive: bool = Fal
 
 
 def bind(source: str, target: str, *, attributes: int = 0, recursive: bool = True) -> None:
-    """Bind the file or directory `source` to `target`, with `attributes` on all of it."""
+    """Bind the file or directory `source` to `target`, with `attributes` on all its mounts."""
     descriptor = clone_mount(source, recursive=recursive)
     if attributes:
         restrict_mount(descriptor, attributes, recursive=recursive)

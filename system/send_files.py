@@ -16,7 +16,7 @@ from monopod.system.tree_reading import ChangedError, UnreadableError, read_segm
 
 
 def send_files(channel: Channel, root: bytes, path: bytes) -> int:
-    """Send what is at a path below a directory; an empty path is all of it. Return the exit code."""
+    """Send what is at a path below a directory; an empty path means the whole directory. Return the exit code."""
     place = os.path.realpath(os.path.join(root, path))
     top = os.path.realpath(root)
     try:

@@ -5,7 +5,7 @@ Rules:
 - Reading the same files again gives the same segments, so that an interrupted copy can continue.
 - Files and links come first, then the directories, the deepest first: their modes may forbid to write in them.
 - Only files, symbolic links and directories are read. Holes of sparse files are left out.
-- A file that changes while it is read is an error: half of one version and half of another is no copy.
+- A file that changes while it is read is an error: half of one version and half of another is not a copy.
 
 ``tree_writing`` writes them, ``file_transfer`` carries them.
 """

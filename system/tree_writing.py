@@ -9,7 +9,7 @@ Rules:
 - Writing a segment twice gives the same as writing it once: a copy that was interrupted continues with the last one.
 - Modes of directories are set last (`settle`): they may forbid to write in them.
 
-Left to others: whether the segments are those that were sent (``file_transfer``).
+Left to others: whether the segments are the segments that were sent (``file_transfer``).
 """
 
 from __future__ import annotations

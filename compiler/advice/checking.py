@@ -55,7 +55,7 @@ _ADVICE = (
     unused_documents,
 )
 _PLACEHOLDER = "monopod-value-of-"
-"""The prefix of values that stand in for missing params. Problems with such values are dropped."""
+"""The prefix of placeholders for missing params. Problems with placeholders are dropped."""
 
 
 @dataclass(frozen=True, slots=True)

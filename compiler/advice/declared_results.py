@@ -102,5 +102,5 @@ class _Written:
         self._paths = paths_in(all_texts)
 
     def has(self, *path: str) -> bool:
-        """Whether the texts mention the file that a variable stands for."""
+        """Whether the texts mention the file that a variable refers to."""
         return self._all or path in self._paths

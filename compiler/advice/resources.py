@@ -30,9 +30,9 @@ _NEEDED = ("cpu", "memory")
 def missing_requests(specs: Specs) -> Iterator[Problem]:
     """Yield a note for each file with Steps or Sidecars that request no cpu or memory."""
     by_file: dict[str, list[tuple[DocumentPlace, bool]]] = {}
-    told_by_runs = _tasks_with_resources_of_runs(specs)
+    set_by_runs = _tasks_with_resources_of_runs(specs)
     for task in specs.tasks:
-        if _identity(task) not in told_by_runs:
+        if _identity(task) not in set_by_runs:
             in_file = by_file.setdefault(task.place.document.position(()).file, [])
             in_file += [(place, _asks(resources)) for resources, place in _resources(task)]
     for containers in by_file.values():

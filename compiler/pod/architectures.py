@@ -1,7 +1,7 @@
 """The architectures of the nodes that a Pod may run on: it carries an entrypoint for each.
 
 Rules: they are chosen on the command line, or follow the Pod's nodeSelector. Without both they are the usual ones, and
-this machine's if the Pod runs here. Names are those of Kubernetes (``kubernetes.io/arch``).
+this machine's if the Pod runs here. Names come from Kubernetes (``kubernetes.io/arch``).
 
 Left to others: the entrypoints (``monopod.runtime``), nodeAffinity, which may allow several architectures.
 """

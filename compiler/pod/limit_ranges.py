@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LimitRanges:
-    """The limits for each container and for the Pod as a whole. ``problems``: what is wrong with those of a cluster."""
+    """The limits for each container and for the Pod as a whole. ``problems`` come from the cluster's."""
 
     container: Limits = field(default_factory=Limits)
     pod: Limits = field(default_factory=Limits)

@@ -199,7 +199,7 @@ def _listed(git: Git, url: str, *patterns: str) -> dict[str, str]:
 
 
 def _fetch_commit(git: Git, wanted: _Wanted, name: str, commit: str) -> str:
-    """Return the commit that was fetched; it differs from the one that was looked up if the branch moved in between."""
+    """Return the commit that was fetched; it is another than `commit` if the branch moved in between."""
     object_format = "sha1" if len(commit) == 40 else "sha256"
     git.run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", ".")
     git.run("config", "remote.origin.url", wanted.url)

@@ -6,7 +6,7 @@ Rules (Tekton docs/workspaces.md):
   embedded spec sees the outer Workspaces under the same names, declared or not; a referenced spec sees only its
   bindings.
 - subPaths of the run's and of the PipelineTask's binding are joined.
-- If any Step or Sidecar lists a Workspace in its own ``workspaces``, only those that list it mount it.
+- If any Step or Sidecar lists a Workspace in its own ``workspaces``, only the Steps and Sidecars that list it mount it.
 - A ``volumeClaimTemplate`` becomes an emptyDir of that size, since no Pods share it. If claims are to be kept, it
   becomes a generic ephemeral volume: the cluster creates the claim with the Pod and deletes it with the Pod.
 

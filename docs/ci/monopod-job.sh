@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a Pipeline as a Job of a cluster and follows it to its end:
 #
-#     monopod-job.sh NAMESPACE OPTION...        (the options are those of `monopod compile`)
+#     monopod-job.sh NAMESPACE OPTION...        (with options of `monopod compile`)
 #
 # Exit codes: 0 the run succeeded, 1 it failed or could not be made, 2 the input is wrong, 130 it was cancelled: by a
 # signal, on which the Job is deleted and its Steps are asked to stop.

@@ -1,6 +1,6 @@
 """Takes the pictures of this folder: `make screenshots`. A run's page needs Debian's chromium and chromium-driver.
 
-The live view is drawn from a fixed run (`live_view`). The page is that of `make demo`, in this clone as committed; its
+The live view is drawn from a fixed run (`live_view`). The page comes from `make demo`, in this clone as committed; its
 record goes to a temporary directory.
 """
 

@@ -26,7 +26,7 @@ _BINDINGS = (".", "emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")
 
 
 def candidates(kind: Listed, line: Line, current: str, *, is_plugin: bool) -> Iterator[Candidate]:
-    """Return the values of a kind that fit the rest of the command line.
+    """Return the values of one kind that fit the rest of the command line.
 
     `current` is the word typed so far. `is_plugin`: the command line is kubectl's, so runs are in the cluster.
     """
@@ -137,7 +137,7 @@ def _tasks(line: Line, current: str) -> Iterator[Candidate]:
 
 
 def _declared(field: str, line: Line) -> Iterator[Mapping[str, Any]]:
-    """Yield the params or Workspaces that a run binds: those of the Pipelines, or without a Pipeline, of the Tasks."""
+    """Yield the params or Workspaces that a run binds: of the Pipelines or, without a Pipeline, of the Tasks."""
     documents = list(_read_files(line))
     specs = list(_pipelines(documents)) or [
         _mapping(_mapping(document.get("spec")).get("taskSpec") or document.get("spec")) for document in documents
@@ -147,7 +147,7 @@ def _declared(field: str, line: Line) -> Iterator[Mapping[str, Any]]:
 
 
 def _pipelines(documents: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the specs of the Pipelines, also of those that are written in a run."""
+    """Yield the specs of the Pipelines, including Pipelines embedded in a run."""
     for document in documents:
         spec = _mapping(document.get("spec"))
         if document.get("kind") == "Pipeline":

@@ -25,7 +25,7 @@ Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 def script(shell: Shell, commands: Mapping[str, Words], further: Mapping[str, str]) -> str:
     """Return the script for a shell.
 
-    `commands` are those of ``monopod``; `further` are programs that are one of them each: ``compile-pipeline``.
+    `commands` are the commands of ``monopod``; `further` maps other programs to their command: ``compile-pipeline``.
     """
     return "".join(f"{line}\n" for line in _SCRIPTS[shell](commands, further))
 
@@ -43,7 +43,7 @@ def _is_listed(values: Values | None) -> bool:
 
 
 _BASH = """\
-_monopod() {  # $1: the command, if the program stands for one; $2: what bash replaces, a part of the last word
+_monopod() {  # $1: the command, if the program is a command; $2: what bash replaces, a part of the last word
     local command=$1 line=${COMP_LINE:0:COMP_POINT} words values= options= arguments= head=
     read -ra words <<< "$line"
     if [[ $line == *[[:blank:]] ]]; then words+=(''); fi
@@ -197,7 +197,7 @@ def _zsh_value(what: str, values: Values | None) -> str:
 
 
 _FISH_LISTED = """\
-function __monopod_listed  # the argument is the command, if the program stands for one
+function __monopod_listed  # the argument is the command, if the program is a command
     set -l words $argv (commandline -opc)[2..] (commandline -ct)
     string match --quiet --regex '^-[^=]*$' -- $words[-1]; and return  # an option
     monopod __complete $words 2> /dev/null | string match --invert --regex '^:\\d+$' | \

@@ -16,7 +16,7 @@ Listed: TypeAlias = Literal["run", "running", "pod", "context", "document", "par
 """A kind of value that `candidates` can list."""
 
 Values: TypeAlias = tuple[str, ...] | Literal["file", "unknown"] | Listed
-"""What a value can be: one of some choices, a file, one of a kind that can be listed, or only the user knows."""
+"""What a value can be: a choice, a file, an entry of a list, or any text."""
 
 _KINDS: dict[str, Values] = {
     "FILE": "file",
@@ -43,7 +43,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a command takes: options, and positional arguments, of which the last may be repeated."""
+    """What a command takes: options, and positional arguments. The last argument may be repeated."""
 
     summary: str
     options: tuple[Option, ...]

@@ -110,7 +110,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def guarded(stream: TextIO, environment: Mapping[str, str]) -> TextIO:
-    """Return `stream`, guarded against commands if the environment is that of a CI system."""
+    """Return `stream`, guarded against commands if the environment belongs to a CI system."""
     commands = None if isinstance(stream, CiLog) else commands_of(environment)
     return stream if commands is None else cast(TextIO, CiLog(stream, commands))
 

@@ -25,7 +25,7 @@ Mark: TypeAlias = Callable[[str, str, int], str]
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """How one CI system folds. A mark is a whole line; an empty string is no mark.
+    """How one CI system folds. A mark is a whole line; an empty string means no mark.
 
     ``after`` is a heading for the lines after a fold, where a fold has no end mark and extends to the next heading.
     """

@@ -1,6 +1,6 @@
 """The live view below the output: a headline with a progress bar, the DAG as a tree, and the last lines of Steps.
 
-The last lines are those of Steps whose output does not scroll by at the moment (``grouped_output``).
+The last lines come from Steps whose output is not scrolling by at the moment (``grouped_output``).
 
 Pure: rows for a terminal of any size, made from the state of a `Follower` and a `LoadMeter`. ``screen_region`` draws
 them.

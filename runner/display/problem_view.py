@@ -6,8 +6,8 @@ Rules:
   a whole file begins with its name.
 - The caret marks the reference or placeholder that the message quotes, searched from the position on. The position of
   a block scalar is its first line.
-- Columns are those of the terminal: tab stops are four columns apart, and wide characters take two columns. A long line
-  is cut around the caret.
+- Columns are counted as on the terminal: tab stops are four columns apart, and wide characters take two columns. A long
+  line is cut around the caret.
 - Source lines are read again from the file, if it is a regular file of acceptable size. Pipes have no source lines.
 
 Without a terminal, ``problem_report`` prints the problem on one line.

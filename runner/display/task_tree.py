@@ -67,7 +67,7 @@ def _layout(tasks: tuple[tuple[str, tuple[str, ...], bool], ...]) -> Layout:
 
 
 def _before(after: Sequence[str], paths: Iterable[str]) -> list[str]:
-    """Return the paths of the Tasks that a Task waits for. A Pipeline stands for all Tasks inside it."""
+    """Return the paths of the Tasks that a Task waits for. A Pipeline means all Tasks inside it."""
     before = []
     for name in after:
         before += [name] if name in paths else [path for path in paths if path.startswith(f"{name}/")]

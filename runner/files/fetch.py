@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What is fetched: a path in a Workspace (empty: all of it), and the directory that gets it."""
+    """What is fetched: a path in a Workspace (empty: the whole Workspace), and the target directory."""
 
     workspace: str
     path: str

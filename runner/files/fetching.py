@@ -1,6 +1,6 @@
 """Fetches the files of ``--fetch`` from a Pod whose run is over, and reports what came.
 
-Rules: files are fetched after a failed run too. One that fails does not keep the others from being fetched. Ctrl-C ends
+Rules: files are fetched after a failed run too. A failed file does not keep the others from being fetched. Ctrl-C ends
 it: what has not arrived as a whole is not there.
 """
 

@@ -52,7 +52,7 @@ def _temporary_beside(target: str, named: str) -> tuple[int, str]:
 
 
 def _mode_of(path: str) -> int:
-    """Return the permissions of a file, or those that a new file would get."""
+    """Return the permissions of a file, or the permissions that a new file would get."""
     try:
         return os.stat(path).st_mode & 0o7777
     except FileNotFoundError:

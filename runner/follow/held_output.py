@@ -40,7 +40,7 @@ class HeldOutput:
         self._written = start
 
     def push_back(self, data: bytes) -> None:
-        """Put bytes before all others: those that `take` gave and that are not to be used yet."""
+        """Put bytes that `take` returned, and that cannot be used yet, back at the front."""
         if data:
             self._first.appendleft(data)
             self._size += len(data)

@@ -1,6 +1,6 @@
 """Taking the marks at the end of each request's output out of the logs of a Pod that is kept, for those who read them.
 
-Only true marks are taken out: those that the coordinator reported. What a Step wrote stays, whatever it looks like.
+Only genuine marks, which the coordinator reported, are removed. The output of a Step stays, even if it looks like one.
 """
 
 from __future__ import annotations

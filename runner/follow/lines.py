@@ -5,8 +5,8 @@ Rules:
 - Any division of the same bytes into chunks gives the same lines.
 - A line ends with a newline. What a carriage return would have overwritten on a terminal is left out, so a progress bar
   is its last state; a carriage return before a newline means nothing.
-- A line longer than `LONGEST_LINE` bytes comes in several pieces, so memory stays bounded whatever a Step writes.
-- Bytes that are no UTF-8 become U+FFFD.
+- A line longer than `LONGEST_LINE` bytes comes in several pieces, so memory stays bounded for any output of a Step.
+- Bytes that are not UTF-8 become U+FFFD.
 
 What is left to others: whose line it is (``follower``), and what of it may go to a terminal (``printable``).
 """
@@ -22,7 +22,7 @@ class LineSplitter:
     def __init__(self, longest: int = LONGEST_LINE) -> None:
         self._longest = longest
         self._partial = bytearray()
-        self._returned = False  # a carriage return came last: the next byte starts the line anew
+        self._returned = False  # a carriage return came last: the next byte restarts the line
         self._cut = False  # pieces of this line are out already
 
     def feed(self, data: bytes) -> list[str]:

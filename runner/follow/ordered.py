@@ -8,7 +8,7 @@ from typing import TypeAlias
 from monopod.schemas.run_events import RunEvent, StepStarted, TaskStarted
 
 Start: TypeAlias = StepStarted | TaskStarted
-"""What begins a request in a container: that of a Step, or of a Sidecar of the Task's slot."""
+"""An event that starts a request in a container, of a Step or of a Sidecar of the Task's slot."""
 
 
 @dataclass(frozen=True, slots=True)

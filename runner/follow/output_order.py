@@ -15,7 +15,7 @@ fast each one is. The rules:
 - A coordinator that is older than marks asks for none. What has come by a reported end then counts as that request's,
   and nobody waits for long.
 
-Pure, but for what is held on the disk. What is left to others: reading the streams (the backends), what lines and
+Pure, except for output that is held on disk. What is left to others: reading the streams (the backends), what lines and
 events mean (``follower``).
 """
 
@@ -37,7 +37,7 @@ PATIENCE = 10.0
 """Seconds without any output of a request for which its end waits for the rest."""
 _PATIENCE_WITHOUT_MARKS = 2.0
 _SECONDS_BETWEEN_LOOKS = 0.05
-"""Whether a container has ended is not told by all backends."""
+"""Not all backends report the end of a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Container:
 
     name: str
     streams: dict[str, _Stream] = field(default_factory=dict)
-    starts: list[Start] = field(default_factory=list)  # that were told
+    starts: list[Start] = field(default_factory=list)  # reported so far
     begun: int = 0  # how many starts were shown
     ended: int = 0  # how many ends were shown
     ends: dict[int, _End] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class OutputOrder:
     # What comes in
 
     def event(self, event: RunEvent) -> None:
-        """Take an event that the coordinator told."""
+        """Take an event that the coordinator reported."""
         self._names.note(event)
         match event:
             case StepStarted(container=name):
@@ -116,7 +116,7 @@ class OutputOrder:
     def output(self, output: ContainerOutput, now: float) -> None:
         """Take what a container wrote."""
         container = self._containers.get(output.container)
-        if container is None:  # the coordinator's own, or that of nobody
+        if container is None:  # the coordinator's own, or an unknown container
             self._at_once.append(Output(output.container, output.data, stream=output.stream))
             return
         stream = container.streams.get(output.stream)
@@ -195,7 +195,7 @@ class OutputOrder:
         for container in self._containers.values():
             for stream in container.streams.values():
                 stream.holds = False
-                for data in filter(None, _left(stream, is_told=stream.request in container.ends)):
+                for data in filter(None, _left(stream, is_reported=stream.request in container.ends)):
                     yield self._of(container, stream, data)
 
     def close(self) -> None:
@@ -283,19 +283,19 @@ class OutputOrder:
         return Output(container.name, data, late, stream.name)
 
 
-def _left(stream: _Stream, *, is_told: bool) -> Iterator[bytes]:
-    """Yield all that is left of a stream that has ended.
+def _left(stream: _Stream, *, is_reported: bool) -> Iterator[bytes]:
+    """Yield the rest of a stream that has ended.
 
-    A coordinator whose run is over reports no further ends, such as that of a Sidecar that is stopped with the last
-    Task: then a mark at the end of the stream is that of that request.
+    A coordinator whose run has ended reports no further ends, such as the end of a Sidecar that is stopped with the
+    last Task. A mark at the end of the stream then belongs to that request.
     """
-    held = 0 if is_told else LENGTH
+    held = 0 if is_reported else LENGTH
     data = b""
     while piece := stream.waiting.take(1):
         data += piece
         yield data[: max(0, len(data) - held)]
         data = data[max(0, len(data) - held) :]
-    yield data if is_told else without_last_mark(data)
+    yield data if is_reported else without_last_mark(data)
 
 
 def _is_same(start: Start, event: StepStarted | StepFinished | TaskStarted) -> bool:

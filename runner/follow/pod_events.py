@@ -1,4 +1,4 @@
-"""What happens to a Pod, as whoever follows it reads it.
+"""The events of a Pod, as its follower reads them.
 
 Rules: of one container, `ContainerStarted` comes first and `ContainerTerminated` after the last of its output; a
 container that is restarted goes through both again. `PodFinished` is the last event of all. Times are seconds since the
@@ -53,7 +53,7 @@ class ContainerTerminated:
 class ContainerNotStarted:
     """The container was never started, and is not waited for any more.
 
-    ``reason`` is Kubernetes' (that of a ContainerStateWaiting, or ``StartError``). ``is_known``: a warning has
+    ``reason`` is Kubernetes' (of a ContainerStateWaiting, or ``StartError``). ``is_known``: a warning has
     said why.
     """
 

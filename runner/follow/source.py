@@ -20,7 +20,7 @@ _MOST_LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Selected output. ``path`` is that of a PipelineTask, which may run a Pipeline.
+    """Selected output. ``path`` is the path of a PipelineTask, which may run a Pipeline.
 
     ``combination`` is what is between the brackets: the index or the name of a matrix combination.
     """

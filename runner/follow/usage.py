@@ -24,7 +24,7 @@ class ContainerUsage:
 
 
 Measure: TypeAlias = Callable[[Iterable[str]], Mapping[str, ContainerUsage] | None]
-"""Returns what those of the containers use that are running; None if it cannot be measured (`RunningPod.usage`)."""
+"""Returns the usage of the running containers; None if it cannot be measured (`RunningPod.usage`)."""
 
 
 @dataclass(frozen=True, slots=True)

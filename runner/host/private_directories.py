@@ -61,7 +61,7 @@ def current_paths(descriptors: Iterable[int]) -> tuple[str, ...]:
 
 
 class _Mounted(NamedTuple):
-    """A line of mountinfo: which directory of which file system is mounted where."""
+    """A line of mountinfo: the mounted directory, its file system and the mount point."""
 
     number: str
     device: str

@@ -76,7 +76,7 @@ class Sandbox:
         )
         self._processes: dict[int, _Process] = {}
         self._first_processes: dict[str, int] = {}
-        self._told: dict[str, dict[str, Any]] = {}
+        self._reported: dict[str, dict[str, Any]] = {}
         self._selector = selectors.DefaultSelector()
         self._own_namespace = os.pidfd_open(os.getpid())
         self._out_of_memory_kills = _out_of_memory_kills()
@@ -254,7 +254,7 @@ class Sandbox:
     def _obey(self, commands: Iterable[Command], changed: str | None = None) -> None:
         """Carry out commands, and the commands that follow from them; first report the changed container."""
         if changed is not None:
-            self._tell(changed)
+            self._report(changed)
         for command in commands:
             match command:
                 case Start(name):
@@ -269,17 +269,17 @@ class Sandbox:
                 case Finish():
                     self._finish()
 
-    def _tell(self, name: str) -> None:
+    def _report(self, name: str) -> None:
         record = self._lifecycle.records[name]
         status = container_status(record, self._containers[name].image)
-        if self._told.get(name) == status:
+        if self._reported.get(name) == status:
             return
-        self._told[name] = status
+        self._reported[name] = status
         messages.send(self._channel, "changed", status=status)
 
     def _finish(self) -> None:
         for name in self._lifecycle.records:
-            self._tell(name)
+            self._report(name)
         lifecycle = self._lifecycle
         messages.send(
             self._channel, "finished", phase=lifecycle.phase(), reason=lifecycle.reason, message=lifecycle.message

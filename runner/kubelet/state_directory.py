@@ -84,7 +84,7 @@ def pod_name(path: str) -> str:
 
 
 def remove_abandoned(root: str) -> None:
-    """Remove the state directories that nobody has locked, except those of a container engine's Pods."""
+    """Remove the state directories that nobody has locked, except the directories of a container engine's Pods."""
     for name in os.listdir(root):
         if os.path.exists(os.path.join(root, name, ENGINE_FILE)):
             continue

@@ -38,7 +38,7 @@ _KEEPS_ALL = frozenset(
     {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
 )
 """Reasons of Events (kubelet's and the attach controller's) that keep all containers of a Pod from starting."""
-_TOLD_OTHERWISE = frozenset(
+_REPORTED_OTHERWISE = frozenset(
     {"FailedScheduling", "Failed", "BackOff", "ErrImageNeverPull", "InspectFailed", "Unhealthy"}
 )
 """Reasons of Events that are skipped: the Pod's status reports them better, or (probes) they are noise."""
@@ -212,7 +212,7 @@ def _disruption(condition: Mapping[str, Any]) -> str:
 def describe_event(event: Mapping[str, Any]) -> str | None:
     """Return the text of an Event about the Pod, if the user should know it and nothing else reports it."""
     reason, message = event.get("reason") or "", " ".join((event.get("message") or "").split())
-    if event.get("type") != "Warning" or reason in _TOLD_OTHERWISE:
+    if event.get("type") != "Warning" or reason in _REPORTED_OTHERWISE:
         return None
     return f"{reason}: {message}"
 

@@ -161,17 +161,17 @@ def _is_refusal(error: ApiError) -> bool:
 class PodWatch(_Watch):
     """Watches one Pod, starting from a known state, and reports its changes."""
 
-    def __init__(self, cluster: Cluster, pod: dict[str, Any], tell: Callable[[WatchMessage], None]) -> None:
+    def __init__(self, cluster: Cluster, pod: dict[str, Any], report: Callable[[WatchMessage], None]) -> None:
         metadata = pod["metadata"]
         name = PodName(metadata["namespace"], metadata["name"])
         super().__init__(cluster, name.collection, f"metadata.name={name.name}", metadata.get("resourceVersion"))
         self._uid = metadata["uid"]
-        self._tell = tell
+        self._report = report
         self._is_disturbed = False
 
     def _listed(self, items: list[dict[str, Any]]) -> None:
         ours = list(self._ours(items))
-        self._tell(PodSeen(ours[0]) if ours else PodGone(None))
+        self._report(PodSeen(ours[0]) if ours else PodGone(None))
 
     def _ours(self, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for item in items:
@@ -180,33 +180,33 @@ class PodWatch(_Watch):
 
     def _changed(self, kind: str, seen: dict[str, Any]) -> None:
         if seen["metadata"]["uid"] == self._uid:
-            self._tell(PodGone(seen) if kind == "DELETED" else PodSeen(seen))
+            self._report(PodGone(seen) if kind == "DELETED" else PodSeen(seen))
         elif kind != "DELETED":
-            self._tell(PodGone(None))  # another Pod has its name, and its deletion was missed
+            self._report(PodGone(None))  # another Pod has its name, and its deletion was missed
 
     def _answers(self) -> None:
         if self._is_disturbed:
             self._is_disturbed = False
-            self._tell(Disturbance(""))
+            self._report(Disturbance(""))
 
     def _disturbed(self, text: str) -> None:
         if not self._is_disturbed and not self._closed.is_set():
             self._is_disturbed = True
-            self._tell(Disturbance(text))
+            self._report(Disturbance(text))
 
     def _refused(self, error: ApiError) -> None:
-        self._tell(WatchRefused(error))
+        self._report(WatchRefused(error))
 
 
 class EventWatch(_Watch):
     """Watches the Events about one Pod."""
 
-    def __init__(self, cluster: Cluster, pod: dict[str, Any], tell: Callable[[WatchMessage], None]) -> None:
+    def __init__(self, cluster: Cluster, pod: dict[str, Any], report: Callable[[WatchMessage], None]) -> None:
         metadata = pod["metadata"]
         selector = f"involvedObject.uid={metadata['uid']}"
         super().__init__(cluster, collection_path("events", metadata["namespace"]), selector, None)
-        self._tell = tell
+        self._report = report
 
     def _changed(self, kind: str, seen: dict[str, Any]) -> None:
         if kind != "DELETED":
-            self._tell(EventSeen(seen))
+            self._report(EventSeen(seen))

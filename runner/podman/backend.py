@@ -29,5 +29,5 @@ class PodmanBackend:
             secrets={secret["metadata"]["name"]: secret for secret in compilation.secrets},
             network=self._network,
             keep=keep,
-            tell=lambda text: print(printable(text, colours=False), file=sys.stderr, flush=True),
+            show=lambda text: print(printable(text, colours=False), file=sys.stderr, flush=True),
         )

@@ -32,8 +32,8 @@ class Provided:
     missing: dict[str, tuple[str, str]]
 
 
-def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> Provided:
-    """Return the images of `pod`, pulled if needed; `tell` is called with each line to show.
+def provide(pod: Mapping[str, Any], runtime_image: str, show: Callable[[str], None]) -> Provided:
+    """Return the images of `pod`, pulled if needed; `show` is called with each line to show.
 
     Raises BackendUnavailableError if the coordinator's image is not available, or Ctrl-C ends a pull.
     """
@@ -44,11 +44,11 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
         if not must_pull(name, policy, is_here=name in images):
             continue
         try:
-            tell(f"Pulling {name}")
+            show(f"Pulling {name}")
             command.run_interruptibly("pull", "--quiet", name)
         except PodmanError as error:
             if name in images and not policy:
-                tell(f"cannot pull image {name}, using the local copy: {error}")
+                show(f"cannot pull image {name}, using the local copy: {error}")
             else:
                 missing[name] = ("ErrImagePull", f"cannot pull image {name}: {error}")
     images |= command.local_images(name for name in policies if name not in images)

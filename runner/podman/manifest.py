@@ -68,7 +68,7 @@ class Playable:
     """A manifest for podman, the volumes to make for it, the Pod's fsGroup, and warnings.
 
     ``limits`` are the sizeLimits of emptyDirs, which podman ignores; ``control_directories`` has the path of each
-    container's control directory, ``paths`` that of each volume.
+    container's control directory, ``paths`` the path of each volume.
     """
 
     manifest: dict[str, Any]

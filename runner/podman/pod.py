@@ -98,7 +98,7 @@ class PodmanPod:
 
     ``pod`` is a core/v1 Pod for a cluster without native sidecars; ``config_maps`` and ``secrets`` are the objects that
     it may refer to, by name. ``network`` is the value of ``podman kube play --network``, None for podman's default.
-    ``tell`` shows a line to the user.
+    ``show`` shows a line to the user.
     """
 
     def __init__(
@@ -109,13 +109,13 @@ class PodmanPod:
         secrets: Mapping[str, Mapping[str, Any]],
         network: str | None,
         keep: bool,
-        tell: Callable[[str], None],
+        show: Callable[[str], None],
     ) -> None:
         self.manifest = admitted(pod)
         self._sources = Sources(self.manifest, config_maps, secrets, this_machine())
         self._network = network
         self._keep = keep
-        self._tell = tell
+        self._show = show
         self._state: StateDirectory | None = None
         self._name = ""
         self._cleaner: subprocess.Popen[bytes] | None = None
@@ -191,7 +191,7 @@ class PodmanPod:
         """Start the Pod and return it. Raises PodRefusedError, BackendUnavailableError."""
         check_names(self.manifest)
         command.check()
-        provided = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._tell)
+        provided = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._show)
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         cleaner.remove_abandoned(os.path.dirname(self._directory))
         self._name = os.path.basename(self._directory)
@@ -501,8 +501,8 @@ class PodmanPod:
         if state["Status"] not in _ENDED:
             self._wait_again(self._await_coordinator)
             return
-        goes_on = state["ExitCode"] in (exit_codes.KILLED, CANNOT_GO_ON) and not self._was_killed
-        if goes_on and self._restarts < MOST_RESTARTS:
+        continues = state["ExitCode"] in (exit_codes.KILLED, CANNOT_GO_ON) and not self._was_killed
+        if continues and self._restarts < MOST_RESTARTS:
             self._pending += self._read_log(COORDINATOR)
             self._pending.append(_termination(COORDINATOR, self._restarts, state))
             self._restarts += 1

@@ -37,7 +37,7 @@ _TIME = re.compile(r"\d{1,11}(\.\d{1,9})?")
 class TaskRun:
     """A Task instance. ``before`` are the labels of the Task instances it waited for.
 
-    ``params`` include those of its matrix combination. ``display_name`` is the author's.
+    ``params`` include the params of its matrix combination. ``display_name`` is the author's.
     """
 
     state: TaskState
@@ -108,7 +108,7 @@ class RecordedRun:
 
     @property
     def message(self) -> str:
-        """Why it ended as it did, in words."""
+        """Why it ended as it did, for people."""
         if self.record.ended is not None:
             return self.record.ended.message
         return "the run is still active" if self.record.is_locked else "the process that followed the run was killed"

@@ -1,6 +1,6 @@
 """The params and Results of the Tasks of a recorded run.
 
-- Results are those of the finished PipelineRun (or TaskRun), so there are none before the run has ended.
+- Results come from the finished PipelineRun (or TaskRun), so there are none before the run has ended.
 - A param is evaluated with the params of the run, the Results, and the statuses of Tasks. Any other reference stays as
   it was written.
 """
@@ -52,7 +52,7 @@ class Values:
         return self._display_names.get((path, index), "")
 
     def params(self, state: TaskState, task: Task | None) -> Named:
-        """Return the params of a Task instance, those of its matrix combination among them."""
+        """Return the params of a Task instance, including the params of its matrix combination."""
         head, slash, _ = state.path.rpartition("/")
         scope = self._scopes[head + slash]
         own = {} if task is None else {param.name: _evaluated(param.value, scope) for param in task.params}

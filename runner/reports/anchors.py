@@ -13,7 +13,7 @@ class Anchors:
         self._taken: set[str] = set()
 
     def of(self, *names: str) -> str:
-        """Return the id of the element with these names, the first of which is its kind."""
+        """Return the id of the element with these names; the first name is its kind."""
         if names not in self._ids:
             base = "-".join(re.sub("[^A-Za-z0-9]+", "-", name).strip("-") for name in names if name)
             identity, number = base, 1

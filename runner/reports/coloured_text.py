@@ -71,7 +71,7 @@ def _extended(numbers: Iterator[int]) -> str:
 
 
 def _nearest(red: int, green: int, blue: int) -> str:
-    """Return the terminal colour that is nearest in hue; a grey is no colour."""
+    """Return the terminal colour that is nearest in hue; a grey is not a colour."""
     most, least = max(red, green, blue), min(red, green, blue)
     if most - least < 40:
         return "8" if 40 < most < 200 else ""

@@ -152,7 +152,7 @@ def _largest(items: Iterable[T], seconds: Callable[[T], float]) -> tuple[T, ...]
 
 
 def _spans(run: RecordedRun) -> Iterator[Span]:
-    """Yield the Task instances in Pipeline order. One that never started takes no time, at the moment it was ready."""
+    """Yield the Task instances in Pipeline order. An unstarted instance takes no time, when it was ready."""
     previous = dict(_turns_by_next(run))
     spans: dict[str, Span] = {}
     for task in _in_topological_order(run):
@@ -211,7 +211,7 @@ def _turns_by_next(run: RecordedRun) -> Iterator[tuple[str, str]]:
 
 
 def _bridged(edges: tuple[tuple[str, str], ...], names: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the edges between the nodes `names`, including those that lead through other nodes."""
+    """Yield the edges between the nodes `names`, including edges that lead through other nodes."""
     nexts: dict[str, list[str]] = {}
     for before, after in edges:
         nexts.setdefault(before, []).append(after)
@@ -274,7 +274,7 @@ def _shorter_tasks(schedule: Schedule, spans: dict[str, Span]) -> Iterator[Chang
 
 
 def _fewer_dependencies(run: RecordedRun, schedule: Schedule) -> Iterator[Change]:
-    """Yield the effect of removing each dependency on the critical path, except those of `finally` Tasks."""
+    """Yield the effect of removing each dependency on the critical path, except the dependencies of `finally` Tasks."""
     critical = [(run.by_label[before], run.by_label[after]) for before, after in schedule.critical_edges]
     declared = {(_dependency(before, after), after.state.path): after for before, after in critical}
     for (dependency, path), task in declared.items():

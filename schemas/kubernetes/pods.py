@@ -49,14 +49,14 @@ class NodeSelectorRequirement(Model):
 
 
 class NodeSelectorTerm(Model):
-    """Conditions on a node, all of which must hold."""
+    """Conditions on a node, which must all hold."""
 
     match_expressions: ListOf[NodeSelectorRequirement] = ()
     match_fields: ListOf[NodeSelectorRequirement] = ()
 
 
 class NodeSelector(Model):
-    """Terms, at least one of which must hold."""
+    """Terms; at least one must hold."""
 
     node_selector_terms: ListOf[NodeSelectorTerm]
 

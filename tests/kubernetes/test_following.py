@@ -40,14 +40,14 @@ def test_a_watch_reports_before_the_created_pod_is_handled(follow, monkeypatch):
     """The created Pod, which has no conditions yet, must not hide that no node takes it."""
 
     class QuickWatch(PodWatch):
-        def __init__(self, cluster, pod, tell):
-            super().__init__(cluster, pod, tell)
+        def __init__(self, cluster, pod, report):
+            super().__init__(cluster, pod, report)
             self.pod = pod
 
         def start(self):
             message = "0/1 nodes are available: 1 Insufficient cpu"
             condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-            self._tell(PodSeen({**self.pod, "status": {"phase": "Pending", "conditions": [condition]}}))
+            self._report(PodSeen({**self.pod, "status": {"phase": "Pending", "conditions": [condition]}}))
 
         def join(self, seconds):
             pass

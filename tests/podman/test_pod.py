@@ -22,7 +22,7 @@ class Containers:
         names = ("coordinator", "a", "b")
         containers = [{"name": name, "image": "x"} for name in names]
         manifest = {"metadata": {"name": "pod"}, "spec": {"containers": containers}}
-        self.pod = PodmanPod(manifest, config_maps={}, secrets={}, network=None, keep=False, tell=print)
+        self.pod = PodmanPod(manifest, config_maps={}, secrets={}, network=None, keep=False, show=print)
         self.pod._ids = {name: name for name in names}
         self.pod._control_directories = {name: f"{directory}/{name}" for name in names[1:]}
         for name in names[1:]:

@@ -171,8 +171,8 @@ def compile_documents(
 ) -> tuple[Compilation, ...]:
     """Compile the runs in the files of the command line; there is at least one. Raises Problems.
 
-    `options` are further fields of the compiler's Options; `further` returns those that are needed only once the files
-    were read.
+    `options` are further fields of the compiler's Options; `further` returns fields that are needed once the files were
+    read.
     """
     from monopod.compiler.compilation import compile_runs  # noqa: PLC0415  # not needed for --help
 
