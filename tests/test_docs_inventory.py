@@ -47,6 +47,7 @@ OTHERS = {
         "apiVersion: rbac.authorization.k8s.io/v1": "test_docs_ci validates it; the first has the rights of the script",
         "apiVersion: tekton.dev/v1": "test_docs_ci compiles it",
     },
+    "examples/knative/README.md": {"spec:\n  template:": "compiler/importers/test_knative.py compiles it"},
     "docs/how-it-works.md": {"┌ Pod ─": A_PICTURE, " coordinator  ": A_PICTURE, " Pipeline      Tasks ─": A_PICTURE},
     "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
     "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: it has the rights of the table"},

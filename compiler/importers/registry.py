@@ -12,11 +12,15 @@ from monopod.compiler.diagnostics import closest
 from monopod.compiler.importers.imported import Imported
 
 _ARGO = "argoproj.io/v1alpha1"
+_KNATIVE = "build.knative.dev/v1alpha1"
 
 _MODULES = {
     (_ARGO, "Workflow"): "argo",
     (_ARGO, "WorkflowTemplate"): "argo",
     (_ARGO, "ClusterWorkflowTemplate"): "argo",
+    (_KNATIVE, "Build"): "knative",
+    (_KNATIVE, "BuildTemplate"): "knative",
+    (_KNATIVE, "ClusterBuildTemplate"): "knative",
 }
 _OTHER_KINDS = frozenset(
     {
