@@ -189,6 +189,82 @@ int read_order(const char *name, long *number, long *grace)
     return *number < 0 || at != buffer + size || size == sizeof buffer - 1 ? -EINVAL : 0;
 }
 
+/*
+ * Whether a further life may follow the one that created `name`: it is over, and was one. The first `alive` may be the
+ * runner's, which has given up the container.
+ */
+static bool is_over(const char *name, bool is_first)
+{
+    char content[2];
+    int file = sys_openat(self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    if (file < 0)
+        return true; /* a Step has put something else there */
+    bool is_locked = sys_flock(file, LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    bool is_marked = is_first && sys_read(file, content, 1) > 0;
+    sys_close(file);
+    return !is_locked && !is_marked;
+}
+
+/* Removes what is there under the numbers of a life that has not begun: no coordinator has given it requests. */
+static void remove_requests(uint32_t number)
+{
+    static struct text name;
+    remove_entry(numbered_name(&name, "exited.", number));
+    while (remove_entry(numbered_name(&name, "run.", number)))
+        number++;
+}
+
+/* Creates a locked file. Returns its descriptor or a negative errno. */
+static int create_locked(const char *name)
+{
+    remove_entry(name); /* of an entrypoint that was killed here */
+    int file = sys_openat(self.directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (file < 0)
+        return file;
+    int result = sys_flock(file, LOCK_EX);
+    if (result >= 0)
+        result = sys_fchmod(file, 0644);
+    if (result >= 0)
+        return file;
+    sys_close(file);
+    return result;
+}
+
+/* Generates the mark of a further life and writes it to its `alive`. Returns 0 or a negative errno. */
+static int write_mark_of_life(int alive)
+{
+    int result = random_token(self.mark_of_life);
+    if (result >= 0)
+        result = write_all(alive, self.mark_of_life, 2 * TOKEN_BYTES);
+    if (result >= 0)
+        result = write_all(alive, "\n", 1);
+    return result;
+}
+
+/*
+ * Gives a locked file the name of this life's `alive`: `alive`, or a numbered one if the container was restarted. The
+ * numbers of the requests follow from the life, so no request of an earlier life runs again. Returns 0 or a negative
+ * errno; -EEXIST if the container was started a second time and may not be.
+ */
+static int begin_life(int alive, const char *temporary)
+{
+    static struct text numbered;
+    char content[2];
+    int result = -EEXIST;
+    for (uint32_t life = 1; life <= MAX_LIVES; life++) {
+        const char *name = life > 1 ? numbered_name(&numbered, "alive.", life) : "alive";
+        self.next = (life - 1) * REQUESTS_PER_LIFE + 1;
+        if (self.restarts && read_small_file(name, content, sizeof content) == -ENOENT)
+            remove_requests(self.next);
+        result = life == 2 ? write_mark_of_life(alive) : 0;
+        if (result >= 0)
+            result = sys_linkat(self.directory, temporary, self.directory, name, 0);
+        if (result != -EEXIST || !self.restarts || !is_over(name, life == 1))
+            break;
+    }
+    return result;
+}
+
 void open_control_directory(void)
 {
     int directory = sys_openat(AT_FDCWD, self.path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
@@ -197,14 +273,14 @@ void open_control_directory(void)
         exit_now(EXIT_IO_ERROR);
     }
     self.directory = directory;
-    int alive = sys_openat(directory, "alive", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (alive == -EEXIST) {
+    static const char temporary[] = ".alive";
+    int alive = create_locked(temporary); /* it appears under its name complete and locked */
+    int result = alive < 0 ? alive : begin_life(alive, temporary);
+    remove_entry(temporary);
+    if (result == -EEXIST) {
         log_error("refusing to start a second time: alive already exists in ", self.path, 0);
         exit_now(EXIT_STARTED_TWICE);
     }
-    int result = alive < 0 ? alive : sys_flock(alive, LOCK_EX);
-    if (result >= 0)
-        result = sys_fchmod(alive, 0644);
     if (result < 0) {
         log_error("cannot create and lock alive in ", self.path, result);
         exit_now(EXIT_IO_ERROR);

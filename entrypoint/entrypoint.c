@@ -158,6 +158,14 @@ static void start_requests(void)
             sys_close(file);
             return; /* try again later: the lock is held, or a request with a mark must run alone */
         }
+        if (wants_mark && *self.mark_of_life != '\0' && join_streams()) {
+            put_mark(self.mark_of_life);
+            *self.mark_of_life = '\0';
+            if (mark_is_pending()) {
+                sys_close(file);
+                return; /* try again when it is written */
+            }
+        }
         start_request(request, file, locked, wants_mark);
     }
 }
@@ -296,6 +304,8 @@ static bool sweep_leftovers(struct request *request)
         return false;
     describe_leftovers(&leftovers);
     request->has_leftovers = self.sweeping = true;
+    if (self.restarts)
+        self.exit_code = EXIT_RESTART; /* once the end is reported, unless `exit` gives another code */
     return true;
 }
 
@@ -355,6 +365,8 @@ static bool write_exited(struct request *request)
     format_exited(&content, request, self.next);
     if (request->has_leftovers)
         append_line(&content, "left=", &leftovers);
+    if (request->has_leftovers && self.restarts)
+        append(&content, "restart=1\n");
     if (error_of(request)->length > 0)
         append_line(&content, "error=", error_of(request));
     numbered_name(&temporary, ".exited.", request->number);
@@ -654,7 +666,7 @@ static void install(const char *path)
 
 static int run_command_line(int count, char **arguments)
 {
-    static const char usage[] = "usage: entrypoint [--orphan-seconds N] [DIR]\n"
+    static const char usage[] = "usage: entrypoint [--restarts] [--orphan-seconds N] [DIR]\n"
                                 "       entrypoint install DIR\n"
                                 "       entrypoint --version\n";
     static const char version[] = "monopod entrypoint " VERSION "\n";
@@ -666,10 +678,14 @@ static int run_command_line(int count, char **arguments)
         return 0;
     }
     int next = 1;
-    if (count >= 3 && strcmp(arguments[1], "--orphan-seconds") == 0) {
-        const char *at = arguments[2];
+    if (next < count && strcmp(arguments[next], "--restarts") == 0) {
+        self.restarts = true;
+        next++;
+    }
+    if (next + 1 < count && strcmp(arguments[next], "--orphan-seconds") == 0) {
+        const char *at = arguments[next + 1];
         orphan_seconds = parse_number(&at);
-        next = *at == '\0' && orphan_seconds >= 0 ? 3 : count + 1;
+        next = *at == '\0' && orphan_seconds >= 0 ? next + 2 : count + 1;
     }
     self.path = next < count ? arguments[next] : "/monopod/step";
     if (next < count - 1 || next > count || *self.path == '-' || strcmp(self.path, "install") == 0) {

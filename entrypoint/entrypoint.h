@@ -21,12 +21,15 @@ enum {
     TOKEN_BYTES = 16,                /* random, in a mark */
     RESERVED_BYTES = 4096,           /* for exited.N; only a long error needs more */
     MAX_NAMED = 10,                 /* processes listed in `left` */
+    MAX_LIVES = 1000,               /* of a container that is restarted */
+    REQUESTS_PER_LIFE = 1000000,    /* life 1 runs request 1 and up, life 2 request 1000001 and up */
     DEFAULT_ORPHAN_SECONDS = 300,
 
     EXIT_USAGE = 2,
     EXIT_IO_ERROR = 74,                /* the control directory is unusable */
     EXIT_ORPHANED = 75,
     EXIT_STARTED_TWICE = 76,
+    EXIT_RESTART = 77,                 /* processes are left that only the end of the container kills */
     CODE_CANNOT_RUN = 126,
     CODE_NOT_FOUND = 127,
 };
@@ -95,6 +98,8 @@ extern struct self {
     int directory, alive, signals, bell;
     int reserve;   /* as in a request, for the next one */
     bool is_init; /* PID 1 of its namespace */
+    bool restarts; /* the container is restarted if it is killed or exits with EXIT_RESTART */
+    char mark_of_life[2 * TOKEN_BYTES + 1]; /* to be written before the first mark of a further life */
     bool sweeping; /* processes are left that cannot be killed (yet): no request may start */
     bool error_logged; /* a malformed `exit` was logged */
     bool check_again; /* a phase has changed, which others may wait for: do not sleep */
@@ -132,6 +137,7 @@ int random_token(char token[2 * TOKEN_BYTES + 1]);
 bool mark_is_pending(void);
 bool mark_delays_exit(int64_t now);
 void write_mark(void);
+void put_mark(const char *token);
 void make_mark(char token[2 * TOKEN_BYTES + 1]);
 
 /* make_readable.c */

@@ -186,6 +186,18 @@ void write_mark(void)
         mark.is_pending = false; /* written, or the reader is gone */
 }
 
+/* Writes a mark, now or as soon as there is room for it. */
+void put_mark(const char *token)
+{
+    mark.line.length = 0;
+    append(&mark.line, "\x1emonopod ");
+    append(&mark.line, token);
+    append(&mark.line, "\n");
+    mark.is_pending = true;
+    mark.since = monotonic_ms();
+    write_mark();
+}
+
 /* Makes a mark and fills in its token, which stays empty if there is none. */
 void make_mark(char token[2 * TOKEN_BYTES + 1])
 {
@@ -194,11 +206,5 @@ void make_mark(char token[2 * TOKEN_BYTES + 1])
         log_error("cannot generate the token of a mark", "", result);
         return;
     }
-    mark.line.length = 0;
-    append(&mark.line, "\x1emonopod ");
-    append(&mark.line, token);
-    append(&mark.line, "\n");
-    mark.is_pending = true;
-    mark.since = monotonic_ms();
-    write_mark();
+    put_mark(token);
 }

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from monopod.coordinator.control_directory import parse_exit
 from monopod.entrypoint import binary
+from monopod.system.never_started import mark_never_started
 
 PATIENCE = 300  # seconds after which a test has failed
 SOURCES = Path(binary.__file__).parent
@@ -114,9 +115,9 @@ class Container:
             self.process = subprocess.Popen([*prefix, self.program, *options, self.path], **arguments)  # type: ignore[call-overload]
         self.pid = self.process.pid
 
-    def start_as_init(self, *prefix: str) -> None:
+    def start_as_init(self, *prefix: str, options: tuple[str, ...] = ()) -> None:
         """Start it as PID 1 of a namespace, and wait until it runs."""
-        self.start(prefix=(*UNSHARE, *prefix))
+        self.start(*options, prefix=(*UNSHARE, *prefix))
         self.hear((self.path / "alive").exists)
         (child,) = psutil.Process(self.process.pid).children()
         self.pid = child.pid
@@ -1012,7 +1013,7 @@ def test_requests_written_by_a_marked_request_end_with_it(container):
 
 
 @pytest.fixture
-def unprivileged(pid_namespaces, quickly_swept) -> Iterator[Container]:
+def unprivileged(pid_namespaces, quickly_swept, request) -> Iterator[Container]:
     """An entrypoint that is PID 1 and not root, in a container where a program may become root."""
     if os.geteuid():
         pytest.skip("only root can make a program that makes root")
@@ -1025,7 +1026,8 @@ def unprivileged(pid_namespaces, quickly_swept) -> Iterator[Container]:
         for fifo in (container.path / "bell", container.path / "ring"):
             fifo.chmod(0o666)
         try:
-            container.start_as_init("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+            options = getattr(request, "param", ())
+            container.start_as_init("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", options=options)
             yield container
         finally:
             container.close()
@@ -1045,6 +1047,18 @@ def test_unkillable_process_is_named_and_retires_the_container(unprivileged):
     unprivileged.shell("echo never", "m")
     unprivileged.put("exit", b"7")
     assert unprivileged.exit_code() == 7
+    assert unprivileged.stdout() == mark_of(end)
+
+
+@pytest.mark.parametrize("unprivileged", [("--restarts",)], indirect=True)
+def test_a_container_that_restarts_ends_with_what_cannot_be_killed(unprivileged):
+    told = unprivileged.fifo("told")
+    become_root = f"{unprivileged.root}/become-root --reuid=0 --regid=0 --clear-groups"
+    script = f"setsid {become_root} sh -c 'echo there >{told.path}; exec sleep 600' & read line <{told.path}; exit 3"
+    end = unprivileged.end(unprivileged.shell(script, "m"))
+    assert (end["code"], end["restart"]) == ("3", "1")
+    assert re.fullmatch(r"sleep \(process \d+\)", end["left"]), end
+    assert unprivileged.exit_code() == 77
     assert unprivileged.stdout() == mark_of(end)
 
 
@@ -1509,6 +1523,124 @@ def test_started_twice(container, program):
     container.process.wait()
     result = command(program, container.path)
     assert result.returncode == 76
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Started again, with --restarts
+
+
+FIRST_OF_SECOND = 1_000_001
+FIRST_OF_THIRD = 2_000_001
+
+
+def restarted(container: Container, life: int) -> None:
+    """Kill it, start it again as kubelet does, and wait until it is there."""
+    container.process.kill()
+    container.process.wait()
+    container.start("--restarts")
+    container.hear((container.path / f"alive.{life}").exists)
+    container.last = (life - 1) * 1_000_000
+
+
+@pytest.fixture
+def restarting(make_container) -> Container:
+    container = make_container()
+    container.start("--restarts")
+    container.hear((container.path / "alive").exists)
+    return container
+
+
+def test_each_life_has_an_alive_and_numbers_of_its_own(restarting):
+    for life in (1, 2, 3):
+        if life > 1:
+            restarted(restarting, life)
+        name = "alive" if life == 1 else f"alive.{life}"
+        assert restarting.end(restarting.shell(f"exit {life}"))["code"] == str(life)
+        assert not try_lock(restarting.path / name)
+    assert {name.name for name in restarting.path.glob("exited.*")} == {
+        "exited.1",
+        f"exited.{FIRST_OF_SECOND}",
+        f"exited.{FIRST_OF_THIRD}",
+    }
+    assert try_lock(restarting.path / "alive")
+    assert try_lock(restarting.path / "alive.2")
+    assert mode(restarting.path / "alive.3") == 0o644
+
+
+def test_a_request_of_an_earlier_life_is_never_run_again(restarting):
+    """Neither the one that was running nor those that had not begun."""
+    told, ran = restarting.fifo("told"), restarting.root / "ran"
+    restarting.shell(f"echo x >>{ran}; echo ready >{told.path}; exec sleep 600", "m")
+    assert told.line() == "ready"
+    restarting.shell(f"echo x >>{ran}", "m")
+    restarted(restarting, 2)
+    assert restarting.end(restarting.shell("exit 3"))["code"] == "3"
+    assert ran.read_text() == "x\n"
+
+
+def test_a_step_that_removes_its_alive_does_not_run_again(restarting):
+    told, ran = restarting.fifo("told"), restarting.root / "ran"
+    alive = restarting.path / "alive"
+    restarting.shell(f"echo x >>{ran}; rm {alive}; echo ready >{told.path}; exec sleep 600")
+    assert told.line() == "ready"
+    restarting.process.kill()
+    restarting.process.wait()
+    restarting.start("--restarts")
+    restarting.hear(alive.exists)
+    restarting.put("exit", b"7")
+    assert restarting.exit_code() == 7
+    assert ran.read_text() == "x\n"
+
+
+def test_what_an_earlier_life_has_prepared_for_a_later_one_is_removed(restarting):
+    forged = (
+        f"echo forged >{restarting.path}/run.{FIRST_OF_SECOND}; echo code=0 >{restarting.path}/exited.{FIRST_OF_SECOND}"
+    )
+    restarting.end(restarting.shell(forged))
+    restarted(restarting, 2)
+    assert not (restarting.path / f"run.{FIRST_OF_SECOND}").exists()
+    assert not (restarting.path / f"exited.{FIRST_OF_SECOND}").exists()
+
+
+def test_lives_that_a_step_has_made_up_are_skipped(restarting):
+    restarting.end(restarting.shell(f"cd {restarting.path}; touch alive.2; mkdir alive.3; ln -s nowhere alive.4"))
+    restarted(restarting, 5)
+    assert restarting.end(restarting.shell("exit 3"))["code"] == "3"
+
+
+def test_it_does_not_start_while_it_lives(restarting, program):
+    result = command(program, "--restarts", restarting.path)
+    assert result.returncode == 76
+    assert "refusing to start a second time" in result.stderr
+
+
+def test_it_does_not_start_where_the_container_was_given_up(make_container, program):
+    container = make_container()
+    mark_never_started(str(container.path), "ImagePullBackOff", "it is not there")
+    assert command(program, "--restarts", container.path).returncode == 76
+
+
+def test_the_output_of_a_further_life_begins_with_its_mark(restarting):
+    told = restarting.fifo("told")
+    first = restarting.end(restarting.shell("echo one", "m"))
+    restarting.shell(f"echo killed; echo ready >{told.path}; exec sleep 600", "m")
+    assert told.line() == "ready"
+    restarted(restarting, 2)
+    token = (restarting.path / "alive.2").read_text()
+    assert re.fullmatch(r"[0-9a-f]{32}\n", token)
+    second = restarting.end(restarting.shell("echo two", "m"))
+    third = restarting.end(restarting.shell("echo three", "m"))
+    between = f"\x1emonopod {token}"
+    assert restarting.stdout() == (
+        f"one\n{mark_of(first)}killed\n{between}two\n{mark_of(second)}three\n{mark_of(third)}"
+    )
+
+
+def test_without_marks_a_further_life_writes_none(restarting):
+    restarting.end(restarting.shell("echo one"))
+    restarted(restarting, 2)
+    restarting.end(restarting.shell("echo two"))
+    assert restarting.stdout() == "one\ntwo\n"
 
 
 @pytest.mark.parametrize(
