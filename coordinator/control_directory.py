@@ -16,6 +16,9 @@ Rules:
 locks, and ``/proc/locks`` omits other PID namespaces. The probe takes a shared lock and releases it at once, and the
 entrypoint waits for its own lock instead of failing, so a probe never disturbs it.
 
+A container that restarts has an `alive` for each of its lives, counted from 1: `alive`, `alive.2`, `alive.3` … An
+earlier one is never looked at again.
+
 Left to others: when to read, and what follows (``shell``).
 """
 
@@ -42,7 +45,10 @@ _FIFO = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOCK = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _EXIT_KEYS = frozenset(
-    {"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom", "mark", "left", "next"}
+    {
+        *("code", "signal", "error", "start", "end", "user", "system", "peak"),
+        *("stopped", "oom", "mark", "left", "next", "restart"),
+    }
 )
 _TOKEN_DIGITS = 32
 _CANNOT_RUN = 126
@@ -55,6 +61,8 @@ class ControlDirectory:
         """Open the directory, create the FIFOs and take the lock. Raises OSError if the directory does not exist."""
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._alive: int | None = None
+        self.life = 1
+        """Which start of the entrypoint `liveness` is about."""
         self._lock: int | None = None
         self._requests: dict[int, int] = {}  # each run.N whose end was not read yet
         self._is_abandoned = False
@@ -116,13 +124,14 @@ class ControlDirectory:
                 os.write(self._bell, b"\n")
 
     def liveness(self) -> Liveness:
-        """Return whether the entrypoint has not started yet ("absent"), is alive or is dead.
+        """Return whether the entrypoint has not started yet in this life ("absent"), is alive or is dead.
 
-        The first "dead" may be wrong: an entrypoint looks dead between creating `alive` and locking it.
+        Look twice before believing the first "dead" of an entrypoint that was never alive.
         """
         if self._alive is None:
             try:
-                descriptor = os.open("alive", _READ, dir_fd=self._directory)
+                name = "alive" if self.life == 1 else f"alive.{self.life}"
+                descriptor = os.open(name, _READ, dir_fd=self._directory)
             except FileNotFoundError:
                 return "absent"
             except OSError:
@@ -143,12 +152,29 @@ class ControlDirectory:
 
         Applies if `liveness` was "dead" from the start (``never_started``).
         """
+        reason, _, message = self._read_alive().partition("\n") if self.life == 1 else ("", "", "")
+        return reason.strip(), " ".join(message.split())
+
+    def mark_of_life(self) -> str | None:
+        """Return the token of the mark before the output of this life; None if it is not written yet."""
+        token, newline, _ = self._read_alive().partition("\n")
+        return token if newline and _is_token(token) else None
+
+    def _read_alive(self) -> str:
         content = b""
         if self._alive is not None:
             with contextlib.suppress(OSError):
                 content = os.pread(self._alive, MAX_START_FAILURE_BYTES, 0)
-        reason, _, message = content.decode(errors="replace").partition("\n")
-        return reason.strip(), " ".join(message.split())
+        return content.decode(errors="replace")
+
+    def await_restart(self) -> None:
+        """Take that the entrypoint is dead, and will start again: `liveness` is about its next life."""
+        for number in list(self._requests):
+            self.forget_request(number)
+        if self._alive is not None:
+            os.close(self._alive)
+            self._alive = None
+        self.life += 1
 
     def has_request(self, number: int) -> bool:
         """Return whether `run.N` was written. If a Step has removed it, `exited.N` shows that it was."""
@@ -379,6 +405,7 @@ def parse_exit(content: bytes) -> Exit:
         mark=_token(fields),
         left=fields.get("left", ""),
         next=_whole(fields, "next", 1 << 31),
+        restart=fields.get("restart") == "1",
     )
 
 
@@ -393,9 +420,13 @@ def _token(fields: dict[str, str]) -> str | None:
     token = fields.get("mark")
     if token is None:
         return "" if fields.get("error") else None  # a request that could not be run has no output
-    if len(token) != _TOKEN_DIGITS or not set(token) <= set("0123456789abcdef"):
+    if not _is_token(token):
         raise ValueError(f"mark is {token[:40]!r}")
     return token
+
+
+def _is_token(text: str) -> bool:
+    return len(text) == _TOKEN_DIGITS and set(text) <= set("0123456789abcdef")
 
 
 def _seconds(fields: dict[str, str], key: str) -> float:

@@ -14,7 +14,7 @@ Rules:
 - A request that cannot be written ends at once, with the reason. An empty `run.N` uses up its number, since an
   entrypoint takes the numbers in order.
 - An entrypoint is gone when its lock is released. How its requests ended is read after that, when it can no longer
-  write.
+  write. If its container restarts, the lock of its next life is awaited. No life gets a request of an earlier one.
 - Time is the machine's time at the start of the run plus the time since then: setting the clock does not affect timers.
 - A Step that does not end after it was stopped is given up: it may block its entrypoint's control directory. Whatever
   runs in a released container is killed.
@@ -44,6 +44,7 @@ from monopod.coordinator.engine.events import (
     Command,
     ContainerDied,
     ContainerReady,
+    ContainerRestarted,
     EvaluateCel,
     Event,
     Exit,
@@ -121,10 +122,15 @@ class _Stop:
 
 
 class _Container:
-    """The state of a container. ``running`` and ``stops`` are keyed by the number of the request."""
+    """The state of a container. ``running`` and ``stops`` are keyed by the number of the request.
 
-    def __init__(self, name: str, directory: ControlDirectory) -> None:
+    ``restarts``: kubelet restarts it when it is killed. It is ``awaited`` from then until it is ready again.
+    """
+
+    def __init__(self, name: str, directory: ControlDirectory, *, restarts: bool) -> None:
         self.name = name
+        self.restarts = restarts
+        self.awaited = False
         self.directory = directory
         self.ready = False
         self.suspect = False
@@ -162,8 +168,11 @@ class Coordinator:
         os.makedirs(f"{root}/state", exist_ok=True)
         self._journal = Journal(f"{root}/state/journal")
         self._slots = {slot.name: SlotDirectory(f"{root}/slots/{slot.name}") for slot in slots}
-        names = (name for slot in slots for name in (*slot.containers, *slot.sidecars))
-        self._containers = {name: _Container(name, ControlDirectory(f"{root}/steps/{name}")) for name in names}
+        self._containers = {
+            name: _Container(name, ControlDirectory(f"{root}/steps/{name}"), restarts=slot.restarts)
+            for slot in slots
+            for name in (*slot.containers, *slot.sidecars)
+        }
         self._watched = dict(self._containers)
         self._unused_slots = dict(self._slots)
         """Slots in which no Step has run yet and that are not prepared."""
@@ -333,11 +342,18 @@ class Coordinator:
     def _sweep_all(self) -> None:
         """Read all exits: kubelet also sends SIGTERM once all the other containers have ended.
 
-        Then their exits decide how the Tasks end, not a cancellation.
+        Then their exits decide how the Tasks end, not a cancellation. It restarts no container any more.
         """
+        for container in self._containers.values():
+            container.restarts = False
         self._begin_sweep()
         while self._unswept:
             self._sweep(self._now())
+        for container in list(self._watched.values()):
+            if container.awaited and not container.released:
+                self._events.append(ContainerDied(self._now(), container.name))
+                self._forget(container)
+        self._process_events()
 
     def _read_exits(self, container: _Container) -> None:
         for command in container.running.values():
@@ -347,8 +363,12 @@ class Coordinator:
         self._process_events()
 
     def _note_alive(self, container: _Container) -> None:
-        if not (container.ready or container.gone):
+        if container.ready or container.gone:
+            return
+        if container.directory.life == 1:
             self._events.append(ContainerReady(self._now(), container.name))
+        elif (mark := container.directory.mark_of_life()) is not None:
+            self._events.append(ContainerRestarted(self._now(), container.name, container.directory.life, mark))
 
     def _note_dead(self, container: _Container) -> None:
         why = ("", "") if container.ready else container.directory.start_failure()
@@ -356,9 +376,17 @@ class Coordinator:
             container.suspect = True  # it may be about to take the lock; the next sweep decides
             return
         self._read_exits(container)
-        if not (container.released or container.gone):
-            self._events.append(ContainerDied(self._now(), container.name, *why))
-        self._forget(container)
+        if container.released or container.gone:
+            self._forget(container)
+            return
+        restarts = container.restarts and not any(why) and self._exit_code is None
+        self._events.append(ContainerDied(self._now(), container.name, *why, will_restart=restarts))
+        if not restarts:
+            self._forget(container)
+            return
+        self._process_events()
+        if container.directory.liveness() == "alive":
+            self._note_alive(container)
 
     def _forget(self, container: _Container) -> None:
         """Stop watching a container whose entrypoint is gone."""
@@ -432,18 +460,27 @@ class Coordinator:
                 if self._tries.pop((name, request), None) is None:
                     self._containers[name].running.pop(request, None)
                     self._containers[name].stops.pop(request, None)
-            case ContainerReady(container=name):
+            case ContainerReady(container=name) | ContainerRestarted(container=name):
                 self._containers[name].ready = True
-            case ContainerDied(container=name):
-                self._containers[name].gone = True
-                self._containers[name].running.clear()
-                self._containers[name].stops.clear()
+                self._containers[name].awaited = False
+            case ContainerDied(container=name, will_restart=will_restart):
+                self._note_death(self._containers[name], will_restart=will_restart)
             case TimerFired(timer=timer):
                 self._timers.clear(timer)
             case ResultsRead(slot=slot):
                 self._reads.pop(slot, None)
             case CelEvaluated(number=number):
                 self._expressions.pop(number, None)
+
+    @staticmethod
+    def _note_death(container: _Container, *, will_restart: bool) -> None:
+        container.running.clear()
+        container.stops.clear()
+        container.ready = container.ready and not will_restart
+        container.awaited, container.gone = will_restart, not will_restart
+        if will_restart:
+            container.suspect = False
+            container.directory.await_restart()
 
     def _note_command(self, command: Command) -> None:
         """Update the state in memory by a command."""

@@ -125,13 +125,14 @@ class Slot(NamedTuple):
     """The containers in which one Task instance runs: one per Step and one per Sidecar, in the order of the Task's.
 
     ``image_programs`` are, container for container and then for the Sidecars', what their images say to run: ``None``
-    where the Step or Sidecar says it itself. It is empty if all do.
+    where the Step or Sidecar says it itself. It is empty if all do. ``restarts``: a killed container is restarted.
     """
 
     name: str
     containers: tuple[str, ...]
     sidecars: tuple[str, ...] = ()
     image_programs: tuple[ImageProgram | None, ...] = ()
+    restarts: bool = False
 
     def image_program(self, container: str) -> ImageProgram | None:
         """Return what the image of one of the containers says to run, if that is what is to run in it."""

@@ -76,7 +76,7 @@ class StepFinished(NamedTuple):
     ``message`` says what went wrong; it is empty if nothing did. ``start`` and ``end`` are the entrypoint's times of
     exec and exit; ``cpu`` is user + system seconds and ``peak`` the maximum resident set in KiB.
     ``mark`` is the token of the mark at the end of its output (docs/control-directory.md). It is empty if nothing ran.
-    It is None if the output has no mark: then the output ends with the container, in which nothing runs any more.
+    It is None if the output has no mark: then the output ends with the container, or with its life.
     """
 
     at: float
@@ -104,6 +104,19 @@ class SidecarStarted(NamedTuple):
     attempt: int
     sidecar: str
     container: str
+
+
+class ContainerRestarted(NamedTuple):
+    """A container that was killed accepts requests again. Nothing that ran in it runs on.
+
+    ``life`` counts its starts, the first included. ``mark`` is the token of the mark that follows the output of all
+    earlier lives (docs/control-directory.md), if output is marked.
+    """
+
+    at: float
+    container: str
+    life: int
+    mark: str = ""
 
 
 class OutputEnded(NamedTuple):
@@ -210,6 +223,11 @@ def describe_sidecar_end(end: _End) -> str:
     return f"Sidecar ended before the Steps did: {words}"
 
 
+def describe_restart(event: ContainerRestarted) -> str:
+    """Describe that a container is there again."""
+    return f'container "{event.container}" was restarted (restart {event.life - 1})'
+
+
 RunEvent: TypeAlias = (
     RunStarted
     | MatrixExpanded
@@ -217,6 +235,7 @@ RunEvent: TypeAlias = (
     | StepStarted
     | StepFinished
     | SidecarStarted
+    | ContainerRestarted
     | OutputEnded
     | SidecarFinished
     | TaskFinished

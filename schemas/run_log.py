@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import describe_exit_code, format_duration, table_lines
 from monopod.schemas.run_events import (
+    ContainerRestarted,
     MatrixExpanded,
     OutputEnded,
     RunCancelling,
@@ -28,6 +29,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    describe_restart,
     describe_sidecar_end,
 )
 from monopod.schemas.run_progress import RunProgress, TaskState
@@ -81,7 +83,7 @@ class RunLog:
     def _describe(self, event: RunEvent) -> tuple[str, str]:
         """Return which Task an event is about (empty: the run), and what it says."""
         match event:
-            case RunStarted() | RunCancelling() | RunWarning() | RunFinished():
+            case RunStarted() | RunCancelling() | RunWarning() | RunFinished() | ContainerRestarted():
                 return "", _describe_run(event)
             case OutputEnded():
                 return "", ""
@@ -146,11 +148,13 @@ def _attempt(attempt: int) -> str:
     return f"attempt {attempt + 1} " if attempt else ""
 
 
-def _describe_run(event: RunStarted | RunCancelling | RunWarning | RunFinished) -> str:
+def _describe_run(event: RunStarted | RunCancelling | RunWarning | RunFinished | ContainerRestarted) -> str:
     if isinstance(event, RunStarted):
         return f"run {event.name} started" + (f" in namespace {event.namespace}" if event.namespace else "")
     if isinstance(event, RunCancelling):
         return f"cancelling the run: {event.mode}"
+    if isinstance(event, ContainerRestarted):
+        return describe_restart(event)
     if isinstance(event, RunWarning):
         return f"warning: {event.message}"
     return f"run {event.status} ({event.reason}): {event.message}"

@@ -27,6 +27,7 @@ from monopod.coordinator.engine.events import (
     CelEvaluated,
     ContainerDied,
     ContainerReady,
+    ContainerRestarted,
     Exit,
     ProbeEnded,
     ReadResults,
@@ -40,6 +41,7 @@ from monopod.coordinator.engine.events import (
 )
 from monopod.coordinator.engine.failure_reasons import (
     KILLED,
+    WAS_KILLED,
     exit_code_of,
     invalid_results,
     lost_sidecar,
@@ -74,6 +76,7 @@ from monopod.coordinator.engine.step_files import (
 from monopod.coordinator.engine.step_request import request_of
 from monopod.coordinator.engine.when import Guards
 from monopod.schemas.plan import Plan, Step, Task, Value
+from monopod.schemas.run_events import ContainerRestarted as RunContainerRestarted
 from monopod.schemas.run_events import (
     OutputEnded,
     RunWarning,
@@ -104,7 +107,7 @@ Tekton waits until kubelet reports that the Sidecar runs, which takes about as l
 
 
 class ContainerChanged(NamedTuple):
-    """A container of its slot has become ready, or is lost while nothing of the attempt ran in it."""
+    """A container of its slot has become ready, or is gone while nothing of the attempt ran in it."""
 
 
 class ContainerLate(NamedTuple):
@@ -246,7 +249,9 @@ class Attempts:
         message = f'TaskRun "{instance.name}" failed to finish within "{in_go_notation(seconds or 0)}"'
         return self.stop(attempt, Outcome("TimedOut", "TaskRunTimeout", message))
 
-    def handle(self, event: StepExited | ResultsRead | ProbeEnded | ContainerReady | ContainerDied) -> Change | None:
+    def handle(
+        self, event: StepExited | ResultsRead | ProbeEnded | ContainerReady | ContainerDied | ContainerRestarted
+    ) -> Change | None:
         """Pass an event to the attempt that it concerns."""
         if isinstance(event, ResultsRead):
             return self._react_in(event.slot, event)
@@ -255,10 +260,18 @@ class Attempts:
             return self._end_request(container, event)
         if isinstance(event, ProbeEnded):
             return self._react_in(container.slot, event)
+        if isinstance(event, ContainerDied) and container.ending:
+            container.die()
+            return None  # which is known
         self._commands.clear_timer(f"container:{container.name}")
         if isinstance(event, ContainerDied):
             return self._lose(container, event)
-        container.ready = True
+        if isinstance(event, ContainerRestarted):
+            container.restart(event.life)
+            mark = event.mark if self._marks else ""
+            self._commands.report(RunContainerRestarted(self._commands.now, container.name, event.life, mark))
+        else:
+            container.ready = True
         return self._react_in(container.slot, ContainerChanged())
 
     def _end_request(self, container: Container, event: StepExited) -> Change | None:
@@ -271,7 +284,10 @@ class Attempts:
     def _lose(self, container: Container, event: ContainerDied) -> Change | None:
         if event.reason and not container.ready:
             return self._fail_to_start(container, StartFailure(event.reason, event.message))
-        container.lose("was killed")
+        if event.will_restart:
+            container.die()
+        else:
+            container.lose(WAS_KILLED)
         if container.occupant is not None:
             return self._vacate(container, KILLED)
         return self._react_in(container.slot, ContainerChanged())
@@ -312,17 +328,33 @@ class Attempts:
         timer = f"container:{container}"
         if not self._commands.has_timer(timer):
             action = partial(self._react, attempt, ContainerLate(container))
-            self._commands.set_timer(timer, self._plan.container_start_timeout, action)
+            self._commands.set_timer(timer, self._patience(self._containers[container]), action)
+            self._report_restart(self._containers[container])
+
+    def _patience(self, container: Container) -> float:
+        return self._plan.container_start_timeout + container.back_off
+
+    def _report_restart(self, container: Container) -> None:
+        """Report that an attempt waits for a container that is restarted."""
+        if container.deaths:
+            after = f" (back-off of {container.back_off:g} s or more)" if container.back_off else ""
+            text = f'container "{container.name}" was killed; waiting for its restart{after}'
+            self._commands.report(RunWarning(self._commands.now, text))
 
     def _give_up_container(self, attempt: AttemptState, late: ContainerLate) -> State:
-        self._containers[late.container].lose("did not start in time")
-        seconds = self._plan.container_start_timeout
-        message = f'container "{late.container}" did not start within {seconds:g} seconds'
+        container = self._containers[late.container]
+        container.lose("did not start in time")
+        seconds = self._patience(container)
+        message = f'container "{container.name}" did not start within {seconds:g} seconds'
+        if container.deaths:
+            message = f'container "{container.name}" was not restarted within {seconds:g} seconds'
         return self._end(attempt, Outcome("Failed", "PodCreationFailed", message))
 
     def _check_reuse(self, container: Container, how: Exit) -> None:
         """Give up a container in which something may still run: its output would be attributed to the next request."""
-        if how.left:
+        if how.restart:
+            container.expect_restart()
+        elif how.left:
             why = f"cannot be used again, because a process in it cannot be killed: {how.left}"
             container.lose(why)
             self._commands.report(RunWarning(self._commands.now, f'container "{container.name}" {why}'))

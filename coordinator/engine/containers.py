@@ -1,7 +1,8 @@
 """The containers of the Pod: one record each, by name.
 
 A container becomes ready, runs one request after another, and is released once, with the exit code of its last Step.
-It may be lost at any time: then nothing runs in it again.
+It may be lost at any time: then nothing runs in it again. If kubelet restarts it instead, it is not ready for a while,
+and accepts further requests in its next life. What ran in the life before was killed with it.
 
 The exit codes decide the Pod's phase, so at least one container of a failed run must not exit with 0.
 
@@ -17,7 +18,12 @@ from monopod.coordinator.engine.commands import Commands
 from monopod.coordinator.engine.events import ReleaseContainer
 from monopod.coordinator.engine.run_state import SidecarState, StepState
 from monopod.coordinator.engine.start_failures import StartFailure
+from monopod.schemas.formats import exit_codes
 from monopod.schemas.plan import Pipeline, Slot, walk
+
+REQUESTS_PER_LIFE = 1_000_000
+FIRST_BACK_OFF = 10.0
+LONGEST_BACK_OFF = 300.0
 
 Occupant: TypeAlias = StepState | SidecarState
 
@@ -29,13 +35,19 @@ class Container:
     - ``lost``: why nothing can run in it again, as in "the container *was killed*"; empty while something can.
     - ``start_failure``: why it never started, if Kubernetes gave a reason. It is lost then.
     - ``released``: its entrypoint was told to exit.
+    - ``restarts``: kubelet restarts it when it is killed.
+    - ``deaths``: how often that has happened, or is about to.
+    - ``ending``: it still lives, but is about to end to be restarted.
     - ``exit_code``: the code with which it will be released.
     - ``next_request``: the number of its next request. Nothing else numbers requests.
     """
 
-    def __init__(self, name: str, slot: str) -> None:
+    def __init__(self, name: str, slot: Slot) -> None:
         self.name = name
-        self.slot = slot
+        self.slot = slot.name
+        self.restarts = slot.restarts
+        self.deaths = 0
+        self.ending = False
         self.ready = False
         self.lost = ""
         self.start_failure: StartFailure | None = None
@@ -49,6 +61,31 @@ class Container:
         self.lost = self.lost or why
         self.ready = False
 
+    def die(self) -> bool:
+        """Take its death, after which it is restarted. Returns whether that is news."""
+        is_news, self.ending = not self.ending, False
+        if is_news:
+            self.deaths += 1
+        self.ready = False
+        return is_news
+
+    def expect_restart(self) -> None:
+        """Record that its entrypoint exits by itself, to be restarted."""
+        if not self.ending:
+            self.deaths += 1
+        self.ending, self.ready = True, False
+
+    def restart(self, life: int) -> None:
+        """Record that it accepts requests again, in this life, whose requests have numbers of their own."""
+        if not self.lost:
+            self.ready, self.ending = True, False
+        self.next_request = first_request(life)
+
+    @property
+    def back_off(self) -> float:
+        """How long kubelet waits before it restarts the container (Kubernetes docs, "Container restarts")."""
+        return min(FIRST_BACK_OFF * 2 ** min(self.deaths - 2, 8), LONGEST_BACK_OFF) if self.deaths > 1 else 0.0
+
     def admit(self, occupant: Occupant) -> None:
         """Make a Step or Sidecar its occupant, under the next number."""
         self.occupant, occupant.request = occupant, self.number_request()
@@ -57,6 +94,14 @@ class Container:
         """Return the number of a further request."""
         self.next_request += 1
         return self.next_request - 1
+
+
+def first_request(life: int) -> int:
+    """Return the number of the first request of a container's life, counted from 1 (docs/control-directory.md).
+
+    No life runs the requests of another one, since their numbers differ.
+    """
+    return (life - 1) * REQUESTS_PER_LIFE + 1
 
 
 def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
@@ -74,9 +119,7 @@ class Containers:
 
     def __init__(self, pipeline: Pipeline, commands: Commands) -> None:
         self._commands = commands
-        self._by_name = {
-            name: Container(name, slot.name) for slot in slots_of(pipeline) for name in containers_of(slot)
-        }
+        self._by_name = {name: Container(name, slot) for slot in slots_of(pipeline) for name in containers_of(slot)}
         self._a_release_failed = False
 
     def __getitem__(self, name: str) -> Container:
@@ -110,6 +153,8 @@ class Containers:
         for container in self.of(slot):
             if not container.released:
                 container.released = True
+                if container.restarts and container.exit_code in exit_codes.RESTARTED:
+                    container.exit_code = 1  # it must not be restarted once it is released
                 self._a_release_failed |= container.exit_code != 0
                 self._commands.do(ReleaseContainer(container.name, container.exit_code))
 

@@ -44,6 +44,7 @@ from monopod.coordinator.engine.events import (
     CelEvaluated,
     Command,
     ContainerDied,
+    ContainerRestarted,
     Event,
     Finish,
     TimerFired,
@@ -130,7 +131,7 @@ class Engine:
             self._follow(self._commands.fire(event.timer))
         elif isinstance(event, CelEvaluated):
             self._follow(self._commands.answer(event))
-        elif not (isinstance(event, ContainerDied) and self._containers[event.container].released):
+        elif not (isinstance(event, ContainerDied | ContainerRestarted) and self._containers[event.container].released):
             self._follow(self._attempts.handle(event))
 
     def _follow(self, change: Change | None) -> None:

@@ -40,16 +40,30 @@ class ContainerReady(NamedTuple):
 
 
 class ContainerDied(NamedTuple):
-    """A container is gone for good without having been released: its entrypoint was killed, or never started.
+    """A container is gone without having been released: its entrypoint was killed, or never started.
 
     If it never started, ``reason`` is Kubernetes' reason (``ImagePullBackOff``, ``CreateContainerConfigError``,
     ``StartError`` …) and ``message`` the details. If it was killed, both are empty.
+    ``will_restart``: it is gone for now, and kubelet restarts it. Otherwise it is gone for good.
     """
 
     at: float
     container: str
     reason: str = ""
     message: str = ""
+    will_restart: bool = False
+
+
+class ContainerRestarted(NamedTuple):
+    """The entrypoint of a container that died accepts requests again. The container has a fresh root file system.
+
+    ``life`` counts its starts, the first included. ``mark`` is the token of the mark before the output of this life.
+    """
+
+    at: float
+    container: str
+    life: int
+    mark: str = ""
 
 
 class Exit(NamedTuple):
@@ -58,6 +72,7 @@ class Exit(NamedTuple):
     - ``mark``: the token of the mark at the end of its output; empty if nothing ran, None if there is no mark.
     - ``left``: the processes that it left behind and that cannot be killed.
     - ``next``: the number of the request that the entrypoint runs next; 0 if unknown.
+    - ``restart``: the entrypoint has exited, so that the container is restarted without what was left behind.
     """
 
     code: int | None = None
@@ -71,6 +86,7 @@ class Exit(NamedTuple):
     mark: str | None = None
     left: str = ""
     next: int = 0
+    restart: bool = False
 
 
 class StepExited(NamedTuple):
@@ -131,6 +147,7 @@ Event: TypeAlias = (
     Begun
     | ContainerReady
     | ContainerDied
+    | ContainerRestarted
     | StepExited
     | ResultsRead
     | ProbeEnded
@@ -145,6 +162,7 @@ _EVENTS: dict[str, type[Any]] = {
         Begun,
         ContainerReady,
         ContainerDied,
+        ContainerRestarted,
         StepExited,
         ResultsRead,
         ProbeEnded,

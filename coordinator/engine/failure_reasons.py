@@ -23,6 +23,9 @@ from monopod.schemas.run_document import KILLED_MESSAGE
 KILLED = Exit(signal=9, error=KILLED_MESSAGE)
 """How a program ended whose container is gone."""
 
+WAS_KILLED = "was killed"
+WITHOUT_RESTART_RULES = " and has no restart rules, which need Kubernetes 1.35 (--kube-version 1.35)"
+
 _OF_CONTAINERS = frozenset({"StepFailed", "StepOOM", "SidecarFailed", "SidecarOOM"})
 
 
@@ -56,7 +59,8 @@ def lost_sidecar(container: str, why: str) -> Outcome:
 
 def not_retried(outcome: Outcome, container: str, why: str) -> Outcome:
     """Return the outcome of a Task that has retries left but cannot use them because a container is lost."""
-    return outcome._replace(message=f'{outcome.message}; not retried: container "{container}" {why}')
+    hint = WITHOUT_RESTART_RULES if why == WAS_KILLED else ""
+    return outcome._replace(message=f'{outcome.message}; not retried: container "{container}" {why}{hint}')
 
 
 def invalid_results(problems: Iterable[str], *, too_large: bool = False) -> Outcome:

@@ -21,3 +21,9 @@ def signal_of(code: int) -> int | None:
 
 KILLED = of_signal(9)
 """The exit code of a program that SIGKILL ended."""
+
+RESTART = 77
+"""The exit code of an entrypoint that wants its container restarted."""
+
+RESTARTED = (RESTART, KILLED)
+"""The exit codes after which kubelet restarts a container that has restart rules."""

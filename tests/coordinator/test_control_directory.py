@@ -329,6 +329,7 @@ class TestParseExit:
             mark=st.text("0123456789abcdef", min_size=32, max_size=32),
             left=st.text(st.characters(codec="utf-8", exclude_characters="\n")),
             next=st.integers(0, 2**31),
+            restart=st.booleans(),
         )
     )
     def test_written_exit_is_read_back(self, exit_):
@@ -336,6 +337,7 @@ class TestParseExit:
         del fields["signal"]
         fields["user"] = fields.pop("cpu")
         fields["oom"] = int(fields.pop("out_of_memory"))
+        fields["restart"] = int(fields["restart"])
         text = "".join(f"{key}={value}\n" for key, value in fields.items())
         assert parse_exit(text.encode()) == exit_
 

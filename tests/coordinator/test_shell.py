@@ -26,6 +26,7 @@ from monopod.coordinator.engine.events import (
     ClearTimer,
     ContainerDied,
     ContainerReady,
+    ContainerRestarted,
     EvaluateCel,
     Exit,
     Finish,
@@ -53,6 +54,9 @@ pytestmark = pytest.mark.usefixtures("signals_restored")
 
 BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # later than all times in these tests
 TRUE = ("/bin/true",)
+MARK = "0123456789abcdef" * 2
+SECOND = 1_000_001
+"""The number of the first request of a second life."""
 
 
 class KilledError(Exception):
@@ -62,9 +66,9 @@ class KilledError(Exception):
 class Pod:
     """The files of a Pod, an engine that follows a script, and the coordinator's reports."""
 
-    def __init__(self, root, containers=("c",), sidecars=()):
+    def __init__(self, root, containers=("c",), sidecars=(), *, restarts=False):
         self.root = root
-        self.slots = (Slot("s", tuple(containers), tuple(sidecars)),)
+        self.slots = (Slot("s", tuple(containers), tuple(sidecars), restarts=restarts),)
         for name in (*containers, *sidecars):
             (root / "steps" / name).mkdir(parents=True)
         (root / "slots" / "s" / "tekton").mkdir(parents=True)
@@ -84,10 +88,13 @@ class Pod:
     def path(self, name, container="c"):
         return self.root / "steps" / container / name
 
-    def start(self, container="c", *, ring=True):
+    def start(self, container="c", *, life=1, ring=True):
         """Create the files that an entrypoint creates at its start."""
-        descriptor = os.open(self.path("alive", container), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        name = "alive" if life == 1 else f"alive.{life}"
+        descriptor = os.open(self.path(name, container), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if life > 1:
+            os.write(descriptor, f"{MARK}\n".encode())
         self.locks[container] = descriptor
         if ring:
             self.ring(container)
@@ -398,7 +405,7 @@ class TestDeath:
                     pod.path("alive", "d").write_text("ErrImagePull\nforged by its Step\n")
                     pod.die("d")
                 case ContainerDied():
-                    seen.append(event[1:])
+                    seen.append(event[1:4])
                     return finish(1) if len(seen) == 2 else None
             return None
 
@@ -426,7 +433,7 @@ class TestDeath:
 
         pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "CancelRequested"]
-        assert pod.events[2][1:] == (("c", "StartError", "no such user") if mark else ("d", "", ""))
+        assert pod.events[2][1:4] == (("c", "StartError", "no such user") if mark else ("d", "", ""))
 
     def test_container_about_to_take_its_lock_is_not_dead(self, pod):
         pod = pod()
@@ -445,6 +452,135 @@ class TestDeath:
 
         pod.run(script)
         assert pod.kinds() == ["Begun", "TimerFired", "ContainerReady"]
+
+
+class TestContainersThatRestart:
+    def killed_and_restarted(self, pod, event, *, life=2):
+        match event:
+            case Begun():
+                pod.start()
+            case ContainerReady():
+                return [run_step(fresh=True)]
+            case ContainerDied():
+                pod.start(life=life)
+            case ContainerRestarted():
+                return [run_step(SECOND, fresh=True)]
+            case StepExited():
+                return finish()
+        return None
+
+    def test_a_request_of_the_life_before_is_over_and_the_next_life_gets_its_own(self, pod):
+        pod = pod(restarts=True)
+        original = pod.handle
+
+        def handle(event):
+            commands = original(event)
+            if isinstance(event, ContainerReady):
+                pod.die()
+            if isinstance(event, ContainerRestarted):
+                pod.exited(SECOND)
+            return commands
+
+        pod.handle = handle
+        assert pod.run(lambda event: self.killed_and_restarted(pod, event)) == 0
+        assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "ContainerRestarted", "StepExited"]
+        assert pod.events[2].will_restart
+        assert pod.events[3][1:] == ("c", 2, MARK)
+        assert pod.events[4].request == SECOND
+        assert pod.requests() == ["run.1", f"run.{SECOND}"]
+
+    def test_an_end_that_the_life_before_has_left_counts(self, pod):
+        """It was written before the container died."""
+        pod = pod(restarts=True)
+        original = pod.handle
+
+        def handle(event):
+            commands = original(event)
+            if isinstance(event, ContainerReady):
+                pod.exited(1, ring=False)
+                pod.die()
+            return commands
+
+        pod.handle = handle
+        pod.run(lambda event: self.killed_and_restarted(pod, event))
+        assert pod.kinds() == ["Begun", "ContainerReady", "StepExited"]
+
+    def test_a_life_that_ends_before_it_is_seen_is_one_more_death(self, pod):
+        pod = pod(restarts=True)
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.path("alive").touch()
+                case ContainerDied() if pod.kinds().count("ContainerDied") == 1:
+                    pod.path("alive.2").write_text(f"{MARK}\n")
+                case ContainerDied():
+                    pod.start(life=3)
+                case ContainerRestarted():
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerDied", "ContainerDied", "ContainerRestarted"]
+        assert pod.events[-1].life == 3
+
+    def test_another_coordinator_takes_up_the_life_that_the_journal_is_at(self, pod):
+        pod = pod(restarts=True)
+
+        def killed(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.die()
+                case ContainerDied():
+                    raise KilledError
+
+        with pytest.raises(KilledError):
+            pod.run(killed)
+        pod.start(life=2, ring=False)
+        pod.events.clear()
+        pod.run(lambda event: finish() if isinstance(event, ContainerRestarted) else None)
+        assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "ContainerRestarted"]
+
+    def test_a_released_container_that_comes_again_finds_its_exit(self, pod):
+        pod = pod(restarts=True)
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.die()
+                case ContainerDied():
+                    return [ReleaseContainer("c", 1), *finish(1)]
+            return None
+
+        assert pod.run(script) == 1
+        assert pod.path("exit").read_text().startswith("1 ")
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_after_sigterm_nothing_restarts_any_more(self, pod, is_known):
+        pod = pod(restarts=True)
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.die()
+                    if not is_known:
+                        os.kill(os.getpid(), signal.SIGTERM)
+                case ContainerDied(will_restart=True):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                case CancelRequested():
+                    return [Finish(1)]
+            return None
+
+        pod.run(script)
+        died = [event.will_restart for event in pod.events if isinstance(event, ContainerDied)]
+        assert died[-1] is False
+        assert pod.kinds()[-1] == "CancelRequested"
 
 
 class TestRequestsThatCannotBeWritten:

@@ -17,6 +17,7 @@ from monopod.schemas.run_events import (
     MatrixExpanded,
     SidecarFinished,
     SidecarStarted,
+    StepStarted,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
@@ -34,7 +35,7 @@ def problems(case: Case) -> list[str]:
     except AssertionError as error:
         return [f"{BREAKS_OFF}{error}"]
     found = differences(wanted, observe(simulation))
-    checks: list[Callable[[Case, Simulation], str]] = [wrong_order, wrong_releases, wrong_story]
+    checks: list[Callable[[Case, Simulation], str]] = [wrong_order, wrong_releases, wrong_story, run_twice]
     if case.seed % REPLAYED == 0:
         checks.append(wrong_replay)
     return found + [problem for check in checks if (problem := check(case, simulation))]
@@ -140,6 +141,14 @@ def _stray_sidecars(simulation: Simulation) -> Iterator[str]:
 
 
 _EXPLAINED = ("When Expressions evaluated to false", "Parent Tasks were skipped", "Results were missing")
+
+
+def run_twice(case: Case, simulation: Simulation) -> str:
+    """No Step runs twice in one attempt, and no request is run in two lives of a container."""
+    started = [event[1:5] for event in simulation.told if isinstance(event, StepStarted)]
+    requests = [(each.container, each.request) for _, each in simulation.requests()]
+    twice = [each for made in (started, requests) for each, count in Counter(made).items() if count > 1]
+    return f"run twice: {twice}" if twice else ""
 
 
 def wrong_replay(case: Case, simulation: Simulation) -> str:

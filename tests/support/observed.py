@@ -30,6 +30,7 @@ def run(case: Case) -> Simulation:
         is_killed=lambda: random.random() < often,
         cel_delay=world.cel_delay,
         failing_probes=world.failing_probes,
+        restart_delay=world.restart_delay,
         extra=[
             *(cancel(*each) for each in world.cancels),
             *(death(at, name) for name, at in world.deaths.items()),

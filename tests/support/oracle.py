@@ -6,6 +6,10 @@ the clock jumps to the next moment at which something can change. Knows strings 
 only the comparison of two texts: anything else has no truth. Expressions of a Task or Step take their time one after
 another; no Task starts while guards of another are evaluated. Sidecars start one second before the Steps or, with a
 probe, when they are ready; a try of a probe takes half a second.
+
+A container of a slot that restarts is there again a while after its death, empty. What ran in it was killed (137) and
+is not run again in the same attempt; a further attempt waits for it, as long as for one that starts, and longer by
+what kubelet waits before a restart (Kubernetes docs, "Container restarts": nothing, then 10, 20, 40 … 300 s).
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ class World:
     start_failures: dict[str, float] = field(default_factory=dict)  # container that never comes -> when that is known
     cel_delay: float = 0.0  # how long a CEL expression takes
     failing_probes: int = 0  # how many of the first tries of each Sidecar's probe fail
+    restart_delay: float | None = 0.0  # from the death of a container that restarts until it is back (None: never)
 
 
 @dataclass
@@ -115,9 +120,12 @@ def verdict(expressions: tuple[WhenExpression, ...], values: Values) -> tuple[bo
 class RunningSidecar:
     """A Sidecar, from its request to its end."""
 
+    number: int  # of its request
+    start: float
     ready: float
     end: float
     tries: list[float] = field(default_factory=list)  # when its container runs the command of its probe
+    retires: bool = False
 
 
 def tries_of(probe: Probe, start: float, failing: int) -> list[float]:
@@ -266,6 +274,15 @@ class Oracle:
         self.lost: set[str] = set()  # containers that did not come in time
         self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
         self.retired: dict[str, float] = {}  # container -> when something ended in it that left a process behind
+        self.restarting = {
+            container
+            for task in all_tasks(plan.pipeline)
+            for slot in task.slots
+            if slot.restarts
+            for container in (*slot.containers, *slot.sidecars)
+        }
+        self.ends: dict[str, list[float]] = {}  # of such a container: when it ended with a Step
+        self.served: dict[str, list[RunningSidecar]] = {}  # of such a container: what may end it when it ends
         self.evaluated: list[TaskState] = []  # those whose guards were begun with
         self.expected = Expected()
         pipeline = plan.pipeline
@@ -309,10 +326,10 @@ class Oracle:
 
     def moments_of_sidecars(self, instance: Instance) -> Iterator[float]:
         attempt = instance.attempts[-1]
-        yield attempt.start + self.plan.container_start_timeout
         for container in instance.slot.sidecars if instance.slot else ():
+            yield attempt.start + self.patience(container)
             yield self.comes(container)
-            yield self.dies(container)
+            yield self.dies(container, self.now)
             yield self.fails_to_start(container)
         for sidecar in attempt.sidecars.values():
             yield sidecar.ready
@@ -323,11 +340,11 @@ class Oracle:
         yield attempt.start + (task.timeout or NEVER)
         container = self.container(instance)
         assert instance.slot is not None
-        yield from (self.dies(each) for each in instance.slot.containers)
+        yield from (self.dies(each, self.now) for each in instance.slot.containers)
         yield from (self.fails_to_start(each) for each in instance.slot.containers)
         if attempt.step_start is None:
             yield self.comes(container)
-            yield attempt.waiting_since + self.plan.container_start_timeout
+            yield attempt.waiting_since + self.patience(container)
             yield attempt.decided_at or 0
         else:
             yield attempt.step_start + (task.steps[attempt.position].timeout or NEVER)
@@ -335,11 +352,41 @@ class Oracle:
             yield attempt.step_stop + attempt.behaviour.stop_delay
 
     def comes(self, container: str) -> float:
+        for start, end in self.absences(container):
+            if start <= self.now < end:
+                return end
         ready = self.world.ready.get(container, 0.0)
         return NEVER if ready is None else ready
 
-    def dies(self, container: str) -> float:
-        return min(self.world.deaths.get(container, NEVER), self.died.get(container, NEVER))
+    def dies(self, container: str, since: float = 0.0) -> float:
+        """When a container dies for good or, if it restarts, when it next dies after a moment at which it was there."""
+        death = self.world.deaths.get(container, NEVER)
+        if container not in self.restarting:
+            return min(death, self.died.get(container, NEVER))
+        return min((at for at in (death, *self.ends.get(container, ())) if at >= since), default=NEVER)
+
+    def absences(self, container: str) -> list[tuple[float, float]]:
+        """From when until when a container that restarts was away so far, or will be."""
+        if container not in self.restarting:
+            return []
+        away = NEVER if self.world.restart_delay is None else self.world.restart_delay
+        death = self.world.deaths.get(container, NEVER)
+        ended = [each for each in self.served.get(container, ()) if each.retires and not each.start <= death < each.end]
+        starts = [*self.ends.get(container, ()), *(each.end for each in ended)]
+        if not any(start <= death < start + away for start in starts):
+            starts.append(death)
+        return sorted((start, start + away) for start in starts if start <= self.now)
+
+    def patience(self, container: str) -> float:
+        """How long a container is waited for."""
+        deaths = len(self.absences(container))
+        return self.plan.container_start_timeout + (min(300, 10 * 2 ** (deaths - 2)) if deaths > 1 else 0)
+
+    def next_number(self, container: str) -> int:
+        """The number of the next request: those of a container that was restarted are from another million."""
+        restarts = sum(end <= self.now for _, end in self.absences(container))
+        self.counts[container] = max(self.counts.get(container, 0), restarts * 1_000_000) + 1
+        return self.counts[container]
 
     def fails_to_start(self, container: str) -> float:
         return self.world.start_failures.get(container, NEVER)
@@ -651,7 +698,7 @@ class Oracle:
     def sidecars_run(self, instance: Instance) -> bool:
         """Whether Sidecars of the last attempt have not ended yet."""
         sidecars = instance.attempts[-1].sidecars if instance.attempts else {}
-        return any(self.now < min(each.end, self.dies(container)) for container, each in sidecars.items())
+        return any(self.now < min(each.end, self.dies(container, each.start)) for container, each in sidecars.items())
 
     def take_slot(self, state: TaskState, instance: Instance) -> None:
         task, index = state.task, state.instances.index(instance)
@@ -669,7 +716,7 @@ class Oracle:
 
     def left(self, instance: Instance) -> float:
         """When an instance that has ended, and its Sidecars, left its slot."""
-        ends = [min(each.end, self.dies(name)) for name, each in instance.attempts[-1].sidecars.items()]
+        ends = [min(each.end, self.dies(name, each.start)) for name, each in instance.attempts[-1].sidecars.items()]
         return max([instance.attempts[-1].end or 0, *ends])
 
     def give(self, instance: Instance, slot: Slot) -> None:
@@ -687,7 +734,11 @@ class Oracle:
 
     def broken(self, containers: tuple[str, ...]) -> bool:
         return any(
-            self.now >= min(self.dies(container), self.retired.get(container, NEVER)) or container in self.lost
+            container in self.lost
+            or (
+                container not in self.restarting
+                and self.now >= min(self.dies(container), self.retired.get(container, NEVER))
+            )
             for container in containers
         )
 
@@ -719,23 +770,26 @@ class Oracle:
         for sidecar, container in zip(task.sidecars, instance.slot.sidecars, strict=True):
             if container in attempt.sidecars:
                 running = attempt.sidecars[container]
-                awaited |= self.now < min(running.ready, running.end, self.dies(container))
+                awaited |= self.now < min(running.ready, running.end, self.dies(container, running.start))
             elif self.broken((container,)):
                 continue
             elif self.now >= self.comes(container):
-                number = self.counts[container] = self.counts.get(container, 0) + 1
+                number = self.next_number(container)
                 behaviour = self.world.behave(container, number)
                 end = self.now + behaviour.duration
                 if behaviour.retires:
                     self.retired[container] = end
-                attempt.sidecars[container] = RunningSidecar(self.now + 1, end)
+                tries, ready = [], self.now + 1
                 if sidecar.readiness is not None:
                     *tries, ready = tries_of(sidecar.readiness, self.now, self.world.failing_probes)
-                    attempt.sidecars[container] = RunningSidecar(ready, end, tries if sidecar.readiness.command else [])
+                    tries = tries if sidecar.readiness.command else []
+                running = RunningSidecar(number, self.now, ready, end, tries, behaviour.retires)
+                attempt.sidecars[container] = running
+                self.served.setdefault(container, []).append(running)
                 values = self.values_of_attempt(task, instance)
                 self.expected.requests.append((self.now, container, number, fill_all(sidecar.step.command, values)))
                 awaited = True
-            elif self.now >= attempt.start + self.plan.container_start_timeout:
+            elif self.now >= attempt.start + self.patience(container):
                 attempt.cause, self.changed = "PodCreationFailed", True
                 self.lost.add(container)
                 return
@@ -749,11 +803,12 @@ class Oracle:
         assert instance.slot is not None
         if attempt.decided_at is not None and self.now < attempt.decided_at:
             return  # its guards are evaluated
+        attempt.waiting_since = max(attempt.waiting_since, attempt.decided_at or 0)
         if self.broken(instance.slot.containers[attempt.position :]):
             attempt.failed = self.changed = True
         elif self.now >= self.comes(container):
             self.request(task, instance, attempt, container)
-        elif self.now >= attempt.waiting_since + self.plan.container_start_timeout:
+        elif self.now >= attempt.waiting_since + self.patience(container):
             attempt.cause, self.changed = "PodCreationFailed", True
             self.lost.add(container)
 
@@ -774,7 +829,7 @@ class Oracle:
             return
         of_action = [named(f"step.params.{param.name}", fill_value(param.value, values)) for param in step.params]
         values = values | {name: value for each in of_action for name, value in each.items()}
-        number = self.counts[container] = self.counts.get(container, 0) + 1
+        number = self.next_number(container)
         attempt.behaviour = self.world.behave(container, number)
         attempt.step_start, attempt.step_stop, attempt.step_timed_out = self.now, NEVER, False
         self.expected.requests.append((self.now, container, number, fill_all(step.command, values)))
@@ -794,16 +849,16 @@ class Oracle:
             attempt.step_timed_out = bool(step.timeout) and self.now >= attempt.step_start + (step.timeout or 0)
             if attempt.cause or attempt.step_timed_out:
                 attempt.step_stop, self.changed = self.now, True
-        dead, natural = self.dies(self.container(instance)), attempt.step_start + attempt.behaviour.duration
+        container = self.container(instance)
+        dead, natural = self.dies(container, attempt.step_start), attempt.step_start + attempt.behaviour.duration
         if self.now < min(dead, natural, attempt.step_stop + attempt.behaviour.stop_delay):
             return
         if attempt.behaviour.end_is_lost and self.now < dead:
-            dead = self.died[self.container(instance)] = self.now
+            dead = self.died[container] = self.now
+        self.note_end(attempt, container, dead)
         code = 137 if self.now >= dead else attempt.behaviour.code if self.now >= natural else 143
         if self.now >= natural and self.now < dead:
             attempt.files |= attempt.behaviour.files
-        if attempt.behaviour.retires:
-            self.retired[self.container(instance)] = self.now
         for result in step.results:
             text = attempt.files.get(f"/tekton/steps/step-{step.name}/results/{result.name}")
             if text is not None:
@@ -822,6 +877,13 @@ class Oracle:
         attempt.position += 1
         attempt.step_start, attempt.waiting_since, self.changed = None, self.now, True
 
+    def note_end(self, attempt: Attempt, container: str, dead: float) -> None:
+        """Note that a container ends with a Step, or may not be used again."""
+        if attempt.behaviour.retires:
+            self.retired[container] = self.now
+        if (attempt.behaviour.end_is_lost and self.now == dead) or (attempt.behaviour.retires and self.now < dead):
+            self.ends.setdefault(container, []).append(self.now)
+
     @staticmethod
     def reason_of_step(code: int, tolerated: bool, killed_for_memory: bool) -> str:
         if code and tolerated:
@@ -836,12 +898,12 @@ class Oracle:
         ]
         attempt.reason = attempt.cause or self.reason_of_pod(instance, attempt)
         for container, sidecar in attempt.sidecars.items():
-            is_running = self.now < min(sidecar.end, self.dies(container))
-            probed_until = min(self.now, sidecar.end, self.dies(container))
-            request = self.counts[container]
+            dead = self.dies(container, sidecar.start)
+            is_running = self.now < min(sidecar.end, dead)
+            probed_until = min(self.now, sidecar.end, dead)
             self.counts[container] += sum(at < probed_until for at in sidecar.tries)  # which are requests too
             if is_running:
-                delay = self.world.behave(container, request).stop_delay
+                delay = self.world.behave(container, sidecar.number).stop_delay
                 sidecar.end = min(sidecar.end, self.now + delay)
                 if container in self.retired:
                     self.retired[container] = sidecar.end
@@ -873,11 +935,13 @@ class Oracle:
         assert instance.slot is not None
         ended: list[tuple[int, bool]] = []  # of the Sidecars that have ended by themselves: exit code, out of memory
         for container in instance.slot.sidecars:
-            sidecar, dead = attempt.sidecars.get(container), self.dies(container)
+            sidecar = attempt.sidecars.get(container)
+            dead = self.dies(container, sidecar.start if sidecar is not None else self.now)
+            is_killed = dead <= self.now and (sidecar is not None or container not in self.restarting)
             if sidecar is not None and sidecar.end <= self.now and sidecar.end < dead:
-                behaviour = self.world.behave(container, self.counts[container])
+                behaviour = self.world.behave(container, sidecar.number)
                 ended.append((behaviour.code, behaviour.out_of_memory))
-            elif dead <= self.now or container in self.lost:
+            elif is_killed or container in self.lost:
                 ended.append((137, False))
         all_ended = len(ended) == len(instance.slot.sidecars)
         if not attempt.failed and not (all_ended and any(code for code, _ in ended)):
@@ -906,6 +970,12 @@ class Oracle:
                     expected.attempts[key] = [(each.start, each.end or 0, each.reason) for each in instance.attempts]
                 for attempt, each in enumerate(instance.attempts):
                     expected.steps[(*key, attempt)] = each.steps
+
+
+def all_tasks(pipeline: Pipeline) -> Iterator[Task]:
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        yield task
+        yield from all_tasks(task.pipeline) if task.pipeline is not None else ()
 
 
 def expected(plan: Plan, world: World) -> Expected:

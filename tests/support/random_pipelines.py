@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from oracle import CANCEL_MODES, World
-from simulation import Behaviour, containers_of, task
+from simulation import LIFE, Behaviour, containers_of, task
 
 from monopod.schemas.plan import (
     Matrix,
@@ -49,11 +49,24 @@ class Case:
     start_failures: dict[str, float] = field(default_factory=dict)
     cel_delay: float = 0.0
     failing_probes: int = 0
+    restart_delay: float | None = 0.0
 
     def world(self) -> World:
-        behave = lambda *request: self.behaviours.get(request, DEFAULT)  # noqa: E731
+        def behave(container: str, request: int) -> Behaviour:
+            restarts, number = divmod(request, LIFE)  # the first after a restart does what would be the second's
+            return self.behaviours.get((container, number + restarts), DEFAULT)
+
         ready = {**self.ready, **dict.fromkeys(self.start_failures)}
-        return World(behave, ready, self.deaths, self.cancels, self.start_failures, self.cel_delay, self.failing_probes)
+        return World(
+            behave,
+            ready,
+            self.deaths,
+            self.cancels,
+            self.start_failures,
+            self.cel_delay,
+            self.failing_probes,
+            self.restart_delay,
+        )
 
 
 def random_case(seed: int) -> Case:
@@ -67,6 +80,17 @@ def tasks_of(pipeline: Pipeline) -> Iterator[Task]:
         yield each
         if each.pipeline is not None:
             yield from tasks_of(each.pipeline)
+
+
+def with_restarts(pipeline: Pipeline, restarts: bool) -> Pipeline:
+    """Return a Pipeline whose killed containers are all restarted, or none."""
+
+    def changed(task: Task) -> Task:
+        slots = tuple(slot._replace(restarts=restarts) for slot in task.slots)
+        return task._replace(slots=slots, pipeline=task.pipeline and with_restarts(task.pipeline, restarts))
+
+    tasks, final_tasks = (tuple(map(changed, each)) for each in (pipeline.tasks, pipeline.final_tasks))
+    return pipeline._replace(tasks=tasks, final_tasks=final_tasks)
 
 
 def names_of(matrix: Matrix) -> list[str]:
@@ -102,7 +126,11 @@ class _Generator:
         behaviours = dict(self.behaviours(pipeline))
         delay = self.moment(0, 1) if not self.calm and self.chance(0.5) else 0.0
         failing = self.random.randint(1, 4) if not self.calm and self.chance(0.3) else 0
-        return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing)
+        restart_delay: float | None = 0.0
+        if not self.calm and self.chance(0.5):
+            plan = plan._replace(pipeline=with_restarts(plan.pipeline, True))
+            restart_delay = None if self.chance(0.1) else self.moment(0, 2)
+        return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing, restart_delay)
 
     def size(self) -> int:
         return min(12, 1 + int(self.random.expovariate(0.35)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from random_pipelines import Case
+from random_pipelines import Case, tasks_of, with_restarts
 
 from monopod.schemas.plan import Pipeline, Task
 
@@ -47,6 +47,8 @@ def _smaller_cases(case: Case) -> Iterator[Case]:
     for name in ("cel_delay", "failing_probes"):
         if getattr(case, name):
             yield dataclasses.replace(case, **{name: 0})
+    if any(slot.restarts for task in tasks_of(case.plan.pipeline) for slot in task.slots):
+        yield dataclasses.replace(case, plan=case.plan._replace(pipeline=with_restarts(case.plan.pipeline, False)))
     for number in range(len(case.cancels)):
         yield dataclasses.replace(case, cancels=case.cancels[:number] + case.cancels[number + 1 :])
 

@@ -1,7 +1,8 @@
 """Runs a Plan on the engine in simulated time, with behaviours of Steps set by a test.
 
 Rules: nothing here makes decisions about a run. Events at the same moment happen in the order in which they were
-caused. A stopped Step ends by SIGTERM after its `stop_delay`; a Step whose container dies reports nothing more.
+caused. A stopped Step ends by SIGTERM after its `stop_delay`; a Step whose container dies reports nothing more. A
+container of a slot that restarts is back some time after its death. No life of it runs a request of another life.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from monopod.coordinator.engine.events import (
     Command,
     ContainerDied,
     ContainerReady,
+    ContainerRestarted,
     EvaluateCel,
     Event,
     Exit,
@@ -45,6 +47,9 @@ from monopod.schemas import cel
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, decode, encode
 from monopod.schemas.run_events import RunEvent, RunFinished
 from monopod.schemas.variables import EvaluationError
+
+LIFE = 10**6
+"""How many requests a container may be given before it is restarted (docs/control-directory.md)."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,14 @@ def containers_of(pipeline: Pipeline) -> Iterator[str]:
             yield from slot.sidecars
 
 
+def restarting_containers_of(pipeline: Pipeline) -> Iterator[str]:
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        if task.pipeline is not None:
+            yield from restarting_containers_of(task.pipeline)
+        for slot in task.slots:
+            yield from (*slot.containers, *slot.sidecars) if slot.restarts else ()
+
+
 class _World:
     def __init__(
         self,
@@ -129,6 +142,7 @@ class _World:
         read: Callable[[ReadResults], ResultsRead] | None,
         cel_delay: float,
         failing_probes: int,
+        restart_delay: float | None,
     ) -> None:
         self.engine = Engine(plan)
         self._plan = plan
@@ -136,6 +150,10 @@ class _World:
         self._read = read
         self._cel_delay = cel_delay
         self._failing_probes = failing_probes
+        self._restart_delay = restart_delay
+        self._restarting = set(restarting_containers_of(plan.pipeline))
+        self._lives: Counter[str] = Counter()  # that are over
+        self._ran: set[tuple[str, int]] = set()
         self.result = Simulation()
         self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
         self._order = itertools.count()
@@ -153,7 +171,10 @@ class _World:
             if moment is not None:
                 self.at(moment, lambda at, container=container: ContainerReady(at, container))
         for moment, event in extra:
-            self.at(moment, lambda _, event=event: event)
+            if isinstance(event, ContainerDied) and not event.reason and event.container in self._restarting:
+                self.at(moment, lambda at, name=event.container: self._die(at, name))
+            else:
+                self.at(moment, lambda _, event=event: event)
 
     def at(self, moment: float, make: Callable[[float], Event | None]) -> None:
         heapq.heappush(self._queue, (moment, next(self._order), make))
@@ -165,7 +186,7 @@ class _World:
             event = make(moment)
             if event is None:
                 continue
-            if isinstance(event, ContainerReady):
+            if isinstance(event, ContainerReady | ContainerRestarted):
                 self._there.add(event.container)
             if isinstance(event, ContainerDied):
                 self._there.discard(event.container)
@@ -197,6 +218,7 @@ class _World:
             case StopStep(container, request, _):
                 stopped = self._running[container, request]
                 how = Exit(signal=15, start=now, end=now, left=stopped.left)
+                how = how._replace(restart=bool(stopped.left) and container in self._restarting)
                 self._end(now + stopped.stop_delay, container, request, how, {}, "")
             case ReadResults() if self._read is not None:
                 answer = self._read(command)
@@ -237,6 +259,9 @@ class _World:
         assert command.container not in self.result.released, "nothing runs in a container that was released"
         assert command.container in self._there, "nothing runs in a container that is not there"
         assert all(container != command.container for container, _ in self._running), "one request at a time"
+        assert command.request > LIFE * self._lives[command.container], "no life runs a request of an earlier one"
+        assert (command.container, command.request) not in self._ran, "no request is made twice"
+        self._ran.add((command.container, command.request))
         if command.fresh:
             self._files[command.slot] = {}
         self._tries[command.container] = 0
@@ -247,6 +272,7 @@ class _World:
         end = now + behaviour.duration
         short_of_memory, left = behaviour.out_of_memory, behaviour.left
         how = Exit(code=behaviour.code, start=now, end=end, out_of_memory=short_of_memory, left=left)
+        how = how._replace(restart=bool(left) and command.container in self._restarting)
         self._end(now + behaviour.duration, *key, how, behaviour.files, command.slot)
 
     def _end(self, moment: float, container: str, request: int, how: Exit, files: dict[str, str], slot: str) -> None:
@@ -254,12 +280,29 @@ class _World:
             if (container, request) not in self._running:
                 return None
             if self._running[container, request].end_is_lost:
-                return ContainerDied(at, container)
+                return self._die(at, container) if container in self._restarting else ContainerDied(at, container)
             del self._running[container, request]
+            if how.restart:  # its entrypoint ends after the report, and the container with it
+                self._there.discard(container)
+                self._come_again(at, container)
+                self.at(at, lambda at: ContainerDied(at, container, will_restart=True))
             self._files.setdefault(slot, {}).update(files)
             return StepExited(at, container, request, how)
 
         self.at(moment, make)
+
+    def _die(self, at: float, container: str) -> Event | None:
+        """Let a container of a slot that restarts die, unless it is not there."""
+        if container not in self._there:
+            return None
+        self._come_again(at, container)
+        return ContainerDied(at, container, will_restart=True)
+
+    def _come_again(self, at: float, container: str) -> None:
+        self._lives[container] += 1
+        life = self._lives[container] + 1
+        if self._restart_delay is not None:
+            self.at(at + self._restart_delay, lambda at: ContainerRestarted(at, container, life))
 
 
 def truth_of(expression: str) -> tuple[bool, str]:
@@ -281,14 +324,17 @@ def simulate(
     read: Callable[[ReadResults], ResultsRead] | None = None,
     cel_delay: float = 0.0,
     failing_probes: int = 0,
+    restart_delay: float | None = 0.7,
 ) -> Simulation:
     """Run `plan` to its end. `ready` gives the time a container starts (None: never); `extra` are further events.
 
     ``is_killed`` decides before each event whether the coordinator is killed and restarted. ``read``
     answers reads instead of the files of Steps. ``cel_delay`` is how long an expression takes,
     ``probe_delay`` how long a readinessProbe takes; the first ``failing_probes`` of each Sidecar fail.
+    ``restart_delay`` is how long a restart takes (None: the container never comes back).
     """
-    return _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay, failing_probes).run()
+    world = _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay, failing_probes, restart_delay)
+    return world.run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:
