@@ -39,6 +39,7 @@ from monopod.compiler.pod.metadata import pod_metadata
 from monopod.compiler.pod.missing_objects import is_advice, missing
 from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
+from monopod.compiler.pod.restarts import with_restarts
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.scope.run_names import TektonLabels
@@ -242,7 +243,8 @@ def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
 def _write(
     lowered: Lowered, parts: PodParts, documents: Documents, options: Options, report: Report, *, ranges: LimitRanges
 ) -> Compilation:
-    plan = Plan(lowered.pipeline, lowered.document, sources=lowered.sources)
+    pipeline = with_restarts(lowered.pipeline) if options.kube_version.has_restart_rules else lowered.pipeline
+    plan = Plan(pipeline, lowered.document, sources=lowered.sources)
     pod = make_pod(
         plan,
         parts if options.pod_security is None else restricted(parts),

@@ -60,8 +60,8 @@ class RunningPod(Protocol):
     def events(self, timeout: float | None) -> Iterable[Event]:
         """Yield what has happened. Wait up to `timeout` seconds for it (None: without limit)."""
 
-    def drain(self, container: str) -> bool:
-        """Return whether a container has ended and `events` has yielded all of its output.
+    def drain(self, container: str, life: int) -> bool:
+        """Return whether a life of a container (counted from 1) has ended and `events` has yielded all of its output.
 
         If it has ended, what is left of its output is read now, and `events` yields it.
         """

@@ -120,7 +120,7 @@ class Run:
         self._cancelled: CancelMode | None = None
         self._unanswered: list[CancelRequest] = []
         self._killed = False
-        self._ended_badly: list[str] = []
+        self._ended_badly: dict[str, str] = {}  # how containers ended that have not ended well since
         self._is_resumed = False  # resumed after Ctrl-Z; the SIGCONT that follows is not another stop
         self._kill_at: float | None = None  # monotonic time, once the run is over or was killed
         self._kill_was_sent = False
@@ -197,7 +197,8 @@ class Run:
         finished = self._follower.finished
         if self.is_interrupted or finished is None or finished.status != "Succeeded" or phase != "Failed":
             return
-        which = f" ({', '.join(self._ended_badly)})" if self._ended_badly else ""
+        ended = [f"{container}: {words}" for container, words in self._ended_badly.items()]
+        which = f" ({', '.join(ended)})" if ended else ""
         warning = f"the run succeeded, but its Pod counts as Failed: not all of its containers ended well{which}"
         self._display.show(RunWarning(time.time(), warning))
 
@@ -311,7 +312,9 @@ class Run:
             self._events = LineSplitter(LONGEST_EVENT)  # the next coordinator reports an unfinished event again
             self._end_refused(event)
         elif event.exit_code:
-            self._ended_badly.append(f"{event.container}: {describe_exit_code(event.exit_code)}")
+            self._ended_badly[event.container] = describe_exit_code(event.exit_code)
+        else:
+            self._ended_badly.pop(event.container, None)  # it was restarted
         if event.reason == "StartError":
             self._container_not_started(ContainerNotStarted(event.container, event.reason, event.message))
 

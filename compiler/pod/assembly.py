@@ -9,6 +9,7 @@ Rules:
 - A Sidecar gets neither, as in Tekton.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
   what a Step wrote.
+- A container in which its Task may be retried restarts when it is killed, where Kubernetes can do that.
 - The coordinator is a native sidecar, and its postStart hook waits for the entrypoint. Where Kubernetes has no native
   sidecars, the coordinator is the first ordinary container, and an init container installs the entrypoint.
 - What a person cannot read comes last: the runtime is at the end of the container that carries it, and this container
@@ -33,6 +34,7 @@ from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges
 from monopod.compiler.pod.parts import ContainerPart, PodParts
 from monopod.compiler.pod.resources import pod_resources
+from monopod.compiler.pod.restarts import RESTART_FIELDS, RESTARTS_OPTION
 from monopod.compiler.pod.runtime_command import (
     ANNOTATION,
     USUAL_ARCHITECTURES,
@@ -45,7 +47,7 @@ from monopod.compiler.pod.runtime_command import (
     wait_command,
 )
 from monopod.compiler.tasks.running_order import container_starts
-from monopod.schemas.plan import Plan, decode, encode
+from monopod.schemas.plan import Plan, decode, encode, walk
 
 COORDINATOR = "coordinator"
 INSTALL = "install"
@@ -85,7 +87,10 @@ def make_pod(
     resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version)
     starts = container_starts(plan.pipeline)
     ordered = sorted(parts.containers, key=lambda part: starts[part.name])
-    steps = [_container(part, volumes, resources.containers[part.name]) for part in ordered]
+    restarting = {slot.name for each in walk(plan.pipeline) for slot in each.task.slots if slot.restarts}
+    steps = [
+        _container(part, volumes, resources.containers[part.name], restarts=part.slot in restarting) for part in ordered
+    ]
     coordinator = _coordinator(plan, volumes, runtime_image, log_format, resources.coordinator)
     native = kube_version.has_native_sidecars
     deadline = active_deadline(plan)
@@ -272,12 +277,13 @@ def _coordinator(
     }
 
 
-def _container(part: ContainerPart, volumes: _Volumes, resources: dict[str, Any]) -> dict[str, Any]:
+def _container(part: ContainerPart, volumes: _Volumes, resources: dict[str, Any], *, restarts: bool) -> dict[str, Any]:
     built = ("image", "env", "resources", "volumeMounts")
     container = {
         "name": part.name,
         "image": part.fields.get("image"),
-        "command": ["/monopod/bin/entrypoint"],
+        **(RESTART_FIELDS if restarts else {}),
+        "command": ["/monopod/bin/entrypoint", *([RESTARTS_OPTION] if restarts else [])],
         **{key: value for key, value in part.fields.items() if key not in built},
         "env": _environment(part),
         "resources": resources,

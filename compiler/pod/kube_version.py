@@ -59,9 +59,16 @@ class KubeVersion(NamedTuple):
         """Whether a Pod as a whole may ask for cpu and memory (on by default since 1.34)."""
         return self >= (1, 34)
 
+    @property
+    def has_restart_rules(self) -> bool:
+        """Whether kubelet may restart a container of a Pod that is never restarted (on by default since 1.35)."""
+        return self >= WITH_RESTART_RULES
+
 
 OLDEST = KubeVersion(1, 25)
 DEFAULT = KubeVersion(1, 29)
 """The default. Its Pods run on all later versions too."""
+WITH_RESTART_RULES = KubeVersion(1, 35)
+"""The version whose Pods the host backend runs."""
 WITHOUT_NATIVE_SIDECARS = KubeVersion(1, 28)
 """The version whose Pods podman can run."""

@@ -162,10 +162,11 @@ def _fetched(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _run_on_host(arguments: argparse.Namespace) -> int:
-    from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.pod.kube_version import WITH_RESTART_RULES  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.host.backend import HostBackend  # noqa: PLC0415
 
     options = {**_named("default"), **_ON_THIS_MACHINE, "uses_images": False, "fetched": _fetched(arguments)}
-    compilations = compile_documents(arguments, **options)
+    compilations = compile_documents(arguments, **options, kube_version=WITH_RESTART_RULES)
     return _run(arguments, compilations, HostBackend())
 
 

@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 
 from monopod.runner.follow.output_marks import BEGINNING, LENGTH, find, mark
-from monopod.schemas.run_events import OutputEnded, StepFinished, from_line
+from monopod.schemas.run_events import ContainerRestarted, OutputEnded, StepFinished, from_line
 
 _PIECE = 1 << 20
-_INTERESTING = b'{"event":"StepFinished"', b'{"event":"OutputEnded"'
+_INTERESTING = b'{"event":"StepFinished"', b'{"event":"OutputEnded"', b'{"event":"ContainerRestarted"'
 
 
 def true_marks(coordinator_lines: Iterable[bytes]) -> frozenset[bytes]:
@@ -25,7 +25,7 @@ def true_marks(coordinator_lines: Iterable[bytes]) -> frozenset[bytes]:
         if line.startswith(_INTERESTING):
             with contextlib.suppress(ValueError):
                 event = from_line(line.decode(errors="replace"))
-                if isinstance(event, StepFinished | OutputEnded) and event.mark:
+                if isinstance(event, StepFinished | OutputEnded | ContainerRestarted) and event.mark:
                     tokens.add(event.mark)
     return frozenset(map(mark, tokens))
 

@@ -12,6 +12,8 @@ fast each one is. The rules:
   of the request that wrote it.
 - Marks are in standard output: a container with marks has joined its streams (docs/control-directory.md, "Marks").
 - A request without a mark ends with the output of its container, since nothing runs in it any more.
+- A container that is restarted continues in a further life, whose output begins with a mark. What comes before that
+  mark was written by the request that was killed in the life before.
 - A coordinator that is older than marks asks for none. What has come by a reported end then counts as that request's,
   and nobody waits for long.
 
@@ -21,6 +23,7 @@ events mean (``follower``).
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +34,15 @@ from monopod.runner.follow.output_marks import LENGTH, find, find_true, mark, wi
 from monopod.runner.follow.pod_events import BOTH, ContainerOutput
 from monopod.schemas import plan as planned
 from monopod.schemas.matrix_names import InstanceNames
-from monopod.schemas.run_events import OutputEnded, RunEvent, RunWarning, StepFinished, StepStarted, TaskStarted
+from monopod.schemas.run_events import (
+    ContainerRestarted,
+    OutputEnded,
+    RunEvent,
+    RunWarning,
+    StepFinished,
+    StepStarted,
+    TaskStarted,
+)
 
 PATIENCE = 10.0
 """Seconds without any output of a request for which its end waits for the rest."""
@@ -42,9 +53,13 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The end of a request's output: the mark, empty if it wrote nothing, None if its container ends with it."""
+    """The end of a request's output: the mark, empty if it wrote nothing, None if its container ends with it.
+
+    ``life`` is the life of the container in which it ran.
+    """
 
     mark: bytes | None
+    life: int = 1
 
 
 @dataclass(slots=True)
@@ -59,15 +74,21 @@ class _Stream:
 
 @dataclass(slots=True)
 class _Container:
-    """A container. Its requests are numbered from 0."""
+    """A container. Its requests are numbered from 0. ``restarts``: it is restarted if it is killed."""
 
     name: str
+    restarts: bool = False
+    life: int = 1
     streams: dict[str, _Stream] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)  # reported so far
     begun: int = 0  # how many starts were shown
     ended: int = 0  # how many ends were shown
     ends: dict[int, _End] = field(default_factory=dict)
     last_output: float = 0
+
+    def is_open(self, end: _End | None) -> bool:
+        """Return whether the mark at which a request ends is not known, though there may be one."""
+        return end is None or (end.mark is None and self.restarts)
 
 
 @dataclass(slots=True)
@@ -83,14 +104,17 @@ class _Waiting:
 class OutputOrder:
     """Puts the output and the events of one run of a Plan in order.
 
-    ``drain`` returns whether a container has ended and all of its output was given to `output` (`RunningPod.drain`).
+    ``drain`` returns whether a life of a container has ended and all of its output was given to `output`
+    (`RunningPod.drain`).
     """
 
-    def __init__(self, plan: planned.Plan, drain: Callable[[str], bool]) -> None:
+    def __init__(self, plan: planned.Plan, drain: Callable[[str, int], bool]) -> None:
         self._drain = drain
         slots = [slot for planned_task in planned.walk(plan.pipeline) for slot in planned_task.task.slots]
         self._sidecars = {slot.name: slot.sidecars for slot in slots}
-        self._containers = {name: _Container(name) for slot in slots for name in (*slot.containers, *slot.sidecars)}
+        self._containers = {
+            name: _Container(name, slot.restarts) for slot in slots for name in (*slot.containers, *slot.sidecars)
+        }
         self._queue: deque[_Waiting] = deque()
         self._touched: dict[str, _Container] = {}  # whose output may be shown
         self._at_once: deque[Ordered] = deque()  # nothing is before it
@@ -109,6 +133,8 @@ class OutputOrder:
                 waiting = _Waiting(event, self._started(event, self._sidecars.get(slot, ())))
             case StepFinished(container=name, mark=token) | OutputEnded(container=name, mark=token):
                 waiting = _Waiting(event, ends=self._ended(event, self._container(name), token))
+            case ContainerRestarted(container=name):
+                waiting = _Waiting(event, self._restarted(event, self._container(name)))
             case _:
                 waiting = _Waiting(event)
         self._queue.append(waiting)
@@ -154,9 +180,27 @@ class OutputOrder:
             return None
         if isinstance(event, StepFinished) and not _is_same(container.starts[-1], event):
             return None  # of a Step that never began
-        container.ends[number] = _End(None if token is None else mark(token) if token else b"")
+        container.ends[number] = _End(None if token is None else mark(token) if token else b"", container.life)
         self._touched[container.name] = container
         return container, number
+
+    def _restarted(self, event: ContainerRestarted, container: _Container) -> tuple[_Container, ...]:
+        """Note where the output of a further life begins: the request that was killed before ends there.
+
+        If none was, the mark is taken for the end of a request that has written nothing.
+        """
+        if event.life <= container.life:  # a new coordinator repeats it
+            return ()
+        end, container.life = _End(mark(event.mark) if event.mark else b"", container.life), event.life
+        self._touched[container.name] = container
+        number = next(number for number in itertools.count() if number not in container.ends)
+        if number and container.ends[number - 1].mark is None:
+            container.ends[number - 1] = end
+            return ()
+        before = container.starts[number - 1] if number else TaskStarted(event.at, "", None, 0, "", {})
+        container.starts.insert(number, before)
+        container.ends[number] = end
+        return (container,)
 
     # What comes out
 
@@ -186,7 +230,8 @@ class OutputOrder:
             return None
         container, number = first.ends
         left = max(0.0, self._deadline(first) - now)
-        return left if container.ends[number].mark is not None else min(left, _SECONDS_BETWEEN_LOOKS)
+        is_at_mark = container.ends[number].mark is not None and not container.restarts
+        return left if is_at_mark else min(left, _SECONDS_BETWEEN_LOOKS)
 
     def end(self, now: float) -> Iterator[Ordered]:
         """Yield all that is left, since nothing more will come."""
@@ -209,7 +254,7 @@ class OutputOrder:
         if waiting.ends is not None:
             container, number = waiting.ends
             container.ended = number + 1
-            if container.ends[number].mark is None:
+            if container.ends[number].mark is None and not container.restarts:
                 _go_past(container, number)
             self._touched[container.name] = container
         yield waiting.event
@@ -228,9 +273,10 @@ class OutputOrder:
         return max(waiting.since or 0.0, waiting.ends[0].last_output) + patience
 
     def _is_complete(self, container: _Container, number: int) -> bool:
-        end = container.ends[number].mark
+        end = container.ends[number]
         stream = container.streams.get(BOTH) or container.streams.get("stdout")
-        return end == b"" or (stream is not None and stream.request > number) or self._drain(container.name)
+        is_past = stream is not None and stream.request > number
+        return end.mark == b"" or is_past or self._drain(container.name, end.life)
 
     # Cutting
 
@@ -247,13 +293,14 @@ class OutputOrder:
             if end is not None and end.mark == b"":
                 stream.request += 1
                 continue
-            if stream.holds and end is None:
+            is_open = container.is_open(end)
+            if stream.holds and is_open:
                 return
             stream.holds = False
             data = stream.waiting.take(LENGTH)
             if not data:
                 return
-            start, is_mark = self._found(data, end)
+            start, is_mark = find(data) if is_open or end is None else self._found(data, end)
             if start:
                 yield self._of(container, stream, data[:start])
             if not is_mark:
@@ -262,7 +309,7 @@ class OutputOrder:
                 stream.waiting.push_back(data[start:])
                 if rest and not more:
                     return
-            elif end is None:
+            elif is_open:
                 stream.waiting.push_back(data[start:])
                 stream.holds = True
             else:
@@ -270,9 +317,7 @@ class OutputOrder:
                 stream.request += 1
 
     @staticmethod
-    def _found(data: bytes, end: _End | None) -> tuple[int, bool]:
-        if end is None:
-            return find(data)
+    def _found(data: bytes, end: _End) -> tuple[int, bool]:
         return (len(data), False) if end.mark is None else find_true(data, end.mark)
 
     @staticmethod

@@ -9,8 +9,8 @@ Rules (Kubernetes docs, "Pod Lifecycle", "Init Containers", "Sidecar Containers"
 - initContainers start one after the other: an init container must succeed, a sidecar must have started (including its
   postStart hook), before the next one starts. The ordinary containers follow in order, without waiting for each other
   to end; a few are started at a time.
-- A sidecar that ends is restarted: at once, then after 10, 20, 40 … 300 s. The delay is reset once it has run for
-  10 minutes.
+- A sidecar that ends is restarted, and an ordinary container to whose exit code one of its restart rules applies: at
+  once, then after 10, 20, 40 … 300 s. The delay is reset once it has run for 10 minutes.
 - Once all ordinary containers have ended, sidecars are stopped in reverse order: SIGTERM, and SIGKILL when the grace
   period of the whole Pod is over. Deleting the Pod does the same, ordinary containers first.
 - A sidecar whose first start fails fails the Pod. kubelet would retry indefinitely, and keep the user waiting.
@@ -19,11 +19,11 @@ Rules (Kubernetes docs, "Pod Lifecycle", "Init Containers", "Sidecar Containers"
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.runner.backend import EVICTED, NOT_STARTED
-from monopod.runner.kubelet.specification import ContainerKind
+from monopod.runner.kubelet.specification import ContainerKind, RestartRule
 
 FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 300.0
@@ -80,9 +80,10 @@ class ContainerRecord:
     (its program and its postStart hook run), ``running``, or ``ended`` (and will not be restarted).
     """
 
-    def __init__(self, name: str, kind: ContainerKind, *, has_hook: bool) -> None:
+    def __init__(self, name: str, kind: ContainerKind, rules: Collection[RestartRule] = (), *, has_hook: bool) -> None:
         self.name = name
         self.kind = kind
+        self.rules = rules
         self.has_hook = has_hook
         self.phase: Literal["waiting", "starting", "hook", "running", "ended"] = "waiting"
         self.restart_count = 0
@@ -111,8 +112,13 @@ class Lifecycle:
         grace: float,
         active_deadline: float | None = None,
         starts_at_a_time: int = 1,
+        restart_rules: Mapping[str, Collection[RestartRule]] | None = None,
     ) -> None:
-        self.records = {name: ContainerRecord(name, kind, has_hook=has_hook) for name, kind, has_hook in containers}
+        rules = restart_rules or {}
+        self.records = {
+            name: ContainerRecord(name, kind, rules.get(name, ()), has_hook=has_hook)
+            for name, kind, has_hook in containers
+        }
         self.reason = ""
         self.message = ""
         self.failed = False
@@ -221,7 +227,7 @@ class Lifecycle:
             self.failed, self.reason = True, NOT_STARTED
             self.message = f"sidecar {record.name} could not be started: {record.hook_failure or termination.message}"
             self._stop(now, self._grace)
-        elif record.kind == "sidecar":
+        elif record.kind == "sidecar" or any(rule.applies(termination.exit_code) for rule in record.rules):
             self._restart_later(record, now)
         return self._next(now)
 

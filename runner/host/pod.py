@@ -119,7 +119,7 @@ class HostPod:
         self._messages_from_logs: dict[str, str] = {}
         self._first_processes: dict[str, int] = {}  # in the Pod's PID namespace
         self._pending: deque[Event] = deque()
-        self._dead: set[str] = set()  # containers that have ended, and whose output was read
+        self._ended_lives: dict[str, int] = {}  # how many lives of a container have ended, and their output was read
         self._started_at = 0.0
         self._finished: PodFinished | None = None
         self._full = False
@@ -371,9 +371,10 @@ class HostPod:
                 self._finished = event
             yield event
 
-    def drain(self, container: str) -> bool:
-        """Return whether a container has ended and `events` has yielded all of its output."""
-        return container in self._dead and not any(map(_is_output_of(container), self._pending))
+    def drain(self, container: str, life: int) -> bool:
+        """Return whether a life of a container has ended and `events` has yielded all of its output."""
+        has_ended = self._ended_lives.get(container, 0) >= life
+        return has_ended and not any(map(_is_output_of(container), self._pending))
 
     def _streams_of(self, container: str) -> list[int]:
         return [descriptor for descriptor, stream in self._streams.items() if stream.container == container]
@@ -461,7 +462,7 @@ class HostPod:
 
     def _terminated(self, container: str, restart_count: int, termination: Termination) -> None:
         self._pending += self._rest_of(container)
-        self._dead.add(container)
+        self._ended_lives[container] = restart_count + 1
         message = termination.message
         is_from_log = self._policies[container] == "FallbackToLogsOnError" and container in self._logs
         if termination.exit_code and not message and is_from_log:

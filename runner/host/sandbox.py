@@ -73,6 +73,7 @@ class Sandbox:
             grace=pod.termination_grace,
             active_deadline=pod.active_deadline,
             starts_at_a_time=os.cpu_count() or 1,
+            restart_rules={each.name: each.restart_rules for each in pod.containers if each.restart_rules},
         )
         self._processes: dict[int, _Process] = {}
         self._first_processes: dict[str, int] = {}

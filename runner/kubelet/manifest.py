@@ -32,6 +32,7 @@ from monopod.runner.kubelet.specification import (
     MemoryVolume,
     Mount,
     Pod,
+    RestartRule,
     SizeLimit,
 )
 from monopod.runner.kubelet.volume_sources import Place, Volumes, read_volumes
@@ -199,7 +200,22 @@ def _container(container: Manifest, kind: ContainerKind, reading: _Reading) -> C
         termination_message_path=container.get("terminationMessagePath") or "/dev/termination-log",
         reachable=reading.runtime.reachable if is_runtime else (),
         is_ours=is_runtime,
+        restart_rules=_restart_rules(container, kind),
     )
+
+
+def _restart_rules(container: Manifest, kind: ContainerKind) -> tuple[RestartRule, ...]:
+    rules = container.get("restartPolicyRules") or ()
+    if kind != "ordinary":
+        if rules:
+            raise UnresolvedError("restartPolicyRules: the host backend supports them only in containers")
+        return ()
+    if container.get("restartPolicy") not in (None, "Never"):
+        raise UnresolvedError("restartPolicy: the host backend restarts a container only by restartPolicyRules")
+    if any(rule.get("action") != "Restart" for rule in rules):
+        raise UnresolvedError("restartPolicyRules: the host backend supports only the action Restart")
+    codes = (rule["exitCodes"] for rule in rules)
+    return tuple(RestartRule(tuple(each.get("values") or ()), each["operator"] == "NotIn") for each in codes)
 
 
 def _command(container: Manifest, variables: Mapping[str, str], entrypoint: tuple[str, ...]) -> tuple[str, ...]:

@@ -35,12 +35,23 @@ class Identity(NamedTuple):
     supplementary_groups: tuple[int, ...] = ()
 
 
+class RestartRule(NamedTuple):
+    """A rule by which a container is restarted: its exit code is one of ``values``, or (``is_not``) none of them."""
+
+    values: tuple[int, ...]
+    is_not: bool = False
+
+    def applies(self, exit_code: int) -> bool:
+        """Return whether the rule applies to an exit code."""
+        return (exit_code in self.values) != self.is_not
+
+
 class Container(NamedTuple):
     """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any.
 
     ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
     it uses the runtime image, and only monopod chose its user. ``filters_calls``: it may not make the system calls in
-    ``call_filter``.
+    ``call_filter``. ``restart_rules`` are those of an ordinary container, which otherwise is never restarted.
     """
 
     name: str
@@ -60,6 +71,7 @@ class Container(NamedTuple):
     reachable: tuple[str, ...] = ()
     is_ours: bool = False
     filters_calls: bool = True
+    restart_rules: tuple[RestartRule, ...] = ()
 
 
 class ProjectedFile(NamedTuple):

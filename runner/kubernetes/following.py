@@ -159,9 +159,9 @@ class FollowedPod:
             while self._pending:
                 yield self._pending.popleft()
 
-    def drain(self, container: str) -> bool:
-        """Return whether `events` has yielded all output of a container, and no more will come."""
-        return self._observation.is_complete(container)
+    def drain(self, container: str, life: int) -> bool:
+        """Return whether `events` has yielded all output of a container's life, and no more of it will come."""
+        return self._observation.is_complete(container, life)
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the coordinator, the only container that gets signals."""

@@ -142,6 +142,7 @@ class LogReader:
         """Take that kubelet has restarted the container, which begins a new log."""
         with self._changed:
             self._restarts += 1
+            self.has_ended = self._is_over = False
             self._interrupt()
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ Rules:
 - A log with its end mark is complete, once nothing more can run in its container. It is not requested again. So most
   containers need one request, and the others two.
 - The log of another container that has terminated is read to its end.
+- A restarted container has a new log. The log before it is read to its end first; if it was, another reader begins. The
+  coordinator reports a restart about a second before kubelet does, whose log is that of the life before until then.
 - The coordinator's log ends with the Pod, since the coordinator may be restarted; or with the outcome.
 - A log can be cut in a way that looks like its end. A log without its end mark (docs/control-directory.md, "Marks") is
   not complete: the rest is read again, until `_MOST_READS` in a row bring nothing new.
@@ -49,6 +51,9 @@ class LogSet:
         self._is_over = False  # nothing more will run in any of them
         self._ended: set[str] = set()
         self._final: set[str] = set()  # of those, the ones of which no more can be read
+        self._lives: dict[str, int] = {}  # whose log is read
+        self._read_lives: dict[str, int] = {}  # that were read to their end before the container was restarted
+        self._reported_lives: dict[str, int] = {}  # by the coordinator
         self._catch_ups: dict[str, int] = {}  # requested
         self._caught_up: dict[str, int] = {}  # done
         self._marks: dict[str, MarksSeen] = {}
@@ -73,6 +78,7 @@ class LogSet:
     def _read(self, container: str, restarts: int, *, has_terminated: bool) -> Iterator[Command]:
         if container not in self._opened:
             self._opened[container] = None
+            self._lives[container] = restarts + 1
             yield OpenLog(container, restarts)
             if has_terminated and container != COORDINATOR:
                 yield EndLog(container, is_over=True)
@@ -82,17 +88,46 @@ class LogSet:
             self._catch_ups[container] = self._catch_ups.get(container, 0) + 1
             yield CatchUp(container)
 
-    def container_changed(self, container: str, *, was_restarted: bool, has_terminated: bool) -> Iterator[Command]:
+    def container_changed(
+        self, container: str, restarts: int, *, was_restarted: bool, has_terminated: bool
+    ) -> Iterator[Command]:
         """Take that kubelet has started or restarted the container, or that it has terminated."""
         self._done.discard(container)
         if has_terminated and container != COORDINATOR:
             self._done.add(container)
+        is_unused = self._is_over and restarts >= self._reported_lives.get(container, 1)
+        if was_restarted and is_unused and container != COORDINATOR:
+            return  # nothing has run in this life, which only ends
         if container in self._awaited:
-            yield from self._read(container, self._awaited.pop(container), has_terminated=has_terminated)
+            del self._awaited[container]
+            yield from self._read(container, restarts, has_terminated=has_terminated)
         elif container in self._opened:
-            yield ContinueLog(container) if was_restarted else RetryLog(container)
+            if was_restarted:
+                yield from self._restart(container, restarts + 1)
+            else:
+                yield RetryLog(container)
             if has_terminated and container != COORDINATOR:
                 yield from self._end(container, is_over=True)
+
+    def _restart(self, container: str, life: int) -> Iterator[Command]:
+        """Read the log of a further life, after the rest of the log before it."""
+        if container in self._ended:
+            self._read_lives[container] = self._lives[container]
+            self._ended.remove(container)
+            self._final.discard(container)
+            self._reads_again.pop(container, None)
+            yield from self._last_line(container)
+            yield OpenLog(container, 0)
+            yield FollowLog(container)
+        else:
+            yield ContinueLog(container)
+        self._lives[container] = life
+        if self._is_over and container != COORDINATOR:
+            yield from self._end(container, is_over=False)
+
+    def restarted(self, container: str, life: int) -> None:
+        """Take that the coordinator has reported a further life of a container."""
+        self._reported_lives[container] = life
 
     def end(self, terminated: Iterable[str], *, is_pod_over: bool, has_outcome: bool) -> Iterator[Command]:
         """Read all logs to their end: the outcome is known, or the Pod is over."""
@@ -188,6 +223,8 @@ class LogSet:
             yield from self._last_line(container)
 
     def _lacks_mark(self, container: str) -> bool:
+        if self._lives.get(container, 1) < self._reported_lives.get(container, 1):
+            return False  # kubelet has not reported the life in which it is
         is_known = self._ends.get(container, b"") != b""
         return is_known and container in self._opened and not self._has_mark(container)
 
@@ -204,12 +241,18 @@ class LogSet:
         """Take that a catch-up is done."""
         self._caught_up[container] = number
 
-    def is_complete(self, container: str) -> bool:
-        """Return whether all wanted output of a container has been read."""
+    def is_complete(self, container: str, life: int | None = None) -> bool:
+        """Return whether all wanted output of a container has been read, or that of one of its lives."""
         if container in self._awaited:
             return False
-        if container not in self._opened or container in self._ended:
+        current = self._lives.get(container, 1)
+        if life is not None and life < current:
+            return self._read_lives.get(container, 0) >= life
+        if container not in self._opened:
             return True
+        if container in self._ended:
+            wanted = self._reported_lives.get(container, 1) if life is None else life
+            return current >= wanted or container in self._final
         return not self._is_live and self._caught_up.get(container, 0) >= self._catch_ups[container]
 
     def incomplete(self) -> list[str]:

@@ -74,6 +74,7 @@ from monopod.schemas import plan as planned
 from monopod.schemas.formats.timestamps import from_rfc3339
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import (
+    ContainerRestarted,
     OutputEnded,
     RunEvent,
     RunFinished,
@@ -212,9 +213,9 @@ class PodObservation:
         """Return the monotonic time at which `tick` is to be called; None: only when something happens."""
         return None if self.is_finished else self._timers.next_at()
 
-    def is_complete(self, container: str) -> bool:
-        """Return whether all output of a container has been reported, and no more will come."""
-        return self._logs.is_complete(container)
+    def is_complete(self, container: str, life: int | None = None) -> bool:
+        """Return whether all output of a container, or of one of its lives, was reported, and no more will come."""
+        return self._logs.is_complete(container, life)
 
     # What happens
 
@@ -343,11 +344,13 @@ class PodObservation:
         self._report(ContainerOutput(COORDINATOR, "stdout", data))
         match _event_of_interest(data):
             case StepStarted(container=container) | SidecarStarted(container=container) if self._reads(container):
-                self._read(container)
+                self._read(container, self._states.get(container, (0, ""))[0])
             case TaskStarted(slot=slot) if slot in self._slots:
                 self._starts.task_started(self._slots[slot], self._now.monotonic)
             case StepFinished(container=container, mark=token) | OutputEnded(container=container, mark=token):
                 self._add(self._logs.request_ended(container, mark(token) if token else b""))
+            case ContainerRestarted(container=container, life=life):
+                self._logs.restarted(container, life)
             case RunFinished() if self._phase in (Phase.UNHEARD, Phase.HEARD):  # it may be reported more than once
                 self._phase = Phase.COLLECTING
                 self._end_logs()
@@ -428,7 +431,7 @@ class PodObservation:
 
     def _container_seen(self, status: dict[str, Any]) -> None:
         name, restarts = status["name"], status.get("restartCount") or 0
-        kind = next(iter(status.get("state") or {}), "waiting")
+        kind, state = _state_of(status, between_lives=name in self._names)
         before = self._states.get(name, (0, "waiting"))
         if before == (restarts, kind):
             return
@@ -436,8 +439,14 @@ class PodObservation:
         if kind == "waiting":
             return
         has_terminated = kind == "terminated"
-        self._add(self._logs.container_changed(name, was_restarted=restarts > before[0], has_terminated=has_terminated))
-        state = status["state"][kind]
+        was_restarted = restarts > before[0]
+        last = (status.get("lastState") or {}).get("terminated")
+        if was_restarted and name in self._names and before[1] == "running" and last:
+            self._report(_termination(name, restarts - 1, last))
+        changed = self._logs.container_changed(
+            name, restarts, was_restarted=was_restarted, has_terminated=has_terminated
+        )
+        self._add(changed)
         if kind == "running":
             self._report(ContainerStarted(name, restarts, _seconds(state.get("startedAt"))))
         elif has_terminated:
@@ -602,7 +611,10 @@ _GONE_MESSAGES = {
     Presence.DELETED: "the Pod was deleted by somebody while it ran",
     Presence.MISSING: "the Pod is gone, and how it ended was not seen",
 }
-_INTERESTING = (b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"OutputEnded", b"RunFinished")
+_INTERESTING = (
+    *(b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"OutputEnded"),
+    *(b"ContainerRestarted", b"RunFinished"),
+)
 _BEGINNING = b'{"event":"'
 
 
@@ -614,6 +626,13 @@ def _event_of_interest(line: bytes) -> RunEvent | None:
         return from_line(line.decode(errors="replace"))
     except ValueError:
         return None
+
+
+def _state_of(status: dict[str, Any], *, between_lives: bool) -> tuple[str, dict[str, Any]]:
+    """Return Kubernetes' state of a container. With `between_lives`, one that waits for its restart has terminated."""
+    kind, state = next(iter((status.get("state") or {}).items()), ("waiting", {}))
+    ended = (status.get("lastState") or {}).get("terminated")
+    return ("terminated", ended) if kind == "waiting" and between_lives and ended else (kind, state)
 
 
 def _termination(name: str, restarts: int, state: dict[str, Any]) -> ContainerTerminated:

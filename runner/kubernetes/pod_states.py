@@ -92,10 +92,12 @@ def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
     """Return why a Pod, or some of its containers, have not started."""
     result = [_unscheduled(pod, condition) for condition in _conditions(pod, "PodScheduled", "False")]
     images = {container["name"]: container.get("image", "") for container in _containers(pod)}
+    restarting = {container["name"] for container in _containers(pod) if container.get("restartPolicyRules")}
     for status in statuses(pod):
         waiting = (status.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
-        if reason not in _NO_TROUBLE:
+        is_restarting = reason == "CrashLoopBackOff" and status["name"] in restarting
+        if reason not in _NO_TROUBLE and not is_restarting:
             result.append(_waiting(status, reason, waiting.get("message") or "", images.get(status["name"], ""), named))
     return result
 

@@ -406,7 +406,7 @@ class PodmanPod:
             self._is_finished = isinstance(event, PodFinished)
             yield event
 
-    def drain(self, container: str) -> bool:
+    def drain(self, container: str, life: int) -> bool:  # noqa: ARG002  # no container has a further life
         """Return whether a container has ended and `events` has yielded all of its output."""
         if container not in self._monitors or not self._monitors[container].has_ended():
             return False

@@ -73,6 +73,48 @@ def test_killed_steps_and_entrypoints(run, shared):
     assert "[report : s0] Failed Succeeded" in ended.shown
 
 
+def kill_container_of(run, program):
+    """Kill the entrypoint of a Step that runs a program, as the kernel does that kills a whole cgroup."""
+    while not (sleepers := run.processes(program)):
+        pass  # the shell is about to execute it
+    psutil.Process(sleepers[0]).parent().kill()
+
+
+def test_a_task_with_retries_whose_container_is_killed_is_retried(run, shared):
+    """The second Step, after the first; then both run again, in the container that was restarted and in the other."""
+    first = "echo first $(context.task.retry-count) >> /shared/ran"
+    second = (
+        "echo attempt $(context.task.retry-count); echo second $(context.task.retry-count) >> /shared/ran; "
+        f"[ $(context.task.retry-count) = 1 ] || {{ {HERE} exec sleep 100000.5; }}"
+    )
+    run.start(pipeline({"again": shared.task(first, second, retries=1), "once": shared.task(WAIT)}))
+    shared.hear(2)
+    kill_container_of(run, "sleep 100000.5")
+    shared.go()
+    ended = run.end()
+    assert ended.code == 0
+    assert (shared.path / "ran").read_text() == "first 0\nsecond 0\nfirst 1\nsecond 1\n"
+    (task,) = [each for each in ended.status["taskRuns"].values() if each["pipelineTaskName"] == "again"]
+    (before,) = task["status"]["retriesStatus"]
+    assert before["steps"][1]["terminated"]["exitCode"] == 137
+    shown = [line for line in ended.shown.splitlines() if "[again : s1]" in line]
+    assert shown[0] == "[again : s1] attempt 0"
+    assert shown[-1] == "[again : s1] attempt 1"
+
+
+def test_a_killed_container_is_used_by_the_next_combination(run, shared):
+    script = f"echo $(params.k) >> /shared/ran; [ $(params.k) != a ] || {{ {HERE} exec sleep 100000.6; }}"
+    task = shared.task(script, onError="continue", matrix={"params": [{"name": "k", "value": ["a", "b", "c"]}]})
+    task["taskSpec"] |= {"params": [{"name": "k"}]}
+    run.start(pipeline({"fan": task}), "--max-concurrency", "1")
+    shared.hear()
+    kill_container_of(run, "sleep 100000.6")
+    ended = run.end()
+    assert (shared.path / "ran").read_text() == "a\nb\nc\n"
+    reasons = [each["status"]["conditions"][0]["reason"] for each in ended.status["taskRuns"].values()]
+    assert reasons == ["FailureIgnored", "Succeeded", "Succeeded"]
+
+
 def test_killed_coordinator_is_restarted(run, shared):
     run.start(pipeline({"first": shared.task(WAIT + "echo ran >> /shared/ran", "echo ran >> /shared/ran")}))
     shared.hear()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typed import typed
 
 from monopod.runner.host.lifecycle import Finish, Lifecycle, RunHook, Signal, Start, Termination, Warn
+from monopod.runner.kubelet.specification import RestartRule
 
 
 def end(code=0, reason="", at=0.0):
@@ -263,3 +264,58 @@ def test_evicted_pod_is_killed_at_once_and_fails():
     assert lifecycle.exited("s", end(137), 2) == []
     assert lifecycle.exited("m", end(0), 2) == [Finish()]
     assert (lifecycle.phase(), lifecycle.reason, lifecycle.message) == ("Failed", "Evicted", "too much")
+
+
+KILLED = end(137, "OOMKilled")
+
+
+def restarting(*rules):
+    """A Pod of a container with these restart rules, and one without any; both run."""
+    lifecycle = Lifecycle(
+        [("again", "ordinary", False), ("once", "ordinary", False)],
+        grace=30,
+        starts_at_a_time=2,
+        restart_rules={"again": rules},
+    )
+    assert lifecycle.begin(0) == [Start("again"), Start("once")]
+    for name in ("again", "once"):
+        lifecycle.started(name, 0, 0)
+    return lifecycle
+
+
+def test_a_container_restarts_by_its_rules():
+    lifecycle = restarting(RestartRule((77, 137)))
+    assert lifecycle.exited("again", KILLED, 1) == [Start("again")]
+    lifecycle.started("again", 1, 1)
+    assert lifecycle.records["again"].restart_count == 1
+    assert lifecycle.exited("again", KILLED, 2) == []
+    assert lifecycle.next_timer() == 12
+    assert lifecycle.exited("once", KILLED, 3) == []
+    assert lifecycle.phase() == "Running"
+    assert lifecycle.tick(12) == [Start("again")]
+    lifecycle.started("again", 12, 12)
+    assert lifecycle.exited("again", end(0), 13) == [Finish()]
+    assert lifecycle.phase() == "Failed"  # for the container without rules
+
+
+def test_a_container_whose_code_no_rule_names_is_not_restarted():
+    lifecycle = restarting(RestartRule((77, 137)))
+    lifecycle.exited("once", end(0), 1)
+    assert lifecycle.exited("again", end(1), 1) == [Finish()]
+
+
+def test_a_rule_may_name_the_codes_for_which_nothing_is_restarted():
+    lifecycle = restarting(RestartRule((0, 1), is_not=True))
+    assert lifecycle.exited("again", end(2), 1) == [Start("again")]
+    lifecycle.started("again", 1, 1)
+    lifecycle.exited("once", end(0), 2)
+    assert lifecycle.exited("again", end(1), 3) == [Finish()]
+
+
+def test_a_pod_that_stops_restarts_nothing():
+    lifecycle = restarting(RestartRule((137,)))
+    lifecycle.exited("again", KILLED, 1)
+    lifecycle.started("again", 1, 1)
+    lifecycle.exited("again", KILLED, 2)  # it waits for its back-off
+    assert lifecycle.terminate(5, 3) == [Signal("once", signal.SIGTERM)]
+    assert lifecycle.exited("once", KILLED, 4) == [Finish()]

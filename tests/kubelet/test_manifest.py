@@ -10,7 +10,7 @@ from monopod.runner.backend_errors import PodRefusedError
 from monopod.runner.kubelet.environment import Machine, Sources
 from monopod.runner.kubelet.manifest import Place, read_pod
 from monopod.runner.kubelet.runtime_image import RuntimeImage
-from monopod.runner.kubelet.specification import DirectoryVolume, FilesVolume, MemoryVolume, Mount
+from monopod.runner.kubelet.specification import DirectoryVolume, FilesVolume, MemoryVolume, Mount, RestartRule
 
 RUNTIME = RuntimeImage("runtime:1", ("/python", "-m", "x"), (("PYTHONPATH", "/lib"),), (Mount("/b", "/monopod/b"),))
 
@@ -194,3 +194,33 @@ def test_environment_is_the_environment_of_an_image(read, monkeypatch):
     monkeypatch.setenv("PATH", "/here:/there")
     pod, _ = read({"hostname": "name", "containers": [container(env=[{"name": "HOME", "value": "/mine"}])]})
     assert pod.containers[0].environment == {"PATH": "/here:/there", "HOME": "/mine", "HOSTNAME": "name"}
+
+
+def rule(operator="In", action="Restart"):
+    return {"action": action, "exitCodes": {"operator": operator, "values": [77, 137]}}
+
+
+def test_restart_rules(read):
+    rules = [rule(), rule("NotIn")]
+    pod, _ = read({"containers": [container(restartPolicy="Never", restartPolicyRules=rules)]})
+    assert pod.containers[0].restart_rules == (RestartRule((77, 137)), RestartRule((77, 137), is_not=True))
+    assert [each.applies(137) for each in pod.containers[0].restart_rules] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"containers": [container(restartPolicy="Always")]}, "restarts a container only by restartPolicyRules"),
+        (
+            {"containers": [container(restartPolicyRules=[rule(action="RestartAllContainers")])]},
+            "only the action Restart",
+        ),
+        (
+            {"initContainers": [container(restartPolicyRules=[rule()])], "containers": [container(name="d")]},
+            "supports them only in containers",
+        ),
+    ],
+)
+def test_other_restarts_are_refused(read, spec, words):
+    with pytest.raises(PodRefusedError, match=words):
+        read(spec)

@@ -4,6 +4,7 @@ import pytest
 from coordinator_log import Coordinator
 from observed_pod import START, ObservedPod, forbidden
 
+from monopod.compiler.pod.kube_version import WITH_RESTART_RULES
 from monopod.runner.backend import DELETED, NOT_STARTED
 from monopod.runner.follow.pod_events import ContainerStarted, ContainerTerminated
 from monopod.runner.kubernetes.commands import (
@@ -35,7 +36,7 @@ from monopod.runner.kubernetes.observation import (
     UNREACHABLE_SECONDS,
 )
 from monopod.runner.kubernetes.starting import START_TIMEOUT
-from monopod.schemas.run_events import SidecarStarted, TaskStarted
+from monopod.schemas.run_events import ContainerRestarted, SidecarStarted, TaskStarted
 
 RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
 A, B = "a" * 32, "b" * 32
@@ -671,3 +672,98 @@ def test_events_are_reported_once(observe):
     for _ in range(2):
         pod.event("FailedMount", 'secret "x" not found')
     assert pod.warnings == ['FailedMount: secret "x" not found']
+
+
+# Containers that are restarted
+
+KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:00:01Z"}}
+CRASH_LOOP = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
+
+
+@pytest.fixture
+def observe_restarting(compiled, make):
+    """Observes the Pod of a run whose Task has retries."""
+
+    def observe_restarting():
+        document = make.run(make.task("build", "true", retries=3))
+        return ObservedPod(compiled(document, kube_version=WITH_RESTART_RULES))
+
+    return observe_restarting
+
+
+def step(restarts, state, last=None):
+    return {"name": "build-act", "restartCount": restarts, "state": state, "lastState": last or {}}
+
+
+def statuses(pod, *args):
+    pod.set_status(phase="Running", containerStatuses=[step(*args)])
+
+
+def test_the_log_of_each_life_is_read_to_its_end(observe_restarting, it):
+    pod = observe_restarting()
+    statuses(pod, 0, {"running": {}})
+    it(pod).task_started("build")
+    statuses(pod, 0, CRASH_LOOP, KILLED)
+    assert pod.of(EndLog) == [EndLog("build-act", is_over=True)]
+    it(pod).ends("build-act")
+    assert pod.machine.is_complete("build-act", 1)
+    it(pod).report(ContainerRestarted(START, "build-act", 2, "0" * 32))
+    assert not pod.machine.is_complete("build-act")
+    statuses(pod, 1, {"running": {}}, KILLED)
+    assert pod.of(OpenLog)[-1] == OpenLog("build-act", 0)
+    assert not pod.machine.is_complete("build-act", 2)
+    it(pod).ends("build-act")
+    assert pod.machine.is_complete("build-act", 2)
+    assert [(each.restart_count, each.reason) for each in pod.events if isinstance(each, ContainerTerminated)] == [
+        (0, "OOMKilled")
+    ]
+    assert pod.warnings == [
+        "Step 'act' of Task 'build' ended: it was killed because it needed more memory than its limit (OOMKilled); "
+        "kubelet starts it again (restart 1)"
+    ]
+
+
+def test_a_back_off_is_no_trouble(observe_restarting, it):
+    pod = observe_restarting()
+    it(pod).task_started("build")
+    statuses(pod, 1, CRASH_LOOP, KILLED)
+    pod.pass_(START_TIMEOUT + 1)
+    assert pod.not_started == []
+
+
+def test_a_log_that_is_not_read_to_its_end_is_continued(observe_restarting, it):
+    pod = observe_restarting()
+    statuses(pod, 0, {"running": {}})
+    it(pod).task_started("build")
+    statuses(pod, 1, {"running": {}}, KILLED)
+    assert pod.of(ContinueLog, OpenLog)[-1] == ContinueLog("build-act")
+    assert [each.restart_count for each in pod.events if isinstance(each, ContainerTerminated)] == [0]
+
+
+def test_the_log_of_a_life_that_the_coordinator_reported_is_awaited_after_the_outcome(observe_restarting, it):
+    """Kubelet reports a restart about a second later than the coordinator."""
+    pod = observe_restarting()
+    statuses(pod, 0, {"running": {}})
+    it(pod).task_started("build")
+    statuses(pod, 0, CRASH_LOOP, KILLED)
+    it(pod).ends("build-act")
+    it(pod).report(ContainerRestarted(START, "build-act", 2, "0" * 32))
+    it(pod).finished()
+    assert pod.status is None
+    statuses(pod, 1, {"running": {}}, KILLED)
+    assert pod.of(OpenLog, EndLog)[-2:] == [OpenLog("build-act", 0), EndLog("build-act", is_over=False)]
+    it(pod).ends("build-act")
+    assert pod.status is not None
+
+
+def test_a_container_that_restarts_only_to_end_is_not_waited_for(observe_restarting, it):
+    pod = observe_restarting()
+    statuses(pod, 0, {"running": {}})
+    it(pod).task_started("build")
+    statuses(pod, 0, CRASH_LOOP, KILLED)
+    it(pod).finished()
+    opened = len(pod.of(OpenLog))
+    statuses(pod, 1, {"running": {}}, KILLED)
+    assert len(pod.of(OpenLog)) == opened
+    it(pod).ends("build-act")
+    assert pod.status is not None

@@ -1,10 +1,13 @@
 """The real commands against an API server whose Pods run for real, with the coordinator and the entrypoints."""
 
+import contextlib
 import json
+import os
 import shlex
 import signal
 
 import kubernetes_validate
+import psutil
 import pytest
 import slow_reader
 import tekton_documents
@@ -64,6 +67,39 @@ def test_pod_suits_the_version_of_the_cluster(monopod, api, make, write, version
     assert monopod("run", "-f", write(make.run(make.task("only", "true"))), "--context", "test").code == 0
     created = next(item for _, resource, kind, item in api.history if (resource, kind) == ("pods", "ADDED"))
     assert ("restartPolicy" in created["spec"]["initContainers"][0]) == is_native
+
+
+@pytest.mark.parametrize(("version", "is_retried"), [("v1.34.2", False), ("v1.36.2", True)])
+def test_a_task_whose_container_is_killed_is_retried_where_kubelet_restarts_it(
+    start_monopod, api, make, write, version, is_retried
+):
+    """Nothing of either attempt's output is lost or shown under the other."""
+    api.version = version
+    is_first = "[ $(context.task.retry-count) = 0 ]"
+    script = f"echo attempt $(context.task.retry-count); {is_first} && exec sleep 100000.{os.getpid()}; echo done"
+    process = start_monopod("run", "-f", write(make.run(make.task("work", script, retries=1))), "--context", "test")
+    api.wait_for(
+        lambda: any(entry[1] == b"attempt 0" for log in api.logs["build", "work-act"] for entry in log.entries)
+    )
+    kill_entrypoint_of(f"100000.{os.getpid()}")
+    output, errors = process.communicate()
+    assert process.returncode == (0 if is_retried else 1), errors
+    shown = [line for line in output.splitlines() if line.startswith("[work : act]")]
+    killed = "[work : act] its container was killed, from outside or for its use of memory"
+    assert shown[0] == "[work : act] attempt 0"
+    assert shown[1].startswith(killed)
+    assert shown[2:] == (["[work : act] attempt 1", "[work : act] done"] if is_retried else [])
+    assert ('not retried: container "work-act" was killed and has no restart rules' in output) != is_retried
+
+
+def kill_entrypoint_of(argument):
+    """Kill the first process of the container in which `sleep` runs with an argument, once it does."""
+    while True:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.cmdline() == ["sleep", argument]:
+                    process.parent().kill()
+                    return
 
 
 SMALL = {

@@ -143,7 +143,7 @@ class ScriptedPod:
             else:
                 yield event
 
-    def drain(self, container):
+    def drain(self, container, life):
         return True
 
     def signal(self, container, number):

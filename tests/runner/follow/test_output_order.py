@@ -13,6 +13,7 @@ from monopod.runner.follow.output_order import PATIENCE, OutputOrder
 from monopod.runner.follow.pod_events import BOTH, ContainerOutput
 from monopod.schemas import plan
 from monopod.schemas.run_events import (
+    ContainerRestarted,
     OutputEnded,
     RunWarning,
     StepFinished,
@@ -53,7 +54,7 @@ class Fed:
         self.ended = set()
         self.now = 0.0
         pipeline = plan.Pipeline("p", tasks=tuple(map(task, tasks or ("a", "b"))))
-        self.order = OutputOrder(plan.Plan(pipeline, {}), self.ended.__contains__)
+        self.order = OutputOrder(plan.Plan(pipeline, {}), lambda container, life: (container, life) in self.ended)
 
     def write(self, container, data, stream="stdout"):
         self.order.output(ContainerOutput(container, stream, data), self.now)
@@ -190,14 +191,14 @@ def test_without_a_mark_the_step_ends_with_its_container(fed):
     assert fed.event(finished("a", end_mark=None)) == []
     assert fed.write("a-s", b"last words") == [Output("a-s", b"last words")]
     assert 0 < fed.order.seconds_to_wait(fed.now) < 1
-    fed.ended.add("a-s")
+    fed.ended.add(("a-s", 1))
     assert fed.shown() == [finished("a", end_mark=None)]
 
 
 def test_ended_container_without_a_mark_is_not_awaited(fed):
     fed.event(started("a"))
     fed.event(finished("a", end_mark=token(1)))
-    fed.ended.add("a-s")
+    fed.ended.add(("a-s", 1))
     assert fed.shown() == [finished("a", end_mark=token(1))]
 
 
@@ -245,6 +246,66 @@ def test_output_of_sidecars_is_separated_too(fed):
     fed.write("a-db", b"bye" + mark(token(7)) + b"ready again")
     assert fed.event(OutputEnded(1.0, "a-db", token(7))) == [OutputEnded(1.0, "a-db", token(7))]
     assert fed.event(again) == [again, Output("a-db", b"ready again")]
+
+
+def killed(name, attempt=0):
+    return finished(name, attempt, end_mark=None, code=137)
+
+
+@pytest.fixture
+def restarting():
+    fed = Fed()
+    pipeline = plan.Pipeline("p", tasks=tuple(map(task, ("a", "b"))))
+    tasks = tuple(each._replace(slots=(each.slots[0]._replace(restarts=True),)) for each in pipeline.tasks)
+    whole = plan.Plan(pipeline._replace(tasks=tasks), {})
+    fed.order = OutputOrder(whole, lambda container, life: (container, life) in fed.ended)
+    return fed
+
+
+def test_output_of_a_killed_request_ends_with_the_life_of_its_container(restarting):
+    fed = restarting
+    fed.event(started("a"))
+    assert fed.event(killed("a")) == []
+    assert fed.write("a-s", b"last words") == [Output("a-s", b"last words")]
+    fed.ended.add(("a-s", 1))
+    assert fed.shown() == [killed("a")]
+    assert fed.event(ContainerRestarted(1.0, "a-s", 2, token(9))) == [ContainerRestarted(1.0, "a-s", 2, token(9))]
+    assert fed.event(started("a", 1)) == [started("a", 1)]
+    assert fed.write("a-s", mark(token(9)) + b"again" + mark(token(1))) == [Output("a-s", b"again")]
+    assert fed.event(finished("a", 1, token(1))) == [finished("a", 1, token(1))]
+
+
+def test_output_of_the_next_life_that_comes_before_the_end_is_not_that_of_the_killed_request(restarting):
+    fed = restarting
+    fed.write("a-s", b"killed" + mark(token(9)) + b"again" + mark(token(1)))
+    shown = fed.event(started("a"))
+    for event in (killed("a"), ContainerRestarted(1.0, "a-s", 2, token(9)), started("a", 1)):
+        shown += fed.event(event)
+    shown += fed.event(finished("a", 1, token(1)))
+    assert shown == [
+        started("a"),
+        Output("a-s", b"killed"),
+        killed("a"),
+        ContainerRestarted(1.0, "a-s", 2, token(9)),
+        started("a", 1),
+        Output("a-s", b"again"),
+        finished("a", 1, token(1)),
+    ]
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_the_mark_of_a_life_before_which_nothing_was_killed_is_not_shown(restarting, is_started):
+    """An idle container was killed, perhaps the one of a Sidecar that is to start."""
+    fed = restarting
+    fed.event(started("a"))
+    fed.event(finished("a", end_mark=token(1)))
+    fed.mark("a-s", 1)
+    restarted = ContainerRestarted(1.0, "a-s", 2, token(9))
+    events = [started("a", 1), restarted] if is_started else [restarted, started("a", 1)]
+    shown = [each for event in events for each in fed.event(event)]
+    shown += fed.write("a-s", mark(token(9)) + b"again" + mark(token(2)))
+    shown += fed.event(finished("a", 1, token(2)))
+    assert shown == [*events, Output("a-s", b"again"), finished("a", 1, token(2))]
 
 
 def test_all_held_output_is_shown_at_the_end(fed):
