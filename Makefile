@@ -79,7 +79,7 @@ need-context:
 	@[ -n "$(CONTEXT)" ] || { echo "name a kubeconfig context: make $(MAKECMDGOALS) CONTEXT=name" >&2; exit 1; }
 
 test-packages: .venv/tools-installed
-	$(call quietly,$(pip) install pipx uv)
+	$(call quietly,$(pip) install check-jsonschema pipx uv)
 	@.venv/bin/python -m pytest -m packages tests/release
 
 lint: .venv/tools-installed build/src/monopod

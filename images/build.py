@@ -46,24 +46,37 @@ def main() -> int:
     )
     parser.add_argument("--arch", default=_this_architecture(), choices=ARCHITECTURES, help="default: this machine's")
     parser.add_argument("--tag", default=RUNTIME_IMAGE, help=f"the name of the image (default: {RUNTIME_IMAGE})")
+    parser.add_argument(
+        "--context", metavar="DIRECTORY", help="only write what the Containerfile copies, and build nothing"
+    )
     parser.add_argument("--engine", choices=ENGINES, help="default: the first that is installed")
     arguments = parser.parse_args()
     try:
+        if arguments.context is not None:
+            _write_context(Path(arguments.context), arguments)
+            print(arguments.context)
+            return 0
         engine = arguments.engine or _engine()
         with tempfile.TemporaryDirectory(prefix="monopod-image-") as context:
-            fill(Path(context))
-            if not add_cel(Path(context, "library"), arguments.python, arguments.libc, arguments.arch):
-                print(
-                    f"there is no CEL for Python {arguments.python} with {arguments.libc} on {arguments.arch}: "
-                    "Pipelines with CEL expressions will fail with this image",
-                    file=sys.stderr,
-                )
+            _write_context(Path(context), arguments)
             _build(engine, Path(context), arguments.base, arguments.arch, arguments.tag)
     except (BuildError, FileNotFoundError) as error:
         print(f"make image: {error}", file=sys.stderr)
         return 1
     print(arguments.tag)
     return 0
+
+
+def _write_context(context: Path, arguments: argparse.Namespace) -> None:
+    """Write what the Containerfile copies. Raises BuildError, FileNotFoundError."""
+    context.mkdir(parents=True, exist_ok=True)
+    fill(context)
+    if not add_cel(context / "library", arguments.python, arguments.libc, arguments.arch):
+        print(
+            f"there is no CEL for Python {arguments.python} with {arguments.libc} on {arguments.arch}: "
+            "Pipelines with CEL expressions will fail with this image",
+            file=sys.stderr,
+        )
 
 
 def fill(context: Path) -> None:
