@@ -22,9 +22,10 @@ import pytest
 from cluster_runs import KEPT_IMAGES, ClusterRuns, Target
 
 from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
-from monopod.runner.kubernetes.api_errors import ApiError
-from monopod.runner.kubernetes.cluster import Cluster, connect
+from monopod.runner.kubernetes.api_errors import ApiError, describe
+from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, connect
 
 HERE = Path(__file__).parent
 POLICIES = ("IfNotPresent", "Always", "Never")
@@ -71,7 +72,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    with connect(request.config.getoption("context") or None) as cluster:
+    try:
+        cluster = connect(request.config.getoption("context") or None)
+    except BackendUnavailableError as error:
+        pytest.exit(str(error), returncode=2)
+    with cluster:
         yield cluster
 
 
@@ -83,8 +88,8 @@ def target(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Target]
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     try:
         cluster.request("POST", "/api/v1/namespaces", body=body)
-    except ApiError as error:
-        pytest.exit(f"cannot make the namespace {name}: {error.in_words()}", returncode=2)
+    except (ApiError, UnreachableError) as error:
+        pytest.exit(f"cannot make the namespace {name}: {describe(error)}", returncode=2)
     try:
         kubelet = option("kubelet_pid") or kubelet_here(cluster)
         images = option("image"), option("pull_policy"), option("cel_image")
@@ -128,7 +133,7 @@ def facts(cluster: Cluster, target: Target, tmp_path_factory: pytest.TempPathFac
     step = {"name": "look", "image": "any", "script": script}
     spec = {"pipelineSpec": {"tasks": [{"name": "probe", "taskSpec": {"steps": [step]}}]}}
     run = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe"}, "spec": spec}
-    ran = runs.run("-f", runs.write(run), "--start-timeout", "2m")
+    ran = runs.run("-f", runs.write(run), "--start-timeout", "1m")
     said = ran.lines("probe/look") if ran.code == 0 else []
     if "python" not in said:
         problem = "\n".join(ran.messages)
