@@ -13,9 +13,10 @@ Left to others: the models (``tekton``, ``kubernetes``), the descriptions (``fie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from monopod.schemas.model import Model
@@ -32,17 +33,16 @@ _TEKTON_MODELS: dict[str, type[Model]] = {
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Model) and value.__module__ == module.__name__
 }
-_NESTED = {"$comment": "PipelineSpec"}
-_PIPELINE_SPEC = {"$ref": "#/definitions/PipelineSpec"}
+
+
+_HELD = "$comment"
+"""The key of the name of a held model, until its place has a reference to it."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of one document."""
     models: tuple[type[Model], ...] = (*_V1, StepAction)
-    _, generated = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/definitions/{model}", schema_generator=_Generator
-    )
-    definitions = {name: _definition(name, model) for name, model in sorted(generated["$defs"].items())}
+    definitions = {name: _definition(name, model) for name, model in sorted(_generated(models).items())}
     kinds = [model.__name__ for model in models]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -73,11 +73,31 @@ def _says(properties: dict[str, Any]) -> dict[str, Any]:
     return {"required": list(properties), "properties": properties}
 
 
-class _Generator(GenerateJsonSchema):
-    """Knows the schema that pydantic cannot derive: the only plain validator is that of a nested Pipeline."""
+def _generated(models: Sequence[type[Model]]) -> dict[str, dict[str, Any]]:
+    """Return pydantic's schemas of these models, and of all models that they hold, by name."""
+    schemas: dict[str, dict[str, Any]] = {}
+    rest = list(models)
+    while rest:
+        model = rest.pop()
+        if model.__name__ not in schemas:
+            held: list[type[Model]] = []
+            schemas[model.__name__] = model.model_json_schema(schema_generator=_generator(held))
+            rest += held
+    return schemas
 
-    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:  # noqa: ARG002
-        return dict(_NESTED)
+
+def _generator(held: list[type[Model]]) -> type[GenerateJsonSchema]:
+    """Return a generator that refers to the models that a model holds, and adds them to `held`."""
+
+    class Generator(GenerateJsonSchema):
+        """A plain validator is a call of a model's own validator (`Model`)."""
+
+        def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
+            model = schema["function"]["function"].__self__  # type: ignore[union-attr]  # a class method
+            held.append(model)
+            return {_HELD: model.__name__}  # pydantic would look for a $ref
+
+    return Generator
 
 
 def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +107,6 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     properties = {}
     for field, value in schema.get("properties", {}).items():
         plain = _plain(value)
-        plain = _PIPELINE_SPEC if plain == _NESTED else plain
         described = {"description": text} if (text := _description(model, name, field)) else {}
         properties[field] = {**described, **(_given(plain) if field in required else _or_null(plain))}
     rest = {key: value for key, value in schema.items() if key not in {"title", "properties"}}
@@ -104,6 +123,8 @@ def _description(model: type[Model] | None, name: str, field: str) -> str | None
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema without titles that repeat names, empty defaults, and null."""
+    if _HELD in schema:
+        return {"$ref": f"#/definitions/{schema[_HELD]}"}
     result = {key: value for key, value in schema.items() if key != "title"}
     if not result.get("default", True):
         del result["default"]

@@ -5,6 +5,8 @@
 - Values are not converted: ``"1"`` is not a number. Lists become tuples, and models are immutable.
 - A field that is ``null`` counts as missing, as in the Kubernetes API.
 - `Model.problems` checks what involves several fields of an object.
+- A model costs little until it is used, and most documents use few of them: a model that holds another does not build
+  its validator, but calls it.
 
 Left to others: positions in files and the wording of pydantic's own messages (``documents.validation``).
 """
@@ -83,7 +85,7 @@ class Model(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        defer_build=True,  # a model that is not used costs nothing
+        defer_build=True,
     )
 
     null_means_empty: ClassVar[frozenset[str]] = frozenset()
@@ -99,6 +101,27 @@ class Model(BaseModel):
         Nulls are omitted, and a Quantity that was a number is a string.
         """
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of this model while it is built; else, a call of its validator, which may not be built."""
+        if cls in _being_built:
+            _being_built.remove(cls)
+            return handler(source)
+        return core_schema.with_info_plain_validator_function(
+            cls._validate_nested,
+            serialization=core_schema.plain_serializer_function_ser_schema(Model.to_kubernetes),
+        )
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build this model: pydantic does that when it is first used."""
+        _being_built.add(cls)
+        return super().model_rebuild(**options)
+
+    @classmethod
+    def _validate_nested(cls, data: Any, info: ValidationInfo) -> Self:
+        return cls.model_validate(data, context=info.context)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -123,6 +146,9 @@ class Model(BaseModel):
         if None in data.values():
             return {name: value for name, value in data.items() if value is not None or name in cls.null_means_empty}
         return data
+
+
+_being_built: set[type[Model]] = set()
 
 
 def _respell(data: dict[str, Any], names: frozenset[str], findings: list[Finding] | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class ConfigMap(Model):
 
     api_version: Literal["v1"]
     kind: Literal["ConfigMap"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     data: dict[str, str] = Field(default_factory=dict)
     binary_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
@@ -39,7 +39,7 @@ class Secret(Model):
 
     api_version: Literal["v1"]
     kind: Literal["Secret"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     type: str | None = None
     data: dict[str, str] = Field(default_factory=dict)
     string_data: dict[str, str] = Field(default_factory=dict)
@@ -96,5 +96,5 @@ class LimitRange(Model):
 
     api_version: Literal["v1"] | None = None
     kind: Literal["LimitRange"] | None = None
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     spec: LimitRangeSpec | None = None

@@ -220,7 +220,7 @@ class PersistentVolumeClaimSpec(Model):
     """The spec of a PersistentVolumeClaim."""
 
     access_modes: ListOf[Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]] = ()
-    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
+    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements.model_construct)
     storage_class_name: str | None = None
     volume_mode: Literal["Filesystem", "Block"] | None = None
     volume_name: str | None = None
@@ -235,8 +235,8 @@ class PersistentVolumeClaim(Model):
 
     api_version: Literal["v1"] | None = None
     kind: Literal["PersistentVolumeClaim"] | None = None
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
+    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec.model_construct)
     status: Anything | None = None
 
 
@@ -244,7 +244,7 @@ class PersistentVolumeClaimTemplate(Model):
     """A claim that is created with its Pod."""
 
     spec: PersistentVolumeClaimSpec
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
 
 
 class EphemeralVolumeSource(Model):

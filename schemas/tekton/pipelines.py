@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic import Field
 
 from monopod.schemas.formats.duration import Duration
 from monopod.schemas.kubernetes.metadata import ObjectMeta
@@ -50,7 +49,7 @@ class EmbeddedTask(TaskSpec):
     api_version: str = ""
     kind: str = ""
     spec: Anything | None = None
-    metadata: PipelineTaskMetadata = Field(default_factory=PipelineTaskMetadata)
+    metadata: PipelineTaskMetadata = Field(default_factory=PipelineTaskMetadata.model_construct)
 
     @property
     def is_custom(self) -> bool:
@@ -107,19 +106,6 @@ def _is_array(text: str) -> bool:
     return text.startswith("$(") and text.endswith("[*])")
 
 
-class _Nested:
-    """Validates a nested PipelineSpec separately: pydantic runs the validators of a recursive model twice."""
-
-    @staticmethod
-    def __get_pydantic_core_schema__(_source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(data: Any, info: ValidationInfo) -> "PipelineSpec":
-            return PipelineSpec.model_validate(data, context=info.context)
-
-        return core_schema.with_info_plain_validator_function(
-            validate, serialization=core_schema.plain_serializer_function_ser_schema(Model.to_kubernetes)
-        )
-
-
 class PipelineTask(Model):
     """A Task in a Pipeline, or a nested Pipeline."""
 
@@ -129,7 +115,7 @@ class PipelineTask(Model):
     task_ref: TaskRef | None = None
     task_spec: EmbeddedTask | None = None
     pipeline_ref: PipelineRef | None = None
-    pipeline_spec: "Annotated[PipelineSpec, _Nested] | None" = Field(None, alias="pipelineSpec")
+    pipeline_spec: "PipelineSpec | None" = None
     when: ListOf[WhenExpression] = ()
     retries: Annotated[int, Field(ge=0)] = 0
     run_after: ListOf[str] = ()
@@ -185,7 +171,7 @@ class Pipeline(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["Pipeline"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     spec: PipelineSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:

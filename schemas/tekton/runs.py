@@ -153,7 +153,7 @@ class TaskRun(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["TaskRun"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     spec: TaskRunSpec
     status: Anything | None = None
 
@@ -215,7 +215,7 @@ class PipelineRunSpec(Model):
     params: ListOf[Param] = ()
     status: Literal["", "Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"] = ""
     timeouts: TimeoutFields | None = None
-    task_run_template: PipelineTaskRunTemplate = Field(default_factory=PipelineTaskRunTemplate)
+    task_run_template: PipelineTaskRunTemplate = Field(default_factory=PipelineTaskRunTemplate.model_construct)
     workspaces: ListOf[WorkspaceBinding] = ()
     task_run_specs: ListOf[PipelineTaskRunSpec] = ()
     managed_by: str | None = None
@@ -232,7 +232,7 @@ class PipelineRun(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["PipelineRun"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     spec: PipelineRunSpec
     status: Anything | None = None
 

@@ -132,7 +132,7 @@ class StepTemplate(Model):
     working_dir: str = ""
     env_from: ListOf[EnvFromSource] = ()
     env: ListOf[EnvVar] = ()
-    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
+    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements.model_construct)
     volume_mounts: ListOf[VolumeMount] = ()
     volume_devices: ListOf[VolumeDevice] = ()
     image_pull_policy: PullPolicy | None = None
@@ -190,7 +190,7 @@ class Sidecar(Model):
     ports: ListOf[ContainerPort] = ()
     env_from: ListOf[EnvFromSource] = ()
     env: ListOf[EnvVar] = ()
-    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
+    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements.model_construct)
     volume_mounts: ListOf[VolumeMount] = ()
     volume_devices: ListOf[VolumeDevice] = ()
     liveness_probe: Probe | None = None
@@ -273,7 +273,7 @@ class Task(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["Task"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     spec: TaskSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -311,7 +311,7 @@ class StepAction(Model):
 
     api_version: Literal["tekton.dev/v1", "tekton.dev/v1beta1", "tekton.dev/v1alpha1"]
     kind: Literal["StepAction"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta.model_construct)
     spec: StepActionSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:
