@@ -175,7 +175,7 @@ def text_of(node: ast.expr) -> str:
 
 def test_explained_messages_are_messages_of_the_program():
     """Each is part of one text of the program, with a value for each …"""
-    folders = [ROOT / name for name in ("compiler", "coordinator", "runner", "schemas", "system")]
+    folders = [ROOT / name for name in ("compiler", "coordinator", "runner", "runtime", "schemas", "system")]
     nodes = [
         node for folder in folders for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
     ]

@@ -98,7 +98,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Docu
         def compiled(text: str) -> Outcome:
             path.write_text(text.replace(REMOTE, address))
             try:
-                (compilation,) = compile_runs(load([str(path)]), Options())
+                (compilation,) = compile_runs(load([str(path)]), Options(runtime_image="with-cel:1"))
             except Problems as error:
                 return Outcome(None, tuple(str(problem) for problem in error.problems))
             pod = json.loads(json.dumps(compilation.pod))

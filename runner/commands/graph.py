@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
     from monopod.runner.reports.graphviz import DrawingError, draw  # noqa: PLC0415
 
-    options = {**placeholder_names(), "unknown_params": True, "folders": "copied"}
+    options = {**placeholder_names(), "unknown_params": True, "folders": "copied", "uses_images": False}
     plans = [compilation.plan for compilation in compile_documents(arguments, **options)]
     form: Any = arguments.format or _form_of(arguments.output)
     if form in {"svg", "png"}:
