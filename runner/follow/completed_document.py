@@ -3,7 +3,8 @@
 - From the Plan: ``pipelineSpec`` and ``taskSpec``, as written, and ``provenance.refSource`` of a spec that was fetched.
   The coordinator leaves them out, since a thousand TaskRuns would repeat them in its last event.
 - From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, if the backend reports them; and
-  OOM kills of a whole container, which look like any other kill from inside the Pod.
+  OOM kills of a whole container, which look like any other kill from inside the Pod. Of a container that was restarted,
+  the status has the last two ends: a killed Step ran out of memory if each known kill was for that.
 
 Source: Tekton docs/taskruns.md and docs/pipelineruns.md, "Monitoring execution status"; pkg/apis/pipeline/v1.
 
@@ -97,7 +98,7 @@ class _Completing:
         container = self._containers.get(part["container"], {})
         done = {**part, **({"imageID": container["imageID"]} if container.get("imageID") else {})}
         if "terminated" in part and container.get("containerID"):
-            done["terminated"] = {**part["terminated"], "containerID": container["containerID"]}
+            done["terminated"] = {**part["terminated"], **_container_id(container, was_killed=_was_killed(part))}
         if self._ran_out_of_memory(part):
             done["terminated"] = {**done["terminated"], "reason": _OOM}
             if "terminationReason" in part:
@@ -106,8 +107,24 @@ class _Completing:
 
     def _ran_out_of_memory(self, part: Mapping[str, Any]) -> bool:
         """Return whether its container was OOM-killed while it ran."""
-        terminated = (self._containers.get(part["container"], {}).get("state") or {}).get("terminated") or {}
-        return (part.get("terminated") or {}).get("message") == KILLED_MESSAGE and terminated.get("reason") == _OOM
+        return _was_killed(part) and _kill_reasons(self._containers.get(part["container"], {})) == {_OOM}
+
+
+def _was_killed(part: Mapping[str, Any]) -> bool:
+    return (part.get("terminated") or {}).get("message") == KILLED_MESSAGE
+
+
+def _kill_reasons(container: Mapping[str, Any]) -> set[str]:
+    """Return Kubernetes' reasons for the kills of a container that its status has."""
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    ends = [state["terminated"] for state in states if state.get("terminated")]
+    return {str(end.get("reason")) for end in ends if end.get("exitCode") == exit_codes.KILLED}
+
+
+def _container_id(container: Mapping[str, Any], *, was_killed: bool) -> dict[str, str]:
+    """Return the ID of the container in which a Step ran, if that is known: a restarted one has another ID."""
+    is_former = was_killed and container.get("restartCount")
+    return {} if is_former else {"containerID": container["containerID"]}
 
 
 def _short_of_memory(condition: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -148,3 +148,33 @@ def test_container_killed_for_memory(compiled, container, killed_by, reason, end
     (condition,), (step,) = status["conditions"], status["steps"]
     assert (condition["reason"], condition["message"]) == (reason, f'"step-s" exited with code 137: {end}')
     assert (step["terminated"]["reason"], step["terminationReason"]) == (end, end)
+
+
+KILLED = {"exitCode": 137, "reason": "OOMKilled"}
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [(KILLED, "StepOOM"), ({**KILLED, "reason": "Error"}, "StepFailed")],
+    ids=["out of memory", "killed by somebody"],
+)
+def test_attempts_in_a_container_that_was_restarted(compiled, last, reason):
+    plan, _ = compiled(TASK_RUN)
+    (task,) = plan.pipeline.tasks
+    task = task._replace(retries=1, slots=tuple(slot._replace(restarts=True) for slot in task.slots))
+    plan = plan._replace(pipeline=plan.pipeline._replace(tasks=(task,)))
+    run = simulate(plan, lambda _: Behaviour(3), extra=[death(1, "only-s")])
+    ended = {"exitCode": 0, "reason": "Completed"}
+    pod = statuses(
+        "only-s",
+        restartCount=1,
+        containerID="containerd://2",
+        state={"terminated": ended},
+        lastState={"terminated": last},
+    )
+    status = completed(run.document, plan, pod)["status"]
+    (before,) = status["retriesStatus"]
+    assert before["conditions"][0]["reason"] == reason
+    assert "containerID" not in before["steps"][0]["terminated"]
+    assert status["conditions"][0]["reason"] == "Succeeded"
+    assert status["steps"][0]["terminated"]["containerID"] == "containerd://2"
