@@ -4,7 +4,7 @@ Rules:
 
 - If the files contain a run, a Pipeline or Task that no run reaches is unused. If they contain only Pipelines, a Task
   that none refers to is unused. If they contain only Tasks, others may use them.
-- A reference counts anywhere, also in a TriggerTemplate or in a document that is unused itself.
+- A reference counts anywhere, also in a Trigger or in a document that is unused itself.
 
 Left to others: problems within the documents.
 """

@@ -72,6 +72,11 @@ class Catalog:
         self._paths_in_tasks: dict[int, frozenset[Path]] = {}
         self._params_used: dict[int, frozenset[str]] = {}
 
+    @property
+    def filled_params(self) -> frozenset[str]:
+        """The params of the TriggerTemplates in the files."""
+        return self._documents.filled_params
+
     def pipeline(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[PipelineSpec] | None:
         """Return the Pipeline that a reference names."""
         if reference.resolver:

@@ -5,7 +5,9 @@ Rules:
 - Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its .yaml, .yml and
   .json files in alphabetical order, without subdirectories, as with kubectl.
 - Tekton's kinds, and ConfigMap, Secret, PersistentVolumeClaim and LimitRange, become models; v1beta1 is rewritten as
-  v1 first. A ``List`` is replaced by its items. Other documents need an apiVersion and a kind and are kept unchanged.
+  v1 first. A ``List`` is replaced by its items, a TriggerTemplate by the objects that it makes, and a document of
+  another system (Argo …) by the Tekton documents that it means. Other documents need an apiVersion and a kind and are
+  kept unchanged.
 - All problems of all files are reported at once.
 
 Left to others: parsing YAML (``yaml_tree``), reading files (``yaml_files``), the rules for each kind
@@ -39,6 +41,7 @@ from monopod.schemas.tekton.tasks import StepAction, Task
 from monopod.schemas.tekton.v1beta1 import origin
 
 STANDARD_INPUT = "-"
+_TRIGGERS = "triggers.tekton.dev/"
 
 _STEP_ACTION = {"StepAction": StepAction}
 _MODELS: dict[str, dict[str, type[Model]]] = {
@@ -93,8 +96,9 @@ class Document:
 
     `data` is the object as plain data and must not be changed. `model` is set for the kinds that monopod knows.
     `name` is ``metadata.name``, or empty. `origins` maps the paths of moved fields in `data` to their paths in the file
-    (``v1beta1``). `is_imported`: the file holds a document of another system instead. `is_cluster_task`: it is a
-    ClusterTask, read as a Task. `warnings` report what reading it changed.
+    (``v1beta1``). `is_imported`: the file holds a document of another system instead. `filled_params` are the params of
+    the TriggerTemplate that made it. `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report what
+    reading it changed.
     """
 
     file: str
@@ -106,6 +110,7 @@ class Document:
     marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
     origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
     is_imported: bool = False
+    filled_params: frozenset[str] = frozenset()
     is_cluster_task: bool = False
     warnings: tuple[Problem, ...] = ()
 
@@ -177,6 +182,11 @@ class Documents:
         return {item[0].name: item for item in self.of(Task) if item[0].is_cluster_task}
 
     @cached_property
+    def filled_params(self) -> frozenset[str]:
+        """The params of all TriggerTemplates."""
+        return frozenset().union(*(document.filled_params for document in self.items))
+
+    @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """The warnings of all documents."""
         return tuple(warning for document in self.items for warning in document.warnings)
@@ -191,12 +201,14 @@ class Documents:
         return tuple(document for document in self.items if document.model is None)
 
 
-def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Documents:
+def load(
+    paths: Sequence[str], standard_input: BinaryIO | None = None, params: Iterable[tuple[str, str]] = ()
+) -> Documents:
     """Return the documents in these files. Raises Problems with the problems of all files.
 
-    ``-`` reads `standard_input`; by default, the process's own.
+    ``-`` reads `standard_input`; by default, the process's own. `params` are values for TriggerTemplates.
     """
-    loader = _Loader(standard_input)
+    loader = _Loader(standard_input, params)
     for path in paths:
         loader.read(path)
     loader.check_names()
@@ -217,7 +229,8 @@ def read(content: bytes, file: str) -> Documents:
 class _Loader:
     """Collects documents and problems."""
 
-    def __init__(self, standard_input: BinaryIO | None) -> None:
+    def __init__(self, standard_input: BinaryIO | None, params: Iterable[tuple[str, str]] = ()) -> None:
+        self._params = dict(params)
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
@@ -268,7 +281,13 @@ class _Loader:
     def _report_file(self, file: str, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(file), message, rule))
 
-    def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
+    def _take(
+        self,
+        file: str,
+        data: Any,
+        marks: yaml_tree.Place | yaml_tree.Marks,
+        filled_params: frozenset[str] = frozenset(),
+    ) -> None:
         """Take one value of a file: an object, or a List of objects."""
         is_object = isinstance(data, dict) and data.get("apiVersion") and data.get("kind")
         if not is_object and (answer := of_another_system(data)) is not None:
@@ -279,13 +298,16 @@ class _Loader:
             self.problems.append(Document(file, "", "", "", {}, None, marks).problem((), message, "not-an-object"))
             return
         api_version, kind = data.get("apiVersion"), data.get("kind")
-        document = Document(file, str(api_version), str(kind), _name(data), data, None, marks)
+        name = _name(data)
+        document = Document(file, str(api_version), str(kind), name, data, None, marks, filled_params=filled_params)
         if wrong := list(_type_problems(document, api_version, kind)):
             self.problems += wrong
         elif document.api_version == "v1" and kind == "List":
             self._take_items(document)
         elif is_imported(document.api_version, document.kind):
             self._import(document)
+        elif document.api_version.startswith(_TRIGGERS) and document.kind == "TriggerTemplate":
+            self._take_trigger_template(document)
         else:
             self._take_object(document)
 
@@ -308,14 +330,22 @@ class _Loader:
             self.documents.append(document)
             return
         model, complaints = validate(known, document.data)
-        for complaint in complaints:
-            message = self._as_written(document, complaint)
-            self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
+        self._report_complaints(document, complaints)
         if self._respelled[document.file]:
             document = replace(document, warnings=(*document.warnings, *self._respelled_params(document)))
         metadata = getattr(model, "metadata", None)  # a model knows its fields in any upper and lower case
         name = document.name if metadata is None else metadata.name or ""
         self.documents.append(replace(document, model=model, name=name))
+
+    def _take_trigger_template(self, document: Document) -> None:
+        """Take the objects that a TriggerTemplate makes."""
+        from monopod.compiler.importers.trigger_template import fill_in  # noqa: PLC0415  # most files have none
+
+        filled = fill_in(document.data, self._params)
+        self._report_complaints(document, filled.complaints)
+        for index, made in enumerate(() if filled.complaints else filled.objects):
+            marks = yaml_tree.marks_at(document.marks, ("spec", "resourcetemplates", index))
+            self._take(document.file, made, marks, filled.params)
 
     def _import(self, document: Document) -> None:
         """Take the Tekton documents that a document of another system means."""
@@ -324,9 +354,7 @@ class _Loader:
             document.problem(each.path, each.message, each.rule, key=each.at_key, severity="warning")
             for each in imported.warnings
         ]
-        for complaint in imported.complaints:
-            message = self._as_written(document, complaint)
-            self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
+        self._report_complaints(document, imported.complaints)
         for each in () if imported.complaints else imported.documents:
             self._take_object(
                 replace(
@@ -340,6 +368,11 @@ class _Loader:
                     warnings=tuple(warnings),
                 )
             )
+
+    def _report_complaints(self, document: Document, complaints: Iterable[Complaint]) -> None:
+        for complaint in complaints:
+            message = self._as_written(document, complaint)
+            self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
 
     def _as_written(self, document: Document, complaint: Complaint) -> str:
         """Return the message of a complaint, with the spelling of a number or boolean that YAML reads differently."""

@@ -17,9 +17,7 @@ _KUSTOMIZE = "run kustomize build FOLDER | monopod COMMAND -f -"
 _JENKINSFILE = re.compile(r"(?:@Library\b.*\s)?(?:pipeline|node)\b[^{]*\{")
 _URL = re.compile(r"(?:https?|oci|git|ssh|s3)://|git@[\w.-]+:")
 
-_TRIGGER_KINDS = frozenset(
-    {"TriggerTemplate", "TriggerBinding", "ClusterTriggerBinding", "EventListener", "Trigger", "Interceptor"}
-)
+_TRIGGER_KINDS = frozenset({"TriggerBinding", "ClusterTriggerBinding", "EventListener", "Trigger", "Interceptor"})
 
 
 def of_another_system(data: Any) -> str | None:
@@ -56,7 +54,7 @@ def of_another_api(api_version: str, kind: str) -> str | None:
         )
     if api_version.startswith("triggers.tekton.dev/") and kind in _TRIGGER_KINDS:
         named = f"{_article(kind)} {kind} of Tekton Triggers"
-        return f"this is {named}, which monopod does not run; give a PipelineRun or a Pipeline"
+        return f"this is {named}, which monopod does not run; give the TriggerTemplate, or a PipelineRun"
     return None
 
 

@@ -5,7 +5,8 @@ Rules:
 - All runs in the files are selected, in order, as with `kubectl create`. Without a run, the Pipeline is selected (if
   there are several, the Pipeline that no other uses), and without a Pipeline the Task.
 - ``--name`` chooses by name or generateName: the runs, else the Pipeline, else the Task.
-- ``-p`` and ``-w`` override the run's own params and Workspaces, and must name declared ones.
+- ``-p`` and ``-w`` override the run's own params and Workspaces, and must name declared ones. A param of a
+  TriggerTemplate was filled in when its objects were read.
 - A Workspace that a bare Pipeline or Task needs and that is not bound becomes an emptyDir, with a warning.
 
 Left to others: checking the values (``params``), and the volumes of Workspaces (``workspaces``).
@@ -104,9 +105,11 @@ def select(document: Document, catalog: Catalog, options: Options, report: Repor
 
     Raises CompilationStoppedError if its Pipeline or Task is missing, and TooLargeError.
     """
+    own = tuple(each for each in options.params if each[0] not in document.filled_params)
+    options = replace(options, params=own)
     is_run = isinstance(document.model, PipelineRun | TaskRun)
     run = _written_run(document, catalog, options) if is_run else _generated_run(document, options)
-    return _with_options(run, options, report)
+    return _with_options(run, _without_filled_params(run, options, catalog.filled_params), report)
 
 
 # Choosing the documents
@@ -266,6 +269,13 @@ def _names_of(document: dict[str, Any], options: Options) -> RunNames:
 
 
 # The options
+
+
+def _without_filled_params(run: Run, options: Options, filled: frozenset[str]) -> Options:
+    """Return the options without params that only TriggerTemplates in the files have."""
+    names = {param.name for param in run.params} | {spec.name for spec in run.definition.spec.params}
+    params = tuple(each for each in options.params if each[0] in names or each[0] not in filled)
+    return replace(options, params=params)
 
 
 def _with_options(run: Run, options: Options, report: Report) -> Run:

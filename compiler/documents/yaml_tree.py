@@ -71,16 +71,30 @@ def find(marks: Place | Marks, path: Path, *, key: bool = False) -> Place:
 def existing(marks: Place | Marks, path: Path) -> Path:
     """Return the longest beginning of `path` that exists."""
     for length, part in enumerate(path):
-        if not isinstance(marks, Marks):
+        inner = _part(marks, part)
+        if inner is None:
             return path[:length]
-        parts: Mapping[Any, Place | Marks] = (
-            marks.parts if isinstance(marks.parts, dict) else dict(enumerate(marks.parts))
-        )
-        name = spelling(marks, part) if isinstance(part, str) else part
-        if name not in parts:
-            return path[:length]
-        marks = parts[name]
+        marks = inner
     return path
+
+
+def marks_at(marks: Place | Marks, path: Path) -> Place | Marks:
+    """Return the marks of `path`, or of the last part of it that exists."""
+    for part in path:
+        inner = _part(marks, part)
+        if inner is None:
+            break
+        marks = inner
+    return marks
+
+
+def _part(marks: Place | Marks, part: str | int) -> Place | Marks | None:
+    if not isinstance(marks, Marks):
+        return None
+    if isinstance(marks.parts, list):
+        return marks.parts[part] if isinstance(part, int) and 0 <= part < len(marks.parts) else None
+    name = spelling(marks, part) if isinstance(part, str) else None
+    return None if name is None else marks.parts[name]
 
 
 def spelling(marks: Marks, name: str) -> str | None:

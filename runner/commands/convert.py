@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monopod.runner.commands.options.input import add_files, load_documents
+from monopod.runner.commands.options.input import add_files, add_params, load_documents
 from monopod.runner.exit_codes import SUCCEEDED
 
 SUMMARY = "write Argo, Knative or Tekton v1beta1 documents as Tekton v1"
@@ -20,6 +20,7 @@ Documents that need no conversion are written unchanged. Comments are lost."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_files(parser)
+    add_params(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 

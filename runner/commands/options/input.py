@@ -46,11 +46,13 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that complete a Pipeline: params, Workspaces, limits, images."""
+    add_params(parser)
     _add_binding_options(parser)
     _add_pod_options(parser)
 
 
-def _add_binding_options(parser: argparse.ArgumentParser) -> None:
+def add_params(parser: argparse.ArgumentParser) -> None:
+    """Add ``-p NAME=VALUE``."""
     parser.add_argument(
         "-p",
         "--param",
@@ -61,6 +63,9 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="set a param (repeatable). An array is a,b,c or JSON; an object is key:value,... or JSON",
     )
+
+
+def _add_binding_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-w",
         "--workspace",
@@ -188,7 +193,7 @@ def load_documents(arguments: argparse.Namespace) -> Documents:
     files = [*arguments.files, *arguments.more_files]
     if not files:
         raise Problems([Problem(None, "no input file; use -f FILE, or -f - for standard input", "no-input")])
-    return load(files)
+    return load(files, params=arguments.params)
 
 
 def placeholder_names() -> dict[str, Any]:

@@ -220,7 +220,7 @@ def test_misspelt_api_version_or_kind_has_a_suggestion(tmp_path, monkeypatch, te
 @pytest.mark.parametrize(
     "text",
     [
-        "apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerTemplate\n",
+        "apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerBinding\n",
         "apiVersion: kestra.example/v1\nkind: Task\n",
         "apiVersion: v1\nkind: Service\n",
     ],
@@ -244,7 +244,8 @@ FOREIGN = {
     "- {op: replace, path: /spec/tasks/0, value: {name: x}}\n": " this is a JSON patch; run kustomize build",
     "resources: [a.yaml, b.yaml]\n": " this is a kustomization;",
     "apiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: x}\n": (
-        "1:1: this is an EventListener of Tekton Triggers, which monopod does not run; give a PipelineRun or a Pipeline"
+        "1:1: this is an EventListener of Tekton Triggers, which monopod does not run; give the "
+        "TriggerTemplate, or a PipelineRun"
     ),
     "apiVersion: v2\nname: chart\nversion: 0.1.0\n": " this is a file of a Helm chart;",
     "apiVersion: tekton.dev/v1\nkind: Task\nmetadata:\n  name: {{ .Values.name }}\n": "4:9: this is a template of a Helm chart;",
@@ -415,8 +416,8 @@ def test_a_document_that_nothing_refers_to_is_named(tmp_path, monkeypatch):
 
 def test_definitions_used_by_a_trigger_are_not_unused(tmp_path, monkeypatch):
     trigger = (
-        "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerTemplate\nmetadata: {name: t}\n"
-        "spec: {resourcetemplates: [{spec: {taskRef: {name: lost}}}]}\n"
+        "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: t}\n"
+        "spec: {template: {spec: {resourcetemplates: [{spec: {taskRef: {name: lost}}}]}}}\n"
     )
     assert unused(first_line(tmp_path, monkeypatch, UNUSED + trigger)) == [
         "StepAction 'loose' is not referenced by any Step"
