@@ -33,6 +33,7 @@ from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.architectures import architecture_problems, architectures_of
 from monopod.compiler.pod.assembly import make_pod, size_problem
 from monopod.compiler.pod.draft import PodContents, PodDraft
+from monopod.compiler.pod.files_container import ExchangedWorkspace
 from monopod.compiler.pod.injected_credentials import injected_credentials
 from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges, limit_ranges_of
 from monopod.compiler.pod.metadata import pod_metadata
@@ -43,7 +44,7 @@ from monopod.compiler.pod.restarts import with_restarts
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.scope.run_names import TektonLabels
-from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace, exchanged_workspaces
+from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
@@ -142,7 +143,8 @@ class Lowered:
     """A run in the terms of the Plan and the Pod.
 
     ``document`` is the run for the Plan, ``sources`` are the Pipelines and Tasks that it refers to. ``labels`` are the
-    Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec.
+    Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``exchanged`` are the
+    Workspaces whose files are copied, ``copied`` those that the Pod must help to copy, which is none on this machine.
     """
 
     run: Run
@@ -154,6 +156,7 @@ class Lowered:
     sources: dict[str, dict[str, Any]]
     labels: TektonLabels
     exchanged: tuple[ExchangedWorkspace, ...]
+    copied: tuple[ExchangedWorkspace, ...]
 
 
 def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
@@ -173,6 +176,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         state.sources,
         state.labels,
         exchanged,
+        () if options.local else exchanged,
     )
 
 
@@ -220,7 +224,9 @@ def _check(
             yield place.problem("request-over-limit", message)
     yield from ranges.problems
     if ranges != NO_LIMITS:
-        resources = pod_resources(lowered.pipeline, parts.containers, ranges, options.kube_version)
+        resources = pod_resources(
+            lowered.pipeline, parts.containers, ranges, options.kube_version, has_files=bool(lowered.copied)
+        )
         yield from (finding.problem(places) for finding in resources.findings)
 
 
@@ -253,6 +259,7 @@ def _write(
         architectures=architectures_of(parts.pod_fields, options.architectures, local=options.local),
         kube_version=options.kube_version,
         limit_ranges=ranges,
+        exchanged=lowered.copied,
     )
     if (too_large := size_problem(pod)) is not None:
         report.add(lowered.run.source.problem((), too_large, "pod-size", severity="warning"))

@@ -24,7 +24,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from monopod.coordinator.engine.containers import slots_of
 from monopod.coordinator.engine.engine import Engine
@@ -36,7 +36,13 @@ from monopod.schemas.run_events import CANNOT_GO_ON, CANNOT_START, RunEvent, Run
 from monopod.schemas.run_log import RunLog
 from monopod.system.write_all import write_all
 
-USAGE = "usage: python3 -m monopod.coordinator [--format human|json] [--root DIR] [--end-with-run] [--] PIECE..."
+if TYPE_CHECKING:
+    from monopod.coordinator.files_container import FilesContainer
+
+USAGE = (
+    "usage: python3 -m monopod.coordinator [--format human|json] [--root DIR] [--files copied,fetched] "
+    "[--end-with-run] [--] PIECE..."
+)
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -45,17 +51,21 @@ class UsageError(Exception):
 
 
 class Options(NamedTuple):
-    """The options of the command line. ``root`` is /monopod, except in tests."""
+    """The options of the command line. ``root`` is /monopod, except in tests.
+
+    ``files`` says what the container ``files`` is for: ``copied`` and ``fetched`` files.
+    """
 
     pieces: tuple[str, ...]
     form: Literal["human", "json"] = "human"
     root: str = "/monopod"
     ends_with_run: bool = False
+    files: tuple[str, ...] = ()
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
     """Parse a command line. Raises UsageError."""
-    given = {"--format": "human", "--root": "/monopod"}
+    given = {"--format": "human", "--root": "/monopod", "--files": ""}
     ends_with_run = False
     pieces: list[str] = []
     rest = iter(arguments)
@@ -75,7 +85,14 @@ def parse_options(arguments: Sequence[str]) -> Options:
         raise UsageError(f"missing Plan; {USAGE}")
     if not given["--root"]:
         raise UsageError("--root must be a directory")
-    return Options(tuple(pieces), _form(given["--format"]), given["--root"], ends_with_run)
+    return Options(tuple(pieces), _form(given["--format"]), given["--root"], ends_with_run, _files(given["--files"]))
+
+
+def _files(text: str) -> tuple[str, ...]:
+    words = tuple(filter(None, text.split(",")))
+    if not {"copied", "fetched"}.issuperset(words):
+        raise UsageError(f"--files must be copied, fetched or both, not {text[:40]!r}")
+    return words
 
 
 def _form(text: str) -> Literal["human", "json"]:
@@ -145,7 +162,17 @@ def _take_up(plan: Plan, options: Options) -> Coordinator:
         Output(options.form),
         plan.stop_grace,
         ends_with_run=options.ends_with_run,
+        files=_files_container(options),
     )
+
+
+def _files_container(options: Options) -> FilesContainer | None:
+    if not options.files:
+        return None
+    from monopod.coordinator.files_container import FILES, FilesContainer  # noqa: PLC0415  # few Pods have it
+
+    path = f"{options.root}/steps/{FILES}"
+    return FilesContainer(path, awaits="copied" in options.files, holds="fetched" in options.files)
 
 
 def main() -> int:

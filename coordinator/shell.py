@@ -15,6 +15,7 @@ Rules:
   entrypoint takes the numbers in order.
 - An entrypoint is gone when its lock is released. How its requests ended is read after that, when it can no longer
   write. If its container restarts, the lock of its next life is awaited. No life gets a request of an earlier one.
+- Where files are copied to the Workspaces (``files_container``), the run begins when they are complete.
 - Time is the machine's time at the start of the run plus the time since then: setting the clock does not affect timers.
 - A Step that does not end after it was stopped is given up: it may block its entrypoint's control directory. Whatever
   runs in a released container is killed.
@@ -73,6 +74,7 @@ from monopod.system import inherited_signals
 
 if TYPE_CHECKING:
     from monopod.coordinator.cel_process import CelProcesses, Evaluation
+    from monopod.coordinator.files_container import FilesContainer
 
 SWEEP_SECONDS = 0.25
 LAST_SWEEP_SECONDS = 0.02
@@ -89,6 +91,7 @@ STOP_SECONDS = 30.0
 """How long a stopped Step may take to end after its grace period; an entrypoint cleans up within 10 s."""
 
 RESTARTED = "the coordinator was restarted and continues where it left off"
+NO_FILES = "the files of the Workspaces did not arrive, and nobody copies them; cancelling the run"
 
 _TRY_DONE = 0  # a byte in the wake-up pipe that is not a signal number
 _CANCEL_MODES: dict[int, CancelMode] = {
@@ -155,16 +158,18 @@ class Coordinator:
         stop_grace: float,
         *,
         ends_with_run: bool = False,
+        files: FilesContainer | None = None,
     ) -> None:
         """Open the control directories and the journal. Raises OSError, JournalError.
 
         It exits on its own once the run is over and all containers are gone. With `ends_with_run` it does not wait for
-        containers that have not started.
+        containers that have not started. `files` is the container through which files are copied, if there is one.
         """
         self._engine = engine
         self._listener = listener
         self._stop_grace = stop_grace
         self._ends_with_run = ends_with_run
+        self._files = files
         os.makedirs(f"{root}/state", exist_ok=True)
         self._journal = Journal(f"{root}/state/journal")
         self._slots = {slot.name: SlotDirectory(f"{root}/slots/{slot.name}") for slot in slots}
@@ -217,8 +222,12 @@ class Coordinator:
         if entries:
             self._resume(entries)
         else:
+            cancelled = self._await_files()
             self._started = begun.at - begun.monotonic
+            if self._files is not None:
+                begun = begun._replace(at=self._now(), monotonic=time.monotonic())
             self._events.append(begun)
+            self._events += (CancelRequested(self._now(), mode) for mode in cancelled)
         self._process_events()
         while self._exit_code is None or not (self._terminated or self._may_exit()):
             self._wait()
@@ -232,6 +241,8 @@ class Coordinator:
         An ordinary container that starts later finds its `exit`. A native sidecar would be restarted then, so it waits
         for all containers.
         """
+        if self._files is not None and not self._files.is_done(may_be_absent=self._ends_with_run):
+            return False
         if self._ends_with_run:
             return not any(container.ready for container in self._watched.values())
         if self._watched:
@@ -253,6 +264,35 @@ class Coordinator:
         self._epoll.register(self._wake_up, select.EPOLLIN)
         for ring in self._rings:
             self._epoll.register(ring, select.EPOLLIN)
+        if self._files is not None and self._files.directory.ring is not None:
+            self._epoll.register(self._files.directory.ring, select.EPOLLIN)
+
+    def _await_files(self) -> list[CancelMode]:
+        """Wait until the files of the Workspaces are there. Return how the run is cancelled, if it is."""
+        modes: list[CancelMode] = []
+        while self._files is not None and not self._files.is_complete and not modes:
+            for descriptor, _ in self._epoll.poll(SWEEP_SECONDS, 64):
+                if descriptor == self._wake_up:
+                    numbers = os.read(self._wake_up, 4096)
+                    self._terminated = self._terminated or signal.SIGTERM in numbers
+                    modes += [_CANCEL_MODES[number] for number in numbers if number in _CANCEL_MODES]
+                elif descriptor in self._rings:
+                    self._rings[descriptor].directory.drain_ring()  # the first sweep looks at all containers
+                else:
+                    self._files.directory.drain_ring()
+            for container in self._containers.values():
+                container.directory.hold_lock()
+            self._files.directory.hold_lock()
+            if self._files.is_given_up(time.monotonic()):
+                self._listener.report([RunWarning(self._now(), NO_FILES)], replayed=False)
+                modes.append("Cancelled")
+        return modes
+
+    def _look_after_files(self, files: FilesContainer) -> None:
+        """Release the container ``files`` once nobody needs it."""
+        files.directory.hold_lock()
+        with self._warn_on_error("cannot release the container of the files"):
+            files.release_if_unused(time.monotonic(), is_over=self._exit_code is not None)
 
     def _wait(self) -> None:
         """Wait for the next event, and process it."""
@@ -264,8 +304,11 @@ class Coordinator:
                 self._handle_wake_ups()
             elif self._evaluation is not None and descriptor == self._evaluation.descriptor:
                 self._end_evaluation(self._evaluation)
-            elif descriptor in self._rings:  # else its container was forgotten since the poll
+            elif descriptor in self._rings:
                 self._answer_ring(self._rings[descriptor])
+            elif self._files is not None and descriptor == self._files.directory.ring:
+                self._files.directory.drain_ring()
+            # else its container was forgotten since the poll
         now = self._now()
         if self._evaluation is not None and self._give_up_at is not None and now >= self._give_up_at:
             self._end_evaluation(self._evaluation)
@@ -274,9 +317,12 @@ class Coordinator:
             self._next_sweep = now + (LAST_SWEEP_SECONDS if now < self._quick_sweeps_until else SWEEP_SECONDS)
             self._begin_sweep()
         self._sweep(now)
+        if self._files is not None and not self._files.is_released:
+            self._look_after_files(self._files)
 
     def _seconds_to_wait(self) -> float | None:
-        sweep = self._next_sweep if self._watched else None
+        has_files = self._files is not None and not self._files.is_done(may_be_absent=False)
+        sweep = self._next_sweep if self._watched or has_files else None
         times = (self._timers.next_at(), self._give_up_at, sweep, self._exit_at)
         if self._unused_slots or self._unswept:
             return 0
@@ -502,6 +548,8 @@ class Coordinator:
             case Finish(code=code):
                 self._exit_code = code
                 self._next_sweep, self._quick_sweeps_until = 0, self._now() + LAST_SWEEPS_SECONDS
+                if self._files is not None:
+                    self._files.restart_clock()
             case _:
                 self._note_question(command)
 

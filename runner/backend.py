@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from monopod.compiler.compilation import Compilation
-    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
     from monopod.runner.display.summary import Outcome
     from monopod.runner.follow.pod_events import Event

@@ -49,7 +49,9 @@ from monopod.runner.follow.pod_events import (
     ContainerStarted,
     ContainerTerminated,
     Event,
+    PodActivity,
     PodFinished,
+    PodNotice,
     PodWarning,
 )
 from monopod.runner.signals import READER_GONE, received, suspend
@@ -256,13 +258,22 @@ class Run:
                 self._container_ended(event)
             case ContainerNotStarted():
                 self._container_not_started(event)
-            case PodWarning(message):
-                self._warned.add(message)
-                self._display.show(RunWarning(time.time(), message))
+            case PodWarning() | PodNotice() | PodActivity():
+                self._inform(event)
             case PodFinished(status):
                 self._status = status
             case _:
                 pass  # the start of a Step's container means nothing yet
+
+    def _inform(self, event: PodWarning | PodNotice | PodActivity) -> None:
+        match event:
+            case PodWarning(message):
+                self._warned.add(message)
+                self._display.show(RunWarning(time.time(), message))
+            case PodNotice(message):
+                self._display.notice(message)
+            case PodActivity(text):
+                self._follower.activity = text
 
     def _take_line(self, line: str) -> None:
         try:

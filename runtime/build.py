@@ -24,7 +24,11 @@ from pathlib import Path
 
 from monopod.runtime.packed import Runtime, digest_of, entrypoints
 
-PROGRAMS = ("monopod.coordinator.__main__", "monopod.coordinator.outside_request")
+PROGRAMS = (
+    "monopod.coordinator.__main__",
+    "monopod.coordinator.outside_request",
+    "monopod.coordinator.workspace_files",
+)
 """What is run in the coordinator's container."""
 
 _STATEMENT_STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)

@@ -43,6 +43,7 @@ _COUNT = struct.Struct(">I")
 _DIGEST_BYTES = 32
 _SKIPPED_AT_ONCE = 64
 _REST_SECONDS = 1.0
+_SAMPLE_BYTES = 16 * 1024
 _CHANGED = "the files have changed since the copy began"
 _LONGEST_SEGMENT = SEGMENT_BYTES + 64 * BLOCK
 """The last part of a segment may be as long as a segment; its path and target follow from what the kernel takes."""
@@ -171,7 +172,7 @@ class _Sending:
         for segment in segments:
             self._note(count, segment)
             if count >= skipped:
-                self._frames.write(b"s", self._sent[count] + zlib.compress(segment, 1))
+                self._frames.write(b"s", self._sent[count] + _compressed(segment))
             else:
                 self._has(count + 1)
                 if count % _SKIPPED_AT_ONCE == 0:
@@ -261,6 +262,14 @@ def receive(channel: Channel, receiver: Receiver) -> str:
 def refuse(channel: Channel, why: str) -> None:
     """Report to the other side that it cannot be done. Raises BrokenError."""
     _Frames(channel).write(b"f", why.encode(errors="replace"))
+
+
+def _compressed(segment: bytes) -> bytes:
+    """Return a segment compressed, or only wrapped if it looks as if it was compressed already."""
+    middle = len(segment) // 2
+    sample = segment[middle : middle + _SAMPLE_BYTES]
+    is_worth_it = len(zlib.compress(sample, 1)) < len(sample) * 9 // 10
+    return zlib.compress(segment, 1 if is_worth_it else 0)
 
 
 def _checked(digest: bytes, compressed: bytes) -> bytes:

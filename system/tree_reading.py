@@ -15,14 +15,24 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
 from monopod.system.tar_entries import BLOCK, Entry, pack
 
 SEGMENT_BYTES: Final = 1 << 20
 
-Wanted: TypeAlias = Callable[[bytes, bool], bool]
-"""Decides whether a path is read: the path, and whether it is a directory. What is in an unwanted directory is not."""
+
+class Choice(Enum):
+    """Whether a path is read. What is in a directory that is not read is not read either."""
+
+    YES = "it is read"
+    INSIDE = "the directory is only read if something in it is"
+    NO = "it is not read"
+
+
+Wanted: TypeAlias = Callable[[bytes, bool], Choice]
+"""Decides whether a path is read: the path, and whether it is a directory."""
 
 
 class ChangedError(Exception):
@@ -41,15 +51,16 @@ class Found(NamedTuple):
 
 
 class Size(NamedTuple):
-    """How much there is to copy: files and links, and bytes of segments, about."""
+    """How much there is to copy: files and links, bytes in files, and bytes of segments, about."""
 
     files: int
+    content: int
     length: int
 
 
-def everything(_path: bytes, _is_directory: bool) -> bool:
+def everything(_path: bytes, _is_directory: bool) -> Choice:
     """Want every path."""
-    return True
+    return Choice.YES
 
 
 def read_segments(root: bytes, is_wanted: Wanted = everything) -> Iterator[bytes]:
@@ -69,13 +80,14 @@ def read_segments(root: bytes, is_wanted: Wanted = everything) -> Iterator[bytes
 
 def measure(root: bytes, is_wanted: Wanted = everything) -> Size:
     """Return how much `read_segments` will yield. Raises UnreadableError."""
-    files = length = 0
+    files = content = length = 0
     for file in walk(root, is_wanted):
         files += not stat.S_ISDIR(file.status.st_mode)
         length += BLOCK
         if stat.S_ISREG(file.status.st_mode):
+            content += file.status.st_size
             length += min(file.status.st_size, file.status.st_blocks * 512)
-    return Size(files, length)
+    return Size(files, content, length)
 
 
 def walk(root: bytes, is_wanted: Wanted = everything) -> Iterator[Found]:
@@ -90,15 +102,21 @@ def walk(root: bytes, is_wanted: Wanted = everything) -> Iterator[Found]:
 
 def _walk_entry(entry: os.DirEntry[bytes], path: bytes, is_wanted: Wanted) -> Iterator[Found]:
     is_directory = entry.is_dir(follow_symlinks=False)
-    if not is_wanted(path, is_directory):
+    choice = is_wanted(path, is_directory)
+    if choice is Choice.NO:
         return
     try:
         inside = sorted(os.scandir(entry.path), key=lambda each: each.name) if is_directory else ()
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
         raise _failed(entry.path, error) from error
+    is_empty = True
     for child in inside:
-        yield from _walk_entry(child, path + b"/" + child.name, is_wanted)
+        for file in _walk_entry(child, path + b"/" + child.name, is_wanted):
+            is_empty = False
+            yield file
+    if choice is Choice.INSIDE and is_empty:
+        return
     if is_directory or stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
         yield Found(path, status)
 

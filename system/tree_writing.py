@@ -49,6 +49,7 @@ class TreeWriter:
     """Writes a tree below `root`, a directory that exists. Owns its descriptors until `close`.
 
     With `only_inside`, symbolic links that could lead out of the root are left out, and listed in ``left_out``.
+    ``files`` and ``length`` count the files and links, and the bytes, that were written.
     """
 
     def __init__(self, root: bytes, modes: Modes = Modes(), *, only_inside: bool = False) -> None:  # noqa: B008
@@ -56,7 +57,7 @@ class TreeWriter:
         self._modes = modes
         self._only_inside = only_inside
         self._directories: dict[bytes, Entry] = {}
-        self.files = 0
+        self.files = self.length = 0
         self.left_out: list[bytes] = []
 
     def close(self) -> None:
@@ -93,6 +94,7 @@ class TreeWriter:
                 self._directories[entry.path] = entry
         elif entry.kind == "file":
             self.files += not entry.more
+            self.length += len(data)
             self._write_part(directory, name, entry, data)
         elif self._only_inside and not stays_inside(entry.path, entry.target):
             self.left_out.append(entry.path)

@@ -23,12 +23,20 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import monopod
 from monopod.compiler.pod.deadline import active_deadline
+from monopod.compiler.pod.files_container import (
+    FILES,
+    ExchangedWorkspace,
+    Users,
+    files_container,
+    purposes,
+    workspace_mounts,
+)
 from monopod.compiler.pod.generated_names import label_value, volume_name
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges
@@ -77,14 +85,17 @@ def make_pod(
     architectures: Iterable[str] = USUAL_ARCHITECTURES,
     kube_version: KubeVersion = DEFAULT,
     limit_ranges: LimitRanges = NO_LIMITS,
+    exchanged: Sequence[ExchangedWorkspace] = (),
 ) -> dict[str, Any]:
     """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version, in a namespace with LimitRanges.
 
     It runs on nodes of the `architectures`, as Kubernetes names them. Every container of the Plan's slots has its part
-    in `parts`, and the other way round. Raises ValueError for a malformed Quantity in a container's resources.
+    in `parts`, and the other way round. The files of the `exchanged` Workspaces are copied from and to this machine.
+    Raises ValueError for a malformed Quantity in a container's resources.
     """
-    volumes = _Volumes.of(parts)
-    resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version)
+    has_files = bool(exchanged)
+    volumes = _Volumes.of(parts, has_files=has_files)
+    resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version, has_files=has_files)
     starts = container_starts(plan.pipeline)
     ordered = sorted(parts.containers, key=lambda part: starts[part.name])
     restarting = {slot.name for each in walk(plan.pipeline) for slot in each.task.slots if slot.restarts}
@@ -92,6 +103,12 @@ def make_pod(
         _container(part, volumes, resources.containers[part.name], restarts=part.slot in restarting) for part in ordered
     ]
     coordinator = _coordinator(plan, volumes, runtime_image, log_format, resources.coordinator)
+    if has_files:
+        coordinator["args"] = ["--format", log_format, "--files", purposes(exchanged), *coordinator["args"][2:]]
+        users = Users.of(exchanged, ordered)
+        mounts = [*_files_mounts(volumes, users), *workspace_mounts(exchanged)]
+        context = parts.pod_fields.get("securityContext") or {}
+        steps.insert(0, files_container(runtime_image, resources.containers[FILES], users, context, mounts))
     native = kube_version.has_native_sidecars
     deadline = active_deadline(plan)
     return {
@@ -197,7 +214,7 @@ class _Volumes:
     control: dict[str, str]
 
     @classmethod
-    def of(cls, parts: PodParts) -> _Volumes:
+    def of(cls, parts: PodParts, *, has_files: bool) -> _Volumes:
         taken = {volume["name"] for volume in parts.volumes}
         steps = [part for part in parts.containers if not part.is_sidecar]
 
@@ -210,7 +227,7 @@ class _Volumes:
             tekton=named("tekton", (part.slot for part in steps)),
             workspace=named("workspace", (part.slot for part in steps if not _has_own_workspace(part))),
             scripts=named("scripts", (part.slot for part in parts.containers if part.has_script)),
-            control=named("control", (part.name for part in parts.containers)),
+            control=named("control", [*([FILES] if has_files else []), *(part.name for part in parts.containers)]),
         )
 
     def names(self) -> Iterator[str]:
@@ -308,6 +325,14 @@ def _own_mounts(part: ContainerPart, volumes: _Volumes) -> Iterator[dict[str, An
         yield _mount(volumes.scripts[part.slot], "/tekton/scripts", read_only=True)
     if not part.is_sidecar and not _has_own_workspace(part):
         yield _mount(volumes.workspace[part.slot], _IMPLICIT_WORKSPACE)
+
+
+def _files_mounts(volumes: _Volumes, users: Users) -> Iterator[dict[str, Any]]:
+    yield _mount(volumes.binary, "/monopod/bin", read_only=True)
+    yield _mount(volumes.state, "/monopod/state", read_only=True)
+    yield _mount(volumes.control[FILES], "/monopod/step")
+    if users.first is not None:
+        yield _mount(volumes.control[users.first.name], "/monopod/owner", read_only=True)
 
 
 def _has_own_workspace(part: ContainerPart) -> bool:

@@ -22,6 +22,7 @@ from fractions import Fraction
 from typing import Any
 
 from monopod.compiler.diagnostics import Problem
+from monopod.compiler.pod.files_container import FILES
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.limit_ranges import Bound, LimitRanges, Limits
 from monopod.compiler.pod.parts import ContainerPart, PodPlaces
@@ -73,22 +74,33 @@ def over_limits(resources: Resources) -> Iterator[tuple[str, str]]:
 
 
 def pod_resources(
-    pipeline: Pipeline, parts: Iterable[ContainerPart], ranges: LimitRanges, kube_version: KubeVersion
+    pipeline: Pipeline,
+    parts: Iterable[ContainerPart],
+    ranges: LimitRanges,
+    kube_version: KubeVersion,
+    *,
+    has_files: bool = False,
 ) -> PodResources:
-    """Return the resources of the containers and of the coordinator. Raises ValueError for a malformed Quantity."""
+    """Return the resources of the containers and of the coordinator. Raises ValueError for a malformed Quantity.
+
+    `has_files`: there is a container ``files``, which needs as much as the coordinator.
+    """
     own = {part.name: part.fields.get("resources") or {} for part in parts}
     if ranges == LimitRanges():
         containers = _with_requests(own, shared_requests(pipeline, own))
         coordinator: dict[str, Any] = {"requests": dict(COORDINATOR_REQUESTS)}
+        containers |= {FILES: coordinator} if has_files else {}
         return _with_pod_level(PodResources(containers, coordinator, None), kube_version)
     silent = () if kube_version.sums_what_is_there else tuple(ranges.pod.lowest.keys() | ranges.pod.ratios.keys())
     completed = {name: _with_defaults(resources, ranges.container, silent) for name, resources in own.items()}
     findings = [finding for name, value in own.items() for finding in _over(name, value, ranges.container)]
     coordinator, of_coordinator = _coordinator(ranges, silent, kube_version)
     floors = {name: _floors(resources, ranges.container) for name, resources in completed.items()}
-    least = _least_of_pod([*completed.values(), coordinator], ranges.pod)
-    sums = {name: amount - _amount(coordinator, "requests", name) for name, amount in least.items()}
-    containers = _with_requests(completed, shared_requests(pipeline, completed, floors, sums))
+    of_files = {FILES: coordinator} if has_files else {}
+    ours = [coordinator, *of_files.values()]
+    least = _least_of_pod([*completed.values(), *ours], ranges.pod)
+    sums = {name: amount - _sum(ours, "requests", name) for name, amount in least.items()}
+    containers = _with_requests(completed, shared_requests(pipeline, completed, floors, sums)) | of_files
     coordinator = _filled_up(coordinator, containers.values(), least)
     findings += [*of_coordinator, *_contradictions(ranges), *_below_floors(containers, floors)]
     findings += _of_whole_pod(containers, coordinator, ranges.pod, kube_version)

@@ -9,27 +9,13 @@ Left to others: copying (``monopod.runner``), mounting the volumes for that (``p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Report, did_you_mean
 from monopod.compiler.documents.places import OptionPlace
 from monopod.compiler.documents.run_selection import BoundByRun
 from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.files_container import ExchangedWorkspace
 from monopod.compiler.tasks.workspaces import Bindings, name_in_pod
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangedWorkspace:
-    """A Workspace: the name of its volume in the Pod, and its directory in the volume, relative.
-
-    ``folder`` is the folder of this machine that is copied to it. ``is_fetched``: files are copied back after the run.
-    """
-
-    name: str
-    volume: str
-    sub_path: str = ""
-    folder: str | None = None
-    is_fetched: bool = False
 
 
 def exchanged_workspaces(

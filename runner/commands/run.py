@@ -84,6 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory (default: everything); DIR is created if it is missing",
     )
     parser.add_argument(
+        "--include-ignored",
+        action="store_true",
+        help="copy all files of a folder to its Workspace, also those that .gitignore and .dockerignore exclude "
+        "(kubernetes only; other backends mount the folder)",
+    )
+    parser.add_argument(
         "--backend",
         choices=("host", "podman", "kubernetes"),
         help="where to run the Steps: host (the default) is this machine, without the Steps' images; podman runs "
@@ -137,19 +143,19 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None:
     """Return a message about an option that does not apply to this backend; None if all options do."""
-    of_kubernetes = ("context", "detach", "ttl", "start_timeout")
+    of_kubernetes = ("context", "detach", "ttl", "start_timeout", "include_ignored")
     for option in (*of_kubernetes, "network"):
         required = "kubernetes" if option in of_kubernetes else "podman"
         if getattr(arguments, option) not in (None, False) and backend != required:
             return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {backend}"
     if arguments.keep == "on-failure" and backend != "kubernetes":
         return f"--keep on-failure applies only to --backend kubernetes, not to {backend}"
-    if arguments.fetches and backend == "kubernetes":
-        return "--fetch applies only to --backend host and podman, not to kubernetes"
     if arguments.detach and arguments.output in ("json", "yaml"):
         return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
     if arguments.detach and (arguments.junit or arguments.trace):
         return "--detach does not support --junit and --trace, which need the finished run"
+    if arguments.detach and arguments.fetches:
+        return "--detach does not support --fetch, because the Pod ends with its run; leave --detach out"
     return None
 
 
@@ -195,7 +201,13 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     try:
         with connect(arguments.context) as cluster:
             discovery = Discovery(cluster, arguments.namespace)
-            options = {**_named(cluster.namespace), "log_format": "json", "context": arguments.context}
+            options = {
+                **_named(cluster.namespace),
+                "log_format": "json",
+                "context": arguments.context,
+                "folders": "copied",
+                "fetched": _fetched(arguments),
+            }
             if arguments.ttl is not None:
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
             compilations = compile_documents(arguments, discovery.compiler_options, **options)
@@ -204,6 +216,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 arguments.start_timeout,
                 makes_jobs=arguments.ttl is not None,
                 keeps_failed=arguments.keep in (None, "on-failure"),
+                include_ignored=arguments.include_ignored,
             )
             if arguments.detach:
                 return start_pods(compilations, backend, arguments.output)

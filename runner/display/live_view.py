@@ -73,7 +73,8 @@ class View:
         ending: Row = [(f"  {clock}", "")] if clock else []
         ending += [(f"  {running} running", "cyan")] if running else []
         ending += self._total_load(tasks)
-        name = shortened(self.follower.name or "starting", max(width // 3, 12))
+        room = width // 3 if self.follower.name else width * 2 // 3
+        name = shortened(self.follower.name or self.follower.activity or "starting", max(room, 12))
         start: Row = [("── ", "dim"), (f"{name} ", "bold")]
         room = width - _width([*start, *counts])
         while ending and _width(ending) > room - _SHORTEST_BAR:

@@ -48,7 +48,7 @@ class Fetched:
 
     def summary(self, fetch: Fetch) -> str:
         """Return what was fetched, in one line."""
-        files = f"{self.files} file{'s' * (self.files != 1)}"
+        files = f"{self.files:,} file{'s' * (self.files != 1)}"
         return f"Fetched {files} ({format_size(self.length)}) from {fetch} to {fetch.directory}"
 
     def warning(self, fetch: Fetch) -> str | None:
@@ -137,7 +137,7 @@ class _Receiving:
     def fetched(self) -> Fetched:
         """Return what was fetched."""
         assert self._writer is not None
-        return Fetched(self._writer.files, self._length, tuple(self._writer.left_out))
+        return Fetched(self._writer.files, self._writer.length, tuple(self._writer.left_out))
 
     def close(self) -> None:
         """Remove the new directory."""

@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Protocol, TextIO
 
-from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+from monopod.compiler.pod.files_container import ExchangedWorkspace
 from monopod.runner.display.printable import printable
 from monopod.runner.files.attempts import Attempts, CopyError
 from monopod.runner.files.fetch import Fetch
 from monopod.runner.files.fetched_files import fetch_files
-from monopod.runner.files.progress_line import ProgressLine
+from monopod.runner.files.progress_line import ProgressLine, format_progress
 from monopod.runner.signals import ENDING, raising_interrupt
 from monopod.system.file_transfer import Channel
 
@@ -60,8 +60,12 @@ def fetch_all(
 
 def _fetch(source: FilesSource, workspace: ExchangedWorkspace, fetch: Fetch, stream: TextIO) -> bool:
     try:
-        with ProgressLine(sys.stderr, f"Fetching {fetch}") as progress:
-            fetched = fetch_files(lambda: source.files(workspace, fetch.path), fetch, progress.report, Attempts())
+        with ProgressLine(sys.stderr) as line:
+
+            def report(length: int) -> None:
+                line.show(printable(format_progress(f"Fetching {fetch}", length), colours=False))
+
+            fetched = fetch_files(lambda: source.files(workspace, fetch.path), fetch, report, Attempts())
     except CopyError as error:
         _print(f"monopod run: cannot fetch {fetch}: {error}", sys.stderr)
         return False

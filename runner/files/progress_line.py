@@ -21,10 +21,8 @@ def format_progress(what: str, length: int, total: int = 0) -> str:
 class ProgressLine:
     """A line on a terminal, as a context manager. On any other stream it shows nothing."""
 
-    def __init__(self, stream: TextIO, what: str, total: int = 0) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._what = what
-        self._total = total
         self._is_shown = False
         self._drawn = 0.0
 
@@ -32,15 +30,20 @@ class ProgressLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_shown:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        self.clear()
 
-    def report(self, length: int) -> None:
-        """Show that so many bytes are copied, but not too often."""
+    def show(self, text: str) -> None:
+        """Show a text, but not too often."""
         now = time.monotonic()
         if not self._stream.isatty() or now < self._drawn + _REDRAW_SECONDS:
             return
         self._drawn, self._is_shown = now, True
-        self._stream.write(f"\r\x1b[K{format_progress(self._what, length, self._total)}")
+        self._stream.write(f"\r\x1b[K{text}")
         self._stream.flush()
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._is_shown:
+            self._is_shown = False
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()

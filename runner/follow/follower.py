@@ -88,6 +88,8 @@ class Follower:
         unused_images: Mapping[str, str] | None = None,
     ) -> None:
         self.plan = plan
+        self.activity = ""
+        """What is done before the run starts, for people."""
         self.progress = RunProgress(plan)
         self._memory_limits = memory_limits or {}
         self._unused_images = unused_images or {}

@@ -71,6 +71,20 @@ class PodWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class PodNotice:
+    """Something that the user should know, and that is as it should be."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodActivity:
+    """What is done before the run starts, and how far it is, in one line; empty: nothing any more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodFinished:
     """Every container has ended for good. ``status`` is a core/v1 PodStatus."""
 
@@ -78,5 +92,12 @@ class PodFinished:
 
 
 Event: TypeAlias = (
-    ContainerOutput | ContainerStarted | ContainerTerminated | ContainerNotStarted | PodWarning | PodFinished
+    ContainerOutput
+    | ContainerStarted
+    | ContainerTerminated
+    | ContainerNotStarted
+    | PodWarning
+    | PodNotice
+    | PodActivity
+    | PodFinished
 )

@@ -58,7 +58,7 @@ from monopod.runner.kubelet.volume_sources import Place
 from monopod.system.never_started import LONGEST_MESSAGE
 
 if TYPE_CHECKING:
-    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.display.summary import Outcome
     from monopod.system.file_transfer import Channel
 

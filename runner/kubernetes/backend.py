@@ -16,7 +16,8 @@ class KubernetesBackend:
     """Runs Pods in a cluster; with `makes_jobs` it creates Jobs, which create the Pods.
 
     ``start_timeout``: how long, in seconds, something may keep a container from starting (`PodObservation`).
-    ``keeps_failed``: the Pod of a run that has failed is kept.
+    ``keeps_failed``: the Pod of a run that has failed is kept. ``include_ignored``: of folders that are copied to
+    Workspaces, ignored files are copied too.
     """
 
     name = "kubernetes"
@@ -29,13 +30,22 @@ class KubernetesBackend:
         *,
         makes_jobs: bool = False,
         keeps_failed: bool = False,
+        include_ignored: bool = False,
     ) -> None:
         self.cluster = cluster
         self._makes_jobs = makes_jobs
         self._keeps_failed = keeps_failed
         self._start_timeout = start_timeout
+        self._include_ignored = include_ignored
 
     def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
         """Return the Pod of a compiled run, not yet created."""
         kind = JobPod if self._makes_jobs else KubernetesPod
-        return kind(self.cluster, compilation, self._start_timeout, keep=keep, keeps_failed=self._keeps_failed)
+        return kind(
+            self.cluster,
+            compilation,
+            self._start_timeout,
+            keep=keep,
+            keeps_failed=self._keeps_failed,
+            include_ignored=self._include_ignored,
+        )

@@ -20,7 +20,7 @@ import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -31,6 +31,9 @@ from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.kubernetes.access import Access, find_access
 from monopod.runner.kubernetes.api_errors import ApiError
+
+if TYPE_CHECKING:
+    from monopod.runner.kubernetes.exec_channel import ExecChannel
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -126,14 +129,29 @@ class Cluster:
         """Run a command in a container and wait for its end. Raises ApiError, UnreachableError, CommandFailedError."""
         from monopod.runner.kubernetes.container_commands import run_command  # noqa: PLC0415  # slow to import
 
-        query = [("command", argument) for argument in command]
-        query += [("container", container), ("stdout", "true"), ("stderr", "true")]
-        url = f"{self._access.host}{pod.path}/exec"
+        url, query = self._command_request(pod, container, command, "stdout", "stderr")
         try:
             ended, errors = run_command(self._access.configuration(), url, query, self._headers(), ANSWER_SECONDS)
         except ConnectionError as error:
             raise UnreachableError(_reason(error)) from error
         _check_ending(ended, errors)
+
+    def connect_command(self, pod: PodName, container: str, command: Sequence[str]) -> ExecChannel:
+        """Start a command in a container, with its standard streams connected. Raises ApiError, UnreachableError."""
+        from monopod.runner.kubernetes.exec_channel import ExecChannel  # noqa: PLC0415  # slow to import
+
+        url, query = self._command_request(pod, container, command, "stdin", "stdout", "stderr")
+        try:
+            return ExecChannel.connect(self._access.configuration(), url, query, self._headers())
+        except ConnectionError as error:
+            raise UnreachableError(_reason(error)) from error
+
+    def _command_request(
+        self, pod: PodName, container: str, command: Sequence[str], *streams: str
+    ) -> tuple[str, list[tuple[str, str]]]:
+        """Return the address and the query of the request that runs a command."""
+        query = [*(("command", word) for word in command), ("container", container)]
+        return f"{self._access.host}{pod.path}/exec", [*query, *((stream, "true") for stream in streams)]
 
     @contextlib.contextmanager
     def _open(

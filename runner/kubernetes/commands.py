@@ -81,6 +81,14 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyFolders:
+    """Copy the folders of this machine to the Workspaces.
+
+    `FilesProgress`, `FolderCopied` and `FilesCopied` are the answers.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Delete the Pod, with another grace period than its own if ``grace`` is a number. `Deleted` is the answer."""
 
@@ -99,12 +107,13 @@ Command: TypeAlias = (
     | FollowLog
     | CatchUp
     | EndLog
-    | ReadLogAgain
     | EndLogSoon
     | ContinueLog
     | RetryLog
+    | ReadLogAgain
     | CloseLog
     | Execute
+    | CopyFolders
     | Delete
     | Report
 )

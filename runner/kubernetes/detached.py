@@ -13,14 +13,16 @@ from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedErr
 from monopod.runner.display.background_output import background_output
 from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.exit_codes import CANCELLED, SUCCEEDED, WRONG_INPUT
+from monopod.runner.files.progress_line import ProgressLine
+from monopod.runner.follow.pod_events import Event, PodActivity, PodFinished, PodNotice, PodWarning
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
-from monopod.runner.kubernetes.pod import no_cancel_requests
+from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
 from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import is_recorded
 from monopod.runner.reports.failures import memory_limits
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
-from monopod.runner.signals import interrupt, signal_pipe
+from monopod.runner.signals import ENDING, interrupt, raising_interrupt, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
         with contextlib.ExitStack() as stack:
             pod = stack.enter_context(backend.pod(compilation, keep=True))
             try:
-                pod.create()
+                _create(pod)
             except (PodRefusedError, BackendUnavailableError) as error:
                 print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
                 return WRONG_INPUT
@@ -53,6 +55,37 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
                     flush=True,
                 )
     return SUCCEEDED
+
+
+def _create(pod: KubernetesPod) -> None:
+    """Create a Pod, and copy folders to it. Raises PodRefusedError, BackendUnavailableError."""
+    created = pod.create()
+    if not pod.has_folders:
+        return
+    followed = pod.follow(created, reads=lambda _: False)
+    with raising_interrupt(*ENDING), ProgressLine(sys.stderr) as line:
+        try:
+            while followed.waits_for_folders:
+                for event in followed.events(None):
+                    _show(event, line)
+        except (KeyboardInterrupt, BackendUnavailableError):
+            pod.discard()
+            raise
+
+
+def _show(event: Event, line: ProgressLine) -> None:
+    """Show what happens while folders are copied. Raises BackendUnavailableError if that has failed."""
+    match event:
+        case PodActivity(text):
+            line.show(text)
+        case PodNotice(text):
+            line.clear()
+            print(visible_lines(text), file=sys.stderr)
+        case PodWarning(text):
+            line.clear()
+            print(visible_lines(f"warning: {text}"), file=sys.stderr)
+        case PodFinished(status):
+            raise BackendUnavailableError(f"the run did not start: {status.get('message') or status.get('phase')}")
 
 
 class AttachedPod:

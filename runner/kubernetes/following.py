@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from monopod.compiler.pod.assembly import COORDINATOR
+from monopod.runner.files.attempts import CopyError
 from monopod.runner.follow.pod_events import Event
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import About, Request, about
@@ -30,6 +31,7 @@ from monopod.runner.kubernetes.commands import (
     CloseLog,
     Command,
     ContinueLog,
+    CopyFolders,
     Delete,
     EndLog,
     EndLogSoon,
@@ -43,8 +45,17 @@ from monopod.runner.kubernetes.commands import (
 from monopod.runner.kubernetes.inbox import Inbox
 from monopod.runner.kubernetes.log_lines import LONGEST_PIECE
 from monopod.runner.kubernetes.log_reader import LogReader
-from monopod.runner.kubernetes.messages import Deleted, Executed, Message, PodSeen
+from monopod.runner.kubernetes.messages import (
+    Deleted,
+    Executed,
+    FilesCopied,
+    FilesProgress,
+    FolderCopied,
+    Message,
+    PodSeen,
+)
 from monopod.runner.kubernetes.observation import Now, PodObservation
+from monopod.runner.kubernetes.pod_files import PodFiles
 from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.pod_watch import EventWatch, PodWatch
 from monopod.runner.kubernetes.retrying import patiently
@@ -54,6 +65,8 @@ from monopod.schemas.plan import Plan
 REQUEST = ("python3", "-P", "-S", "-m", "monopod.coordinator.outside_request")
 _EXECUTE_SECONDS = 30.0
 """How long a request to the coordinator is retried."""
+_PROGRESS_SECONDS = 0.2
+"""How often the progress of a copy is reported."""
 _JOIN_SECONDS = 2.0
 """How long `close` waits for a thread, which may be opening a connection."""
 
@@ -67,8 +80,8 @@ class FollowedPod:
     """Follows a Pod, which is known as the cluster returned it, until `close`. It is a `RunningPod`.
 
     `delete` deletes the Pod, and the Job that would create it again, with a grace period or its own; it raises ApiError
-    and UnreachableError. `has_events`: its coordinator writes events, not a log for people. The other options are
-    options of `PodObservation`.
+    and UnreachableError. `has_events`: its coordinator writes events, not a log for people. `files` copies folders to
+    its Workspaces before the run starts. The other options are options of `PodObservation`.
     """
 
     def __init__(
@@ -83,8 +96,10 @@ class FollowedPod:
         reads: Callable[[str], bool] = lambda _: True,
         is_live: bool = True,
         deletes_unheard: bool = False,
+        files: PodFiles | None = None,
     ) -> None:
         self.name = name_of(pod)
+        self._files = files
         self._cluster = cluster
         self._identity = PodIdentity(cluster, self.name, pod["metadata"]["uid"])
         self._delete_pod = delete or (lambda grace: delete_pod(cluster, pod, grace))
@@ -101,6 +116,7 @@ class FollowedPod:
             reads=reads,
             is_live=is_live,
             deletes_unheard=deletes_unheard,
+            has_folders=files is not None,
         )
         put = self._inbox.put
         put(PodSeen(pod))  # before a watch can report a later state
@@ -126,6 +142,11 @@ class FollowedPod:
         """Whether every container of the Pod has ended for good, as far as it was followed."""
         return pod_states.is_over(self._observation.pod)
 
+    @property
+    def waits_for_folders(self) -> bool:
+        """Whether the run has not started because folders are copied first."""
+        return self._observation.waits_for_folders
+
     def warn(self, text: str) -> None:
         """Report a warning with the next events."""
         self._observation.warn(text)
@@ -134,6 +155,8 @@ class FollowedPod:
         """Stop following. The Pod keeps running."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._files is not None:
+            self._files.cut()
         threads: list[PodWatch | EventWatch | LogReader] = [*self._watches, *self._readers.values()]
         for thread in threads:
             thread.close()
@@ -192,6 +215,8 @@ class FollowedPod:
                     self._pending.append(event)
                 case Execute(arguments):
                     self._in_thread(partial(self._execute, arguments))
+                case CopyFolders():
+                    self._in_thread(self._copy_folders)
                 case Delete(grace):
                     self._in_thread(partial(self._delete, grace))
                 case OpenLog(container, restarts):
@@ -253,6 +278,22 @@ class FollowedPod:
         if self._identity.is_gone():  # the command might run in another Pod of this name
             raise ApiError(404, "NotFound", "the Pod is gone", kind="pods")
         self._cluster.execute(self.name, COORDINATOR, (*REQUEST, *arguments))
+
+    def _copy_folders(self) -> FilesCopied:
+        assert self._files is not None
+        last = 0.0
+
+        def report(text: str) -> None:
+            nonlocal last
+            if time.monotonic() >= last + _PROGRESS_SECONDS:
+                last = time.monotonic()
+                self._inbox.put(FilesProgress(text))
+
+        try:
+            self._files.copy_folders(report, lambda text: self._inbox.put(FolderCopied(text)))
+        except CopyError as error:
+            return FilesCopied(str(error))
+        return FilesCopied()
 
     def _delete(self, grace: int | None) -> Deleted:
         try:

@@ -89,6 +89,11 @@ class JobPod(KubernetesPod):
                 return " ".join(messages[-1].split())
         return "the cluster does not say why"
 
+    @property
+    def _stays(self) -> bool:
+        """Whether the Pod is not deleted when the context is left: the cluster deletes it when the TTL is over."""
+        return True
+
     def _owner(self) -> dict[str, Any]:
         assert self._job is not None
         return {"apiVersion": "batch/v1", "kind": "Job", **self._job}

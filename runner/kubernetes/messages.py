@@ -109,4 +109,25 @@ class Deleted:
     problem: str = ""
 
 
-Message: TypeAlias = LogMessage | WatchMessage | Executed | Deleted
+@dataclass(frozen=True, slots=True)
+class FilesProgress:
+    """How far the folders are copied to the Workspaces, in one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCopied:
+    """A folder is copied; what that means, in one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesCopied:
+    """All folders are copied, and the Steps may start; or (``problem``) they cannot be."""
+
+    problem: str = ""
+
+
+Message: TypeAlias = LogMessage | WatchMessage | Executed | Deleted | FilesProgress | FolderCopied | FilesCopied

@@ -34,6 +34,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
+from monopod.compiler.pod.files_container import FILES
 from monopod.runner.backend import DELETED, NOT_STARTED
 from monopod.runner.follow.evidence import evident_outcome
 from monopod.runner.follow.output_marks import mark
@@ -44,13 +45,15 @@ from monopod.runner.follow.pod_events import (
     ContainerStarted,
     ContainerTerminated,
     Event,
+    PodActivity,
     PodFinished,
+    PodNotice,
     PodWarning,
 )
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
-from monopod.runner.kubernetes.commands import Command, Delete, Execute, Report
+from monopod.runner.kubernetes.commands import Command, CopyFolders, Delete, Execute, Report
 from monopod.runner.kubernetes.log_lines import LogLine, without_inner_stamps
 from monopod.runner.kubernetes.log_set import LogSet
 from monopod.runner.kubernetes.messages import (
@@ -59,6 +62,9 @@ from monopod.runner.kubernetes.messages import (
     Disturbance,
     EventSeen,
     Executed,
+    FilesCopied,
+    FilesProgress,
+    FolderCopied,
     LogDisturbed,
     LogEnded,
     LogMessage,
@@ -149,13 +155,21 @@ class Deletion(Enum):
     KILL = "it is deleted without any grace period"
 
 
+class Folders(Enum):
+    """The folders of this machine that are copied to Workspaces."""
+
+    NONE = "there are none, or they are copied"
+    WAITING = "the container that receives them does not run yet"
+    COPYING = "they are being copied"
+
+
 class PodObservation:
     """The state of one Pod, which is known as the cluster returned it.
 
     `start_timeout` is how long something may keep a container from starting; None: until kubelet has tried once while
     its Task runs, otherwise `START_TIMEOUT`. `reads` decides whose output is wanted besides the coordinator's. Without
     `is_live` only existing output is read. `attach_command` follows the run again. `deletes_unheard`: the Pod will be
-    deleted if the user may not read its coordinator's log.
+    deleted if the user may not read its coordinator's log. `has_folders`: folders are copied before the run starts.
     """
 
     def __init__(
@@ -168,13 +182,14 @@ class PodObservation:
         reads: Callable[[str], bool] = lambda _: True,
         is_live: bool = True,
         deletes_unheard: bool = False,
+        has_folders: bool = False,
     ) -> None:
         self.pod = pod
         """The Pod as it was seen last."""
         self.is_unknown = False
         """Whether it is unknown how the run ended, or whether it has."""
         self.must_be_deleted = False
-        """Whether it has to be deleted although it is there: the user may not read how it runs."""
+        """Whether it has to be deleted although it is there: nobody can read how it runs, or it waits for files."""
         self._attach_command = attach_command
         self._reads = reads
         self._is_live = is_live
@@ -185,6 +200,7 @@ class PodObservation:
         self._phase = Phase.UNHEARD
         self._presence = Presence.THERE
         self._deletion = Deletion.NONE
+        self._folders = Folders.WAITING if has_folders else Folders.NONE
         self._states: dict[str, tuple[int, str]] = {}  # restarts and Kubernetes' state of each container
         self._timers = Timers()
         self._logs = LogSet(self._named, is_live=is_live)
@@ -208,6 +224,11 @@ class PodObservation:
     def is_deleted(self) -> bool:
         """Whether the Pod is gone, or was deleted by this process."""
         return self._presence.is_gone or self._deletion is not Deletion.NONE
+
+    @property
+    def waits_for_folders(self) -> bool:
+        """Whether the run has not started because folders are copied first."""
+        return self._folders is not Folders.NONE
 
     def next_timer(self) -> float | None:
         """Return the monotonic time at which `tick` is to be called; None: only when something happens."""
@@ -258,9 +279,12 @@ class PodObservation:
         return [Execute(("dead", container, reason, message[:LONGEST_MESSAGE]))]
 
     def end_unstarted(self) -> list[Command]:
-        """Delete the Pod if its coordinator has not started: nothing runs in it, and nobody knows when that begins."""
+        """Delete the Pod if its coordinator has not started, or waits for files: nothing runs in it.
+
+        Nobody knows when that begins.
+        """
         is_unheard = self._phase is Phase.UNHEARD and self._state(COORDINATOR) == "waiting"
-        if is_unheard and self._deletion is Deletion.NONE:
+        if (is_unheard or self._folders is not Folders.NONE) and self._deletion is Deletion.NONE:
             self._delete(Deletion.CANCEL)
         return self._take_commands()
 
@@ -290,10 +314,21 @@ class PodObservation:
                     self._add(self._logs.read_awaited())
             case EventSeen(event):
                 self._event_seen(event)
+            case Executed() | Deleted() | FilesProgress() | FolderCopied() | FilesCopied():
+                self._handle_answer(message)
+
+    def _handle_answer(self, message: Executed | Deleted | FilesProgress | FolderCopied | FilesCopied) -> None:
+        match message:
             case Executed(arguments, problem):
                 self._executed(arguments, problem)
             case Deleted(problem):
                 self._deleted(problem)
+            case FilesProgress(text):
+                self._report(PodActivity(text))
+            case FolderCopied(text):
+                self._report(PodNotice(text))
+            case FilesCopied(problem):
+                self._files_copied(problem)
 
     def _handle_log(self, message: LogMessage) -> None:
         match message:
@@ -341,6 +376,8 @@ class PodObservation:
 
     def _coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)
+        if data.startswith(_RUN_STARTED):
+            self._folders = Folders.NONE
         self._report(ContainerOutput(COORDINATOR, "stdout", data))
         match _event_of_interest(data):
             case StepStarted(container=container) | SidecarStarted(container=container) if self._reads(container):
@@ -449,6 +486,9 @@ class PodObservation:
         self._add(changed)
         if kind == "running":
             self._report(ContainerStarted(name, restarts, _seconds(state.get("startedAt"))))
+            if name == FILES and self._folders is Folders.WAITING:
+                self._folders = Folders.COPYING
+                self._commands.append(CopyFolders())
         elif has_terminated:
             self._report(_termination(name, restarts, state))
 
@@ -476,10 +516,11 @@ class PodObservation:
     def _give_up(self, trouble: pod_states.Trouble) -> None:
         """Wait no longer for a container, or the Pod, to start."""
         container = trouble.container
-        if container is None or container in (COORDINATOR, INSTALL):
+        if container is None or container in (COORDINATOR, INSTALL) or self._is_needed_for_files(container):
             # the first reason for a container that kubelet tries again has the cause, the later ones may not
             text = trouble.text if container is None else self._warned.get(trouble.subject, trouble.text)
-            self._finish(NOT_STARTED if self._state(COORDINATOR) == "waiting" else "", text)
+            is_unstarted = self._state(COORDINATOR) == "waiting" or container == FILES
+            self._finish(NOT_STARTED if is_unstarted else "", text)
             return
         self._starts.given_up.add(container)
         self._add(self._logs.give_up(container))
@@ -509,6 +550,16 @@ class PodObservation:
             self.warn(
                 f"cannot report this to the coordinator ({problem}); it waits for the container for {timeout} in all"
             )
+
+    def _files_copied(self, problem: str) -> None:
+        is_needed, self._folders = self._folders is not Folders.NONE, Folders.NONE
+        self._report(PodActivity(""))
+        if problem and is_needed and self._deletion is Deletion.NONE and not self._is_over:
+            self.must_be_deleted = True
+            self._finish(NOT_STARTED, problem)
+
+    def _is_needed_for_files(self, container: str) -> bool:
+        return container == FILES and self._folders is not Folders.NONE
 
     def _deleted(self, problem: str) -> None:
         if not problem:
@@ -616,6 +667,7 @@ _INTERESTING = (
     *(b"ContainerRestarted", b"RunFinished"),
 )
 _BEGINNING = b'{"event":"'
+_RUN_STARTED = _BEGINNING + b"RunStarted"
 
 
 def _event_of_interest(line: bytes) -> RunEvent | None:

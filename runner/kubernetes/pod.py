@@ -16,24 +16,24 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.exit_codes import FAILED
-from monopod.runner.files.attempts import CopyError
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
 from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.objects import ObjectsBeside
+from monopod.runner.kubernetes.pod_files import Exchange, PodFiles
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
-    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
     from monopod.runner.display.summary import Outcome
     from monopod.system.file_transfer import Channel
@@ -58,8 +58,10 @@ class KubernetesPod:
         *,
         keep: bool,
         keeps_failed: bool = False,
+        include_ignored: bool = False,
     ) -> None:
         self._cluster = cluster
+        self._exchange = Exchange(compilation.exchanged, include_ignored)
         self._compilation = compilation
         self._start_timeout = start_timeout
         self._keep = keep
@@ -119,13 +121,19 @@ class KubernetesPod:
 
     def start(self) -> FollowedPod:
         """Create the Pod and follow it. Raises PodRefusedError, BackendUnavailableError."""
+        return self.follow(self.create())
+
+    def follow(self, pod: dict[str, Any], reads: Callable[[str], bool] = lambda _: True) -> FollowedPod:
+        """Follow the Pod that was created, and copy folders to it. `reads` decides whose output is wanted."""
         self._followed = FollowedPod(
             self._cluster,
             self._compilation.plan,
-            self.create(),
+            pod,
             delete=self._delete,
             start_timeout=self._start_timeout,
+            reads=reads,
             deletes_unheard=not self._keep,
+            files=self._pod_files() if self._exchange.has_folders else None,
         )
         for problem in self.problems:
             self._followed.warn(problem)
@@ -192,16 +200,31 @@ class KubernetesPod:
         """Return the command that prints the log of a Step, if the Pod is kept."""
         return self._cluster.command("logs", self.name, f"{task}/{step}") if self._keep else None
 
-    def files(
-        self,
-        workspace: ExchangedWorkspace,  # noqa: ARG002
-        path: str,  # noqa: ARG002
-    ) -> contextlib.AbstractContextManager[Channel]:
+    def files(self, workspace: ExchangedWorkspace, path: str) -> contextlib.AbstractContextManager[Channel]:
         """Connect to a sender of the files at a path in a Workspace, after the run."""
-        raise CopyError("files cannot be fetched from a cluster")
+        return self._pod_files().sender(workspace, path)
 
     def release_files(self) -> None:
-        """Do nothing: nothing is waited for."""
+        """Let the Pod end, if it is not deleted."""
+        if self._stays:
+            self._pod_files().release()
+
+    @property
+    def has_folders(self) -> bool:
+        """Whether folders are copied to its Workspaces."""
+        return self._exchange.has_folders
+
+    def discard(self) -> None:
+        """Delete the Pod and the objects beside it, though they would be kept: the run has not started."""
+        self._clean_up()
+
+    @property
+    def _stays(self) -> bool:
+        """Whether the Pod is not deleted when the context is left."""
+        return self._keep
+
+    def _pod_files(self) -> PodFiles:
+        return PodFiles(self._cluster, self.name, self._created["metadata"]["uid"], self._exchange)
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Receive none: `monopod cancel POD` sends its request to the coordinator."""

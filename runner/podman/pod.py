@@ -71,7 +71,7 @@ from monopod.schemas.run_events import CANNOT_GO_ON
 from monopod.system.never_started import mark_never_started
 
 if TYPE_CHECKING:
-    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.display.summary import Outcome
     from monopod.system.file_transfer import Channel
 

@@ -32,7 +32,7 @@ def api():
 def kubelet(api):
     """Runs the Pods of the API server for real."""
     kubelet = HostKubelet()
-    api.kubelet, api.exec_result = kubelet, kubelet.execute
+    api.kubelet, api.exec_result, api.exec_start = kubelet, kubelet.execute, kubelet.start_command
     return kubelet
 
 

@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import api_answers
+from exec_streams import PROTOCOLS, ExecStreams, frame, status_of
 from observed_pod import note_running
 
 KINDS = {
@@ -61,6 +62,9 @@ class ApiServer:
         self.requests = []  # (method, path, query)
         self.executed = []  # (pod, container, command)
         self.exec_result = lambda pod, container, command: (0, "")
+        self.exec_start = None  # starts a command whose standard input is connected, and returns its Popen
+        self.exec_protocols = PROTOCOLS
+        self.exec_cuts = []  # after how many bytes the connections of such commands break
         self.kubelet = None
         self.is_lagging = False  # kubelet reports nothing that runs
         self.answers = []  # to requests to come: [method, ending of the path, how often, answer]
@@ -538,26 +542,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", accept.decode())
-        self.send_header("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
+        offered = [each.strip() for each in self.headers["Sec-WebSocket-Protocol"].split(",")]
+        protocol = next(each for each in self.api.exec_protocols if each in offered)
+        self.send_header("Sec-WebSocket-Protocol", protocol)
         self.end_headers()
         with self.api.changed:
             self.api.executed.append((pod, container, command))
             self.api.changed.notify_all()
-        code, said = self.api.exec_result(pod, container, command)
-        status = {"metadata": {}, "status": "Success"}
-        if code:
-            causes = [{"reason": "ExitCode", "message": str(code)}]
-            status = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
-            status["message"] = f"command terminated with non-zero exit code: exit status {code}"
-        if said:
-            self._frame(2, b"\x02" + said.encode())
-        self._frame(2, b"\x03" + json.dumps(status).encode())
-        self._frame(8, struct.pack(">H", 1000))
         self.close_connection = True
+        if dict(query).get("stdin") == "true":
+            self._stream(self.api.exec_start(pod, container, command), can_close=protocol.startswith("v5"))
+            return
+        code, said = self.api.exec_result(pod, container, command)
+        if said:
+            self.wfile.write(frame(2, b"\x02" + said.encode()))
+        self.wfile.write(frame(2, b"\x03" + json.dumps(status_of(code)).encode()))
+        self.wfile.write(frame(8, struct.pack(">H", 1000)))
 
-    def _frame(self, opcode, payload):
-        length = struct.pack(">B", len(payload)) if len(payload) < 126 else struct.pack(">BH", 126, len(payload))
-        self.wfile.write(bytes([0x80 | opcode]) + length + payload)
+    def _stream(self, process, *, can_close):
+        with self.api.changed:
+            cut = self.api.exec_cuts.pop(0) if self.api.exec_cuts else None
+        ExecStreams(self.rfile, self.wfile, self.connection, process, can_close=can_close, cut=cut).run()
 
     # HTTP
 

@@ -5,17 +5,23 @@ The images of a Pod are not used, except the coordinator's, which is this monopo
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
 from functools import partial
 
+import psutil
+
 from monopod.entrypoint import binary
 from monopod.runner.follow.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
 from monopod.runner.host.pod import HostPod
+from monopod.runner.host.usage import _number_in_pod
 from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
 
 _REQUEST = "monopod.coordinator.outside_request"
+_FILES = "monopod.coordinator.workspace_files"
 
 
 class HostKubelet:
@@ -42,6 +48,10 @@ class HostKubelet:
 
     def execute(self, pod, container, command):
         """Execute a command of monopod in a container."""
+        if command[4] == _FILES:
+            done = self.start_command(pod, container, command)
+            _, errors = done.communicate()
+            return done.returncode, errors.decode()
         assert command[:5] == ["python3", "-P", "-S", "-m", _REQUEST], command
         match command[5:]:
             case ["signal", number]:
@@ -49,6 +59,26 @@ class HostKubelet:
             case ["dead", dead, reason, message]:
                 self.pods[pod].declare_dead(dead, reason, message)
         return 0, ""
+
+    def start_command(self, pod, container, command):
+        """Start a command that copies files in a container, with three pipes."""
+        assert command[:5] == ["python3", "-P", "-S", "-m", _FILES], command
+        process = self._first_process(pod, container)
+        user, group = (_ids(process, name) for name in ("Uid", "Gid"))
+        enter = ["nsenter", f"--target={process}", "--mount", "--pid", "--root", "--wdns=/"]
+        enter += [f"--setgid={group}", f"--setuid={user}"]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        # monopod and its Python are where they are on this machine: that is the root of every container
+        return subprocess.Popen(
+            [*enter, sys.executable, "-P", "-m", _FILES, *command[5:]],
+            **pipes,
+        )
+
+    def _first_process(self, pod, container):
+        running = self.pods[pod]
+        (sandbox,) = psutil.Process(running._launcher.pid).children()
+        number = running._first_processes[container]
+        return next(each.pid for each in sandbox.children() if _number_in_pod(each.pid) == number)
 
     def _run(self, api, pod):
         name = pod["metadata"]["name"]
@@ -165,6 +195,11 @@ class _View:
         ended = {"exitCode": event.exit_code, "reason": event.reason, "finishedAt": _time(event.finished_at)}
         ended["message"] = event.message
         self._report(partial(self._statuses.change, container, event.restart_count, {"terminated": ended}))
+
+
+def _ids(process, name):
+    with open(f"/proc/{process}/status") as file:
+        return next(line.split()[1] for line in file if line.startswith(f"{name}:"))
 
 
 class _Statuses:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monopod.system.tar_entries import Entry, MalformedError, pack
-from monopod.system.tree_reading import SEGMENT_BYTES, ChangedError, UnreadableError, measure, read_segments
+from monopod.system.tree_reading import SEGMENT_BYTES, ChangedError, Choice, UnreadableError, measure, read_segments
 from monopod.system.tree_writing import Modes, TreeWriter, move_into
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -127,6 +127,7 @@ def test_single_file_is_read_by_its_name(tmp_path):
 
 
 def test_only_wanted_paths_are_read(tmp_path):
+    (tmp_path / "g" / "empty").mkdir(parents=True)
     for path in ("a/b/c", "a/d/e", "f"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(path)
@@ -134,11 +135,12 @@ def test_only_wanted_paths_are_read(tmp_path):
 
     def is_wanted(path, is_directory):
         asked.append((path, is_directory))
-        return path != b"a/b"
+        return Choice.NO if path == b"a/b" else Choice.INSIDE if path == b"g" else Choice.YES
 
     segments = b"".join(read_segments(os.fsencode(tmp_path), is_wanted))
     assert b"a/d/e" in segments
     assert b"a/b" not in segments
+    assert b"g/empty" in segments
     assert (b"a/b", True) in asked
     assert (b"a/b/c", False) not in asked
 

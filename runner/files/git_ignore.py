@@ -1,0 +1,105 @@
+"""Which paths of a folder git ignores.
+
+Rules:
+
+- In a git repository git itself decides: all .gitignore files, also above the folder, .git/info/exclude and the user's
+  core.excludesFile. A file that is tracked is never ignored. The same holds for each repository inside the folder.
+- Elsewhere, and where there is no git, the .gitignore files of the folder decide, by the library ``pathspec``.
+- A folder that is itself ignored is taken as it is: the user has named it.
+
+Left to others: .dockerignore (``docker_ignore``), reading files.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_ENCODING = "latin-1"
+"""Of patterns and paths: git compares bytes."""
+_COMMAND = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+
+
+class GitIgnore:
+    """Decides for the paths of a folder, in the order in which a walk visits them: a directory before what is in it."""
+
+    def __init__(self, folder: bytes) -> None:
+        self._folder = folder
+        self._ignored: set[bytes] = set()
+        self._specs: dict[bytes, Any] = {}  # by the directory that the .gitignore file is in
+        self._has_git = self._ask_git(b"")
+        if not self._has_git:
+            self._read_spec(b"")
+
+    def is_ignored(self, path: bytes, *, is_directory: bool) -> bool:
+        """Return whether a path is ignored. What is in an ignored directory is not asked for."""
+        is_ignored = path in self._ignored if self._has_git else self._is_excluded(path, is_directory=is_directory)
+        if is_directory and not is_ignored:
+            self._enter(path)
+        return is_ignored
+
+    def _enter(self, directory: bytes) -> None:
+        if not self._has_git:
+            self._read_spec(directory)
+        elif os.path.lexists(os.path.join(self._folder, directory, b".git")):
+            self._ask_git(directory)
+
+    # git
+
+    def _ask_git(self, directory: bytes) -> bool:
+        """Add what git ignores in a directory; return False if there is no git, or no repository."""
+        command: list[str | bytes] = ["git", "-C", os.path.join(self._folder, directory), *_COMMAND]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        try:
+            done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        except OSError:
+            return False
+        if done.returncode != 0:
+            return False
+        paths = [path.rstrip(b"/") for path in done.stdout.split(b"\0") if path]
+        if paths != [b"."]:  # the folder itself
+            self._ignored.update(os.path.join(directory, path) for path in paths)
+        return True
+
+    # .gitignore files
+
+    def _read_spec(self, directory: bytes) -> None:
+        try:
+            with open(os.path.join(self._folder, directory, b".gitignore"), "rb") as file:
+                content = file.read().removeprefix(codecs.BOM_UTF8).decode(_ENCODING)
+        except OSError:
+            return
+        from pathspec import GitIgnoreSpec  # noqa: PLC0415  # only where git cannot decide
+
+        lines = (line.removesuffix("\r") for line in content.split("\n"))
+        self._specs[directory] = GitIgnoreSpec.from_lines(_valid(lines))
+
+    def _is_excluded(self, path: bytes, *, is_directory: bool) -> bool:
+        """Return what the closest .gitignore file says that says anything."""
+        directory = path
+        while directory:
+            directory = os.path.dirname(directory)
+            spec = self._specs.get(directory)
+            if spec is not None:
+                below = path[len(directory) :].lstrip(b"/") + b"/" * is_directory
+                answer = spec.check_file(below.decode(_ENCODING)).include
+                if answer is not None:
+                    return bool(answer)
+        return False
+
+
+def _valid(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines that are patterns: git ignores others, and the library refuses them."""
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415
+
+    for line in lines:
+        try:
+            GitIgnoreSpecPattern(line)
+        except ValueError:
+            continue
+        yield line
