@@ -145,7 +145,7 @@ _EXPLAINED = ("When Expressions evaluated to false", "Parent Tasks were skipped"
 
 def run_twice(case: Case, simulation: Simulation) -> str:
     """No Step runs twice in one attempt, and no request is run in two lives of a container."""
-    started = [event[1:5] for event in simulation.told if isinstance(event, StepStarted)]
+    started = [event[1:5] for event in simulation.reported if isinstance(event, StepStarted)]
     requests = [(each.container, each.request) for _, each in simulation.requests()]
     twice = [each for made in (started, requests) for each, count in Counter(made).items() if count > 1]
     return f"run twice: {twice}" if twice else ""
