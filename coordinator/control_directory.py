@@ -363,6 +363,8 @@ def encode_request(command: RunStep | RunProbe) -> bytes:
     records = [("e", f"{name}={value}") for name, value in command.environment]
     records += [("a", argument) for argument in command.arguments]
     paths = [("d", command.working_directory)]
+    if isinstance(command, RunProbe):
+        records.append(("q", ""))  # as in Kubernetes, the output of a probe is in no log
     if isinstance(command, RunStep):
         records = [("m", "")] * command.is_marked + records
         paths += [("o", command.stdout_path), ("r", command.stderr_path), *(("x", path) for path in command.readable)]

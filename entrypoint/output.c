@@ -82,8 +82,23 @@ static void start_copy(struct copy *copy, const struct copy *other)
         fail_request(CODE_CANNOT_RUN, "cannot start copying output to ", copy->path, result, "");
 }
 
+/* Discards the output of a request that asks for it, such as a probe: it is not part of the container's log. */
+static void discard_output(const char *records)
+{
+    static const char path[] = "/dev/null";
+    if (find_record(records, 'q') == NULL)
+        return;
+    int file = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+    for (int stream = STDOUT_FILENO; stream <= STDERR_FILENO; stream++) {
+        int result = file < 0 ? file : sys_dup3(file, stream, 0);
+        if (result < 0)
+            fail_request(CODE_CANNOT_RUN, "cannot discard the output in ", path, result, "");
+    }
+}
+
 void start_copies(const char *records)
 {
+    discard_output(records);
     struct copy copies[] = {{.stream = STDOUT_FILENO, .path = find_record(records, 'o')},
                             {.stream = STDERR_FILENO, .path = find_record(records, 'r')}};
     static const char *const messages[] = {"cannot write the copy of standard output to ",

@@ -87,6 +87,10 @@ static void check_records(char *bytes, size_t size)
             if (record[1] != '\0' || number != 1)
                 fail_malformed(number, "asks for a mark but has a text or is not the first");
             break;
+        case 'q':
+            if (record[1] != '\0')
+                fail_malformed(number, "discards the output but has a text");
+            break;
         case '.':
             if (record[1] != '\0')
                 fail_malformed(number, "closes the request but has a text");

@@ -1004,7 +1004,7 @@ class TestRestart:
 
         pod.run(script)
         assert pod.requests("side") == ["run.1", "run.2"]
-        assert pod.path("run.2", "side").read_bytes() == (b"as it was" if written else b"a/bin/true\0.\0")
+        assert pod.path("run.2", "side").read_bytes() == (b"as it was" if written else b"a/bin/true\0q\0.\0")
         assert pod.events[-1][1:] == ("side", 2, True)
 
     def test_connection_without_an_answer_is_retried(self, pod):
@@ -1044,7 +1044,7 @@ class TestProbes:
             return None
 
         pod.run(script)
-        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0d/there\0.\0"
+        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0q\0d/there\0.\0"
         assert [each[2:] for each in pod.events if isinstance(each, ProbeEnded)] == [(2, False), (3, True)]
 
     def test_stopped_probe_is_killed_and_has_not_succeeded(self, pod):

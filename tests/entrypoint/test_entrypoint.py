@@ -894,6 +894,17 @@ def test_request_cannot_write_to_an_unmarked_stream(container):
     assert container.stderr() == ""
 
 
+def test_discarded_output(container):
+    """A probe writes nothing to the log of its container, and a later request does again."""
+    end = container.end(container.shell("echo a; echo b >&2; exit 3", "q"))
+    assert end["code"] == "3"
+    container.end(container.shell("echo c"))
+    assert container.stdout() == "c\n"
+    assert "b" not in container.stderr()
+    end = container.end(container.request("qtext", "a/bin/true"))
+    assert "discards the output but has a text" in end["error"]
+
+
 def test_mark_record_must_come_first(container):
     """The entrypoint must know whether to join the streams before it runs the request."""
     end = container.end(container.request("a/bin/true", "m"))
