@@ -32,7 +32,7 @@ def load_builder():
 def pack_runtime(package):
     """Pack the runtime with the modules of the package itself."""
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "monopod").symlink_to(package.resolve())  # whatever the directory of the clone is called
+        Path(directory, "monopod").symlink_to(package.resolve())  # for any name of the clone's directory
         environment = {**os.environ, "PYTHONPATH": directory, "PYTHONDONTWRITEBYTECODE": "1"}
         subprocess.run([sys.executable, "-c", PACK, package.resolve()], env=environment, check=True)
 

@@ -155,7 +155,7 @@ def recording() -> Iterator[Figure]:
 
 
 def output() -> Iterator[Figure]:
-    """How showing much output slows down the Steps that write it, and whether all of it arrives."""
+    """How showing much output slows down the Steps that write it, and whether all output arrives."""
     for what, per_minute, lines, names in (
         ("100,000 lines/min", 100_000, 20_000, ["build"]),
         ("1,000,000 lines/min", 1_000_000, 200_000, ["build"]),

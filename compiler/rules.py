@@ -93,7 +93,7 @@ Rule: TypeAlias = Literal[
     "too-many-combinations",
     "idle-include",
     "annotation",
-    # Advice, given by `monopod check` alone
+    # Advice, given only by `monopod check`
     "parallel-writers",
     "unpinned-image",
     "no-timeout",

@@ -32,7 +32,7 @@ from monopod.coordinator.engine.events import Begun
 from monopod.coordinator.journal import JournalError
 from monopod.coordinator.shell import Coordinator
 from monopod.schemas.plan import Plan, decode
-from monopod.schemas.run_events import CANNOT_GO_ON, CANNOT_START, RunEvent, RunFinished, to_line
+from monopod.schemas.run_events import CANNOT_CONTINUE, CANNOT_START, RunEvent, RunFinished, to_line
 from monopod.schemas.run_log import RunLog
 from monopod.system.write_all import write_all
 
@@ -192,7 +192,7 @@ def main() -> int:
         gc.enable()
         return coordinator.run(identity(os.environ))
     except (OSError, JournalError) as error:
-        return _refuse(error, CANNOT_GO_ON)
+        return _refuse(error, CANNOT_CONTINUE)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ Rules:
   (``compiler.pod.resources``).
 - The child closes all files first: a ``flock`` is held as long as any process has the file open, and the coordinator's
   locks must end with the coordinator. The child's limits end it without anyone's help.
-- All signals but that of its limit are blocked in the child: they are for the coordinator.
+- All signals except the signal of its limit are blocked in the child, since they are for the coordinator.
 - The child imports nothing: another thread (``network_probe``) may have held a lock of the import system.
 - The answer may depend on the machine and, with maps (whose order is random), on chance. It goes to the journal, so
   that a replay has the same answer.

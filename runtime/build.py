@@ -45,7 +45,7 @@ def pack(package: Path) -> Runtime:
 def find_modules(package: Path) -> Iterator[Path]:
     """Yield the files of the modules of monopod that the coordinator can import, also while it runs."""
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "monopod").symlink_to(package.resolve())  # whatever the directory of the clone is called
+        Path(directory, "monopod").symlink_to(package.resolve())  # for any name of the clone's directory
         finder = modulefinder.ModuleFinder([directory])
         for program in PROGRAMS:
             finder.import_hook(program)

@@ -23,7 +23,7 @@ FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
 
 CANNOT_START = 2
 """The exit code of a coordinator that can never start this run: its arguments are wrong, or of another version."""
-CANNOT_GO_ON = 3
+CANNOT_CONTINUE = 3
 """The exit code of a coordinator that cannot keep its journal. A restarted one may be able to continue."""
 
 

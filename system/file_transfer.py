@@ -19,7 +19,7 @@ Rules:
   the digest of all digests is right. After a broken connection the sender reads the files again and skips the segments
   that the receiver has; if the files have changed meanwhile, the digests differ, and the copy begins again.
 - At most `WINDOW` segments are on their way, so neither side holds more in memory.
-- A side that hears nothing for `QUIET_SECONDS` counts the connection as broken.
+- A side that receives nothing for `QUIET_SECONDS` counts the connection as broken.
 
 Left to others: the connections (`Channel`), repeating a copy, reading and writing files.
 """

@@ -1,6 +1,6 @@
 """Sends the files at a path of a volume: ``python3 -m monopod.system.send_files ROOT PATH``.
 
-Rules: the path stays in the volume, whatever symbolic links are in it. Standard input and output are the connection
+Rules: the path stays in the volume, regardless of symbolic links in it. Standard input and output are the connection
 (``file_transfer``).
 """
 

@@ -2,7 +2,7 @@
 
 Rules:
 
-- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its .yaml, .yml and
+- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory means its .yaml, .yml and
   .json files in alphabetical order, without subdirectories, as with kubectl.
 - Tekton's kinds, and ConfigMap, Secret, PersistentVolumeClaim and LimitRange, become models; v1beta1 is rewritten as
   v1 first. A ``List`` is replaced by its items, a TriggerTemplate by the objects that it makes, and a document of

@@ -2,7 +2,7 @@
 
 Rules (argo-workflows docs/container-set-template.md):
 
-- A container becomes a Task of one Step; its ``dependencies`` become ``runAfter``, ``retries`` those of the Task.
+- A container becomes a Task of one Step; its ``dependencies`` become ``runAfter``, its retries the Task's ``retries``.
 - A parameter of the Workflow, or of the entrypoint's inputs, becomes a param of the run; its value is the default.
 - An emptyDir and a volumeClaimTemplate become Workspaces, mounted where they were. Other volumes stay volumes.
 - An output comes from a file of the container ``main``, on a volume: a second Step of its Task copies it to a Result.
@@ -185,7 +185,7 @@ class _Translation:
 
     @cached_property
     def _params(self) -> dict[str, tuple[ArgoParameter, Path]]:
-        """The parameters of the Workflow, and those of the entrypoint that the Workflow does not have."""
+        """The parameters of the Workflow, and parameters of the entrypoint that the Workflow does not have."""
         params: dict[str, tuple[ArgoParameter, Path]] = {}
         for arguments, path in (
             (self._template.inputs, (*self._path, "inputs", "parameters")),

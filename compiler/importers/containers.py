@@ -1,4 +1,4 @@
-"""A container of another system as a Step, and the fields of its Pod as those of a run."""
+"""A container of another system as a Step, and the fields of its Pod as fields of a run."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Constraint:
 
 
 def parse_constraints(text: str) -> tuple[Constraint, ...] | None:
-    """Return the constraints in a text, all of which must hold, or None if it is invalid."""
+    """Return the constraints in a text, which must all hold, or None if it is invalid."""
     constraints = []
     for part in text.split(","):
         match = _CONSTRAINT.fullmatch(part)

@@ -18,7 +18,7 @@ EXAMPLES = """\
 With -o json or yaml, the output is the PipelineRun with its current status.
 
 exit codes:
-  0 success, whatever the status of the run; 2 no such run"""
+  0 success, for any status of the run; 2 no such run"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -50,7 +50,7 @@ class LogSet:
         self._done: set[str] = set()  # containers in which nothing more will run
         self._is_over = False  # nothing more will run in any of them
         self._ended: set[str] = set()
-        self._final: set[str] = set()  # of those, the ones of which no more can be read
+        self._final: set[str] = set()  # of these, logs that cannot be read any further
         self._lives: dict[str, int] = {}  # whose log is read
         self._read_lives: dict[str, int] = {}  # that were read to their end before the container was restarted
         self._reported_lives: dict[str, int] = {}  # by the coordinator

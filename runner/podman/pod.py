@@ -67,7 +67,7 @@ from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
 from monopod.schemas.formats import exit_codes
 from monopod.schemas.formats.words import describe_exit_code
-from monopod.schemas.run_events import CANNOT_GO_ON
+from monopod.schemas.run_events import CANNOT_CONTINUE
 from monopod.system.never_started import mark_never_started
 
 if TYPE_CHECKING:
@@ -501,7 +501,7 @@ class PodmanPod:
         if state["Status"] not in _ENDED:
             self._wait_again(self._await_coordinator)
             return
-        continues = state["ExitCode"] in (exit_codes.KILLED, CANNOT_GO_ON) and not self._was_killed
+        continues = state["ExitCode"] in (exit_codes.KILLED, CANNOT_CONTINUE) and not self._was_killed
         if continues and self._restarts < MOST_RESTARTS:
             self._pending += self._read_log(COORDINATOR)
             self._pending.append(_termination(COORDINATOR, self._restarts, state))
@@ -574,7 +574,7 @@ def _identity(container: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ending_of_coordinator(state: Mapping[str, Any]) -> str:
-    if state["ExitCode"] == CANNOT_GO_ON:
+    if state["ExitCode"] == CANNOT_CONTINUE:
         return "the coordinator could not continue"
     return f"the coordinator was killed ({'out of memory' if state.get('OOMKilled') else 'SIGKILL'})"
 

@@ -1,4 +1,4 @@
-"""A container as Kubernetes has it, where another system's document holds one that becomes a Step."""
+"""A container as in Kubernetes, in another system's document, which becomes a Step."""
 
 from __future__ import annotations
 

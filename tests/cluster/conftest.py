@@ -143,7 +143,7 @@ def facts(cluster: Cluster, target: Target, tmp_path_factory: pytest.TempPathFac
 
 
 def images_on_nodes(runs: ClusterRuns) -> Iterator[str]:
-    """Yield those of the suite's further images that need no registry: a Pod tries each."""
+    """Yield the suite's further images that do not need a registry: a Pod tries each image."""
     images = (*KEPT_IMAGES, runs.target.cel_image)
     containers = [
         {"name": f"c{number}", "image": image, "imagePullPolicy": "Never", "command": ["/nothing"]}

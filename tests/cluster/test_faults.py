@@ -80,7 +80,7 @@ def cordoned(runs, node: str):
 
 
 def test_the_node_is_drained(runs, need):
-    """As `kubectl drain` does it: the node takes no more Pods, and those that it has are evicted."""
+    """Like `kubectl drain`: the node takes no more Pods, and its Pods are evicted."""
     need("node drained", ("patch", "nodes"), ("create", "pods", "eviction"))
     run = started(runs)
     pod = runs.pod()
@@ -161,7 +161,7 @@ def test_the_api_server_is_away_while_the_run_ends(runs, connection):
     assert "the API server answers again" in said
 
 
-def test_the_connection_breaks_again_and_again(runs, connection):
+def test_connection_breaks_repeatedly(runs, connection):
     run = started(runs, script="for n in $(seq 5); do seq 1000; sleep 1; done", environment={
         "KUBECONFIG": str(connection.kubeconfig)})  # fmt: skip
     runs.go("work-s0")
@@ -175,7 +175,7 @@ def test_the_connection_breaks_again_and_again(runs, connection):
 
 
 def test_kubelet_is_paused(runs, tmp_path):
-    """Neither logs nor the state of containers are to be had then; the Pod goes on without."""
+    """Neither logs nor the state of containers are available, and the Pod continues."""
     kubelet = runs.target.kubelet
     if kubelet is None:
         pytest.skip("kubelet paused (the node is not this machine; name its process with KUBELET_PID)")

@@ -25,7 +25,7 @@ def present(runs, resource, kind, spec):
         runs.delete(resource, "monopod-test")
 
 
-def test_a_quota_refuses_what_is_too_much(runs, need):
+def test_quota_violation_is_reported(runs, need):
     need("quota", ("create", "resourcequotas"))
     spec = {"hard": {"requests.cpu": "100m", "requests.memory": "1Gi"}}
     with present(runs, "resourcequotas", "ResourceQuota", spec):
@@ -41,7 +41,7 @@ def test_a_quota_refuses_what_is_too_much(runs, need):
     assert small.code == 0, "\n".join(small.messages)
 
 
-def test_a_limit_range_is_kept_to(runs, need):
+def test_limit_range_is_respected(runs, need):
     need("LimitRange", ("create", "limitranges"))
     limits = {
         "type": "Container",

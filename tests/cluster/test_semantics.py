@@ -103,7 +103,7 @@ def test_a_run_is_cancelled_in_each_way(way, runs):
     assert ran.lines("work/act") == lines
 
 
-def test_a_run_that_is_left_alone_is_followed_later(runs):
+def test_detached_run_can_be_followed_later(runs):
     file = runs.write(RUN)
     started = runs.monopod("run", "-f", file, "--detach")
     assert started.returncode == 0, started.stderr

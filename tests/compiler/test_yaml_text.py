@@ -25,7 +25,7 @@ VALUES = st.recursive(LEAVES, lambda each: st.lists(each, max_size=4) | st.dicti
 
 @pytest.mark.parametrize("loader", LOADERS)
 @given(value=st.dictionaries(TEXTS, VALUES, max_size=4))
-def test_what_is_written_is_read_back(loader: Any, value: dict[str, Any]) -> None:
+def test_written_yaml_is_read_back(loader: Any, value: dict[str, Any]) -> None:
     assert yaml.load(to_yaml(value), Loader=loader) == value
 
 

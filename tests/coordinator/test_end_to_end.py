@@ -7,7 +7,14 @@ import pytest
 from processes import PATIENCE, Pod, of, task
 
 from monopod.schemas.plan import Param, Probe, ResultDeclaration, Sidecar, Slot, Step, Task
-from monopod.schemas.run_events import CANNOT_GO_ON, RunFinished, StepFinished, StepStarted, TaskFinished, TaskSkipped
+from monopod.schemas.run_events import (
+    CANNOT_CONTINUE,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TaskFinished,
+    TaskSkipped,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +140,7 @@ def test_second_coordinator_is_refused(pod, root):
     pod.start_coordinator()
     next(pod.events())
     second = subprocess.run(pod.command, capture_output=True, text=True, check=False)
-    assert second.returncode == CANNOT_GO_ON
+    assert second.returncode == CANNOT_CONTINUE
     assert second.stderr == f"coordinator: {root}/state/journal: another coordinator is running this Pod\n"
 
 

@@ -294,7 +294,7 @@ def test_only_termination_is_handled_after_the_end(pod, number):
 
 
 @pytest.mark.parametrize("has_started", [True, False])
-def test_it_stays_after_the_end_until_all_containers_have_ended(pod, has_started):
+def test_coordinator_stays_until_all_containers_have_ended(pod, has_started):
     """A native sidecar that ends before them would be started again."""
     pod = pod()
 

@@ -53,7 +53,7 @@ class TestBeginAttempt:
             ("results", "steps", "home", "artifacts", "run"), 0o777
         )
 
-    def test_removes_what_an_earlier_attempt_left(self, slot, tekton):
+    def test_removes_files_of_an_earlier_attempt(self, slot, tekton):
         slot.begin_attempt()
         (tekton / "results" / "digest").write_text("old")
         (tekton / "steps" / "step-a" / "results").mkdir(parents=True)

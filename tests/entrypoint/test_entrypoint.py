@@ -1297,7 +1297,7 @@ def test_without_a_ring(make_container):
     assert b"code=3\n" in (container.path / "exited.1").read_bytes()
 
 
-def test_a_ring_and_a_bell_that_are_something_else(make_container):
+def test_ring_and_bell_of_another_type(make_container):
     container = make_container(ring=False, bell=False)
     (container.path / "ring").write_text("kept")
     (container.path / "bell").symlink_to(container.path / "ring")
@@ -1410,7 +1410,7 @@ def test_failed_write_of_an_exit_is_retried(make_container):
 
 
 SLOW = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=openat:delay_enter=100000")
-"""Delays each file that the entrypoint opens by 0.1 s, but not those of its programs."""
+"""Delays each file that the entrypoint opens by 0.1 s, but not the files of its programs."""
 
 
 @pytest.mark.parametrize("prefix", [(), SLOW], ids=["", "slow"])

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from processes import Pod, of, task
 
-from monopod.schemas.run_events import CANNOT_GO_ON, TaskFinished
+from monopod.schemas.run_events import CANNOT_CONTINUE, TaskFinished
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_coordinator_that_cannot_write_its_journal_counts_as_lost(make_pod, root
     pod.coordinator.wait()
     subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/large", "bs=4k"], capture_output=True, check=False)
     second = subprocess.run(pod.command, capture_output=True, text=True, check=False)
-    assert second.returncode == CANNOT_GO_ON
+    assert second.returncode == CANNOT_CONTINUE
     assert second.stderr == f"coordinator: [Errno 28] No space left on device: '{root}/state/journal'\n"
     codes = pod.exit_codes()
     assert codes["running"] == 75

@@ -36,7 +36,7 @@ def test_outcome_is_reported_while_the_pod_still_runs(api, follow, coordinator):
     assert lines.index("[build : act] hello") < next(n for n, line in enumerate(lines) if "[build] Succeeded" in line)
 
 
-def test_a_watch_reports_before_the_created_pod_is_handled(follow, monkeypatch):
+def test_watch_reports_before_the_created_pod_is_handled(follow, monkeypatch):
     """The created Pod, which has no conditions yet, must not hide that no node takes it."""
 
     class QuickWatch(PodWatch):

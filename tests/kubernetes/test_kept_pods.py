@@ -40,7 +40,7 @@ def test_a_pod_that_never_started_stays_and_cannot_start(run, api):
     ]
 
 
-def test_a_pod_that_might_still_start_is_not_kept(run, api):
+def test_pod_that_might_still_start_is_not_kept(run, api):
     api.refuse("patch", "pods")
     ran = run()
     assert "Kept in" not in ran.out
@@ -48,7 +48,7 @@ def test_a_pod_that_might_still_start_is_not_kept(run, api):
     api.wait_for(lambda: api.objects == {})
 
 
-def test_a_pod_that_never_started_is_deleted_on_request(run, api):
+def test_pod_that_never_started_is_deleted_on_request(run, api):
     run("--keep", "never")
     api.wait_for(lambda: api.objects == {})
 

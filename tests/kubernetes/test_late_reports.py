@@ -28,7 +28,7 @@ def file(make, write):
 
 
 @pytest.mark.parametrize("reports_end", [True, False])
-def test_a_run_is_complete_however_late_its_containers_are_reported(monopod, kubelet, file, reports_end):
+def test_run_with_late_container_reports_is_complete(monopod, kubelet, file, reports_end):
     kubelet(reports_end=reports_end)
     ran = monopod("run", "-f", file, "--context", "test")
     assert (ran.code, ran.err) == (0, "")

@@ -115,7 +115,7 @@ def test_log_is_not_opened_before_the_container_is_known_to_run(observe, it):
     assert pod.of(EndLog) == []
 
 
-def test_log_of_a_container_that_terminated_unseen_is_opened_and_read_to_its_end(observe, it, terminated):
+def test_log_of_a_container_that_ended_unseen_is_read(observe, it, terminated):
     pod = observe()
     pod.is_lagging = True
     it(pod).attempt_started("build")
@@ -136,7 +136,7 @@ def test_log_of_a_container_that_never_ran_ends_with_its_pod(observe, it):
     assert pod.status is not None
 
 
-def test_logs_are_read_without_knowing_states_while_the_api_server_does_not_answer(observe, it, make):
+def test_logs_are_read_while_the_api_server_does_not_answer(observe, it, make):
     pod = observe(make.task("build", "true"), make.task("other", "true"))
     pod.is_lagging = True
     it(pod).attempt_started("build")

@@ -75,7 +75,7 @@ def test_coordinator_image_trouble_names_its_option(waiting):
     assert "--runtime-image" in trouble.text
 
 
-def test_a_coordinator_that_crashes(waiting):
+def test_crashing_coordinator(waiting):
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     status = waiting("coordinator", "CrashLoopBackOff", "back-off", lastState=ended)
     (trouble,) = pod_states.troubles(pod(initContainerStatuses=[status]), named)

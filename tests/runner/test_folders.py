@@ -123,7 +123,7 @@ def test_everything_and_a_single_file_are_fetched_and_merged(fetch, tmp_path):
     assert tree(tmp_path / "one") == {"run": (0o755, "#!/bin/sh")}
 
 
-def test_a_folder_that_is_mounted_can_be_fetched_from_too(fetch, tmp_path):
+def test_mounted_folder_can_be_fetched_from(fetch, tmp_path):
     assert fetch("-w", "source=.", "--fetch", "source/current:../got").returncode == 0
     assert tree(tmp_path / "got") == DIST
 
@@ -149,7 +149,7 @@ def test_a_volume_in_memory_can_be_fetched_from(fetch, tmp_path):
         ("source/../..", "cannot fetch source/../..: '../..' leads out of the Workspace"),
     ],
 )
-def test_what_cannot_be_fetched_makes_the_command_fail(fetch, tmp_path, path, message):
+def test_failed_fetch_fails_the_command(fetch, tmp_path, path, message):
     ran = fetch("-w", "source=emptyDir", "--fetch", f"{path}:../got", "--fetch", "source/dist/run:../one")
     assert ran.returncode == 1
     assert message in ran.stderr
@@ -166,7 +166,7 @@ def test_what_cannot_be_fetched_makes_the_command_fail(fetch, tmp_path, path, me
         (":got", "expected WORKSPACE[/PATH]:DIR, got ':got'"),
     ],
 )
-def test_a_wrong_option_starts_nothing(fetch, option, message):
+def test_wrong_option_prevents_the_run(fetch, option, message):
     ran = fetch("-w", "source=emptyDir", "--fetch", option)
     assert ran.returncode == 2
     assert message in ran.stderr

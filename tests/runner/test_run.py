@@ -407,7 +407,7 @@ def test_cancel_modes_have_signals_and_only_get_harder(follow, whole):
 
 
 @pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
-def test_a_cancellation_by_others_is_shown_before_the_tasks_that_it_skips(follow, whole, mode):
+def test_cancellation_by_others_is_shown_before_skipped_tasks(follow, whole, mode):
     skipped = TaskSkipped(START + 3, "deploy", "PipelineRun was cancelled")
     shown, *_ = follow([reported(*whole[:3])], [cancelling(mode), reported(skipped)], [finished("Failed")])
     assert shown[-2:] == [OTHERS_NOTICES[mode], "[deploy] Skipped: PipelineRun was cancelled"]

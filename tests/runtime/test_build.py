@@ -56,7 +56,7 @@ def test_modules_are_all_that_the_coordinator_can_import():
 PROGRAM = re.compile(r"""python3"(?:, "-\w")*, "-m", (?:"monopod\.)?([\w.]+?)(?:"|\.__name__)""")
 
 
-def test_programs_that_the_runner_executes_in_the_coordinators_container_are_carried():
+def test_programs_run_in_the_coordinators_container_are_packed():
     sources = [path.read_text() for path in (PACKAGE / "runner/kubernetes").rglob("*.py")]
     programs = {name.replace(".", "/") + ".py" for source in sources for name in PROGRAM.findall(source)}
     assert "coordinator/outside_request.py" in programs

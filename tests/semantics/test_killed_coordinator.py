@@ -24,7 +24,7 @@ import pytest
 from finished_run import FinishedRun
 from host_run import pipeline
 from killed_coordinator import POINTS
-from killed_in_container import GO_ON, WRITE_NO_MORE
+from killed_in_container import CONTINUE, WRITE_NO_MORE
 from podman_store import BUSYBOX, PYTHON, Podman
 from shared_directory import Shared
 
@@ -84,7 +84,7 @@ class Killer:
                     return
                 pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
                 if point in self.killed:
-                    connection.sendall(GO_ON)
+                    connection.sendall(CONTINUE)
                     continue
                 self.killed.append(point)
                 if point.endswith("d"):

@@ -4,7 +4,7 @@ Rules:
 
 - One image replaces the image of every Step and Sidecar, except those in `KEPT_IMAGES`: the suite needs no registry if
   the nodes have it.
-- Whatever happens is waited for with a watch, or in the output of a run. Nothing depends on how fast the cluster is.
+- All waits use a watch or the output of a run. Nothing depends on the speed of the cluster.
 """
 
 from __future__ import annotations
@@ -218,12 +218,12 @@ class ClusterRuns:
         self.wait_for("pods", is_running)
 
     def execute(self, container: str, *command: str) -> None:
-        """Run a command in a container of the only Pod; one that ends with its container has succeeded too."""
+        """Run a command in a container of the only Pod; a command that ends with its container has succeeded too."""
         name = PodName(self.namespace, self.pod()["metadata"]["name"])
         self.cluster.execute(name, container, command)
 
     def go(self, container: str) -> None:
-        """Let the script after `WAIT_FOR_GO` go on."""
+        """Let the script continue after `WAIT_FOR_GO`."""
         self.execute(container, "/bin/sh", "-c", "echo > /tekton/home/go")
 
     def execute_to_the_death(self, container: str, *command: str) -> None:

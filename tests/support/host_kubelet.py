@@ -134,7 +134,7 @@ class _View:
             report()
 
     def end(self, *, reports_end):
-        """Report the end of the Pod: a real kubelet does so one relist after that of its containers."""
+        """Report the end of the Pod: a real kubelet does so one relist after the end of its containers."""
         self._relist()
         threading.Event().wait(self._relist_seconds)
         with self._api.changed:

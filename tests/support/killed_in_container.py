@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 ADDRESS = "\0monopod-test-{}"
-GO_ON, WRITE_NO_MORE = b"x", b"w"
+CONTINUE, WRITE_NO_MORE = b"x", b"w"
 _NAME = re.compile(r"-([0-9a-f]{8})((?:-\d+[a-z])*)$")
 
 

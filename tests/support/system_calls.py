@@ -46,7 +46,7 @@ _CONDITIONS = {
 }
 """Calls that are affected only with certain arguments: the index of the argument, a mask, and the value."""
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
-_GO_ON = 1
+_CONTINUE = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -111,7 +111,7 @@ def _delay(listener: int, seconds: float) -> None:
                 heapq.heappush(waiting, (time.monotonic() + seconds, struct.unpack_from("Q", request)[0]))
         while waiting and waiting[0][0] <= time.monotonic():
             with contextlib.suppress(FileNotFoundError):
-                fcntl.ioctl(listener, _SEND, struct.pack("QqiI", heapq.heappop(waiting)[1], 0, 0, _GO_ON))
+                fcntl.ioctl(listener, _SEND, struct.pack("QqiI", heapq.heappop(waiting)[1], 0, 0, _CONTINUE))
 
 
 def _answer_the_time(listener: int, file: str) -> None:

@@ -311,16 +311,16 @@ spec:
         ("  templates:", "  templateses:", "8:3: spec.templateses: unknown field (did you mean 'templates'?)"),
     ],
 )  # fmt: skip
-def test_a_problem_is_reported_where_it_is_written(old, new, line):
+def test_problem_is_reported_at_its_position(old, new, line):
     assert TEXT.count(old) == 1
     assert line in problems_of(TEXT.replace(old, new))
 
 
-def test_the_file_is_right():
+def test_file_is_valid():
     assert problems_of(TEXT) == []
 
 
-def test_a_workflow_of_a_template_names_the_way_out():
+def test_workflow_of_a_template_is_reported_with_a_remedy():
     text = TEXT.replace("  entrypoint: main\n", "  workflowTemplateRef: {name: t}\n")
     assert problems_of(text) == [
         "5:3: spec.workflowTemplateRef: workflowTemplateRef of an Argo Workflow is not supported; give the "
@@ -343,7 +343,7 @@ def test_problems_of_a_template(fields, problem):
     assert any(problem in line for line in problems_of(template(**fields)))
 
 
-def test_a_template_that_is_not_run_may_be_of_any_kind():
+def test_unused_template_may_be_of_any_kind():
     text = workflow(templates=[*BASE["spec"]["templates"], {"name": "later", "dag": {"tasks": []}}])
     assert found_in(text) == []
 

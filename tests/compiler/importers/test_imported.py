@@ -10,7 +10,7 @@ from monopod.compiler.importers.imported import Sourced, texts_in, unfold, witho
 from monopod.schemas.tekton.v1beta1 import origin
 
 
-def test_origins_are_those_of_the_values():
+def test_values_have_origins():
     tree = {"a": Sourced([{"b": 1}, Sourced(2, ("y",))], ("x",)), "c": 3}
     made = unfold(tree)
     assert made.data == {"a": [{"b": 1}, 2], "c": 3}

@@ -403,7 +403,7 @@ def unused(lines: list[str]) -> list[str]:
     return [line.partition("unused document: ")[2] for line in lines if "unused document" in line]
 
 
-def test_a_document_that_nothing_refers_to_is_named(tmp_path, monkeypatch):
+def test_unreferenced_document_is_reported(tmp_path, monkeypatch):
     found = unused(first_line(tmp_path, monkeypatch, UNUSED))
     assert found == [
         "Task 'lost' is not referenced by any Pipeline or run",

@@ -27,7 +27,7 @@ FINE = {
     "the same enum": text('enum: ["v1", "v2"], default: v1', GIVEN),
     "fewer values": text('enum: ["v1"], default: v1', GIVEN),
     "no enum in the Task": text("default: any", GIVEN, "default: x"),
-    "an enum of the Pipeline alone": text('enum: ["v1"], default: v1', GIVEN, "default: x"),
+    "an enum only of the Pipeline": text('enum: ["v1"], default: v1', GIVEN, "default: x"),
     "a value that is composed": text("default: v", "params: [{name: message, value: $(params.m)1}]"),
     "of several params": text(
         "default: v", "params: [{name: message, value: $(params.m)$(params.o)}]", 'enum: ["vv1"]'

@@ -61,7 +61,7 @@ def test_package_can_be_imported_too(statements, printed):
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
 
 
-def test_it_is_found_among_the_libraries_of_an_image_whose_python_runs_without_them():
+def test_extension_is_found_in_the_libraries_of_the_image():
     package = Path(cel.__file__).parents[1]
     prefixes = f"import site, sys; site.PREFIXES[:] = [{sys.prefix!r}]"
     ours = "import types; package = sys.modules['monopod'] = types.ModuleType('monopod')"

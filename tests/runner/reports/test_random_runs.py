@@ -27,7 +27,7 @@ SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, PART))
-def test_reports_match_what_happened(first, tmp_path):
+def test_reports_match_the_events(first, tmp_path):
     for seed in range(first, min(first + PART, FIRST + COUNT)):
         case = random_case(seed)
         events = simulated(case).reported

@@ -20,7 +20,7 @@ _HTML_ANCHOR = re.compile(r"""<[a-zA-Z][^>]*\b(?:id|name)=["']([^"']+)["']""")
 
 @dataclass(frozen=True)
 class Link:
-    """Where a link stands (line numbers start at 1) and where it leads."""
+    """The line of a link (line numbers start at 1) and its target."""
 
     line: int
     target: str

@@ -11,7 +11,7 @@ class LinksTest(unittest.TestCase):
     """Which links a document has."""
 
     def targets(self, text):
-        """Return the targets alone."""
+        """Return only the targets."""
         return [link.target for link in links(text)]
 
     def test_an_inline_link_with_its_line(self):
@@ -46,7 +46,7 @@ class LinksTest(unittest.TestCase):
         """A fence ends at a marker at least as long as its own."""
         self.assertEqual(self.targets("````\n```\n[a](b.md)\n```\n````\n[a](c.md)\n"), ["c.md"])
 
-    def test_a_footnote_is_no_link(self):
+    def test_footnote_is_not_a_link(self):
         """``[^1]:`` starts a note."""
         self.assertEqual(self.targets("[^1]: not.a.link\n"), [])
 
@@ -67,7 +67,7 @@ class AnchorsTest(unittest.TestCase):
         """An explicit id counts."""
         self.assertEqual(anchors('<a id="Here"></a>\n'), {"Here"})
 
-    def test_a_comment_in_code_is_no_heading(self):
+    def test_comment_in_code_is_not_a_heading(self):
         """A shell comment in a fence is not a heading."""
         self.assertEqual(anchors("```sh\n# not a heading\n```\n"), set())
 
