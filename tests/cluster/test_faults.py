@@ -52,7 +52,6 @@ def test_the_pod_is_deleted(runs):
     assert ran.code == 1, said
     assert ran.condition["reason"] == "PodDeleted"
     assert "the Pod is being deleted, not by this command" in said
-    assert ran.lines("report/s0") == []
 
 
 def test_the_pod_is_killed(runs):
