@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, closest, did_you_mean
 from monopod.compiler.documents import yaml_files, yaml_tree
@@ -39,6 +39,9 @@ from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 from monopod.schemas.tekton.tasks import StepAction, Task
 from monopod.schemas.tekton.v1beta1 import origin
+
+if TYPE_CHECKING:
+    from monopod.compiler.importers.pipelines_as_code import Variables
 
 STANDARD_INPUT = "-"
 _TRIGGERS = "triggers.tekton.dev/"
@@ -97,8 +100,8 @@ class Document:
     `data` is the object as plain data and must not be changed. `model` is set for the kinds that monopod knows.
     `name` is ``metadata.name``, or empty. `origins` maps the paths of moved fields in `data` to their paths in the file
     (``v1beta1``). `is_imported`: the file holds a document of another system instead. `filled_params` are the params of
-    the TriggerTemplate that made it. `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report what
-    reading it changed.
+    the TriggerTemplate that made it, or the variables of Pipelines-as-Code in it. `is_cluster_task`: it is a
+    ClusterTask, read as a Task. `warnings` report what reading it changed.
     """
 
     file: str
@@ -183,7 +186,7 @@ class Documents:
 
     @cached_property
     def filled_params(self) -> frozenset[str]:
-        """The params of all TriggerTemplates."""
+        """The params of all TriggerTemplates, and the variables of Pipelines-as-Code."""
         return frozenset().union(*(document.filled_params for document in self.items))
 
     @cached_property
@@ -206,7 +209,8 @@ def load(
 ) -> Documents:
     """Return the documents in these files. Raises Problems with the problems of all files.
 
-    ``-`` reads `standard_input`; by default, the process's own. `params` are values for TriggerTemplates.
+    ``-`` reads `standard_input`; by default, the process's own. `params` are values for TriggerTemplates and
+    for Pipelines-as-Code.
     """
     loader = _Loader(standard_input, params)
     for path in paths:
@@ -273,10 +277,35 @@ class _Loader:
 
     def _take_trees(self, file: str, trees: Sequence[yaml_tree.Tree], problems: Iterable[Problem]) -> None:
         self.problems += problems
+        variables = self._variables_of(file, trees)
         for tree in trees:
             self.texts[file] = tree.text
             self._respelled[file] = tree.respelled
-            self._take(file, tree.data, tree.marks)
+            if variables is None:
+                self._take(file, tree.data, tree.marks)
+            else:
+                self._take_with_variables(file, tree, variables)
+
+    def _variables_of(self, file: str, trees: Sequence[yaml_tree.Tree]) -> Variables | None:
+        """Return the variables of a file of Pipelines-as-Code; None for another file."""
+        if not any("tekton" in tree.text and "{{" in tree.text for tree in trees[:1]):
+            return None
+        from monopod.compiler.importers.git_checkout import GitCheckout  # noqa: PLC0415  # most files have none
+        from monopod.compiler.importers.pipelines_as_code import (  # noqa: PLC0415
+            Variables,
+            is_of_pipelines_as_code,
+        )
+
+        if not is_of_pipelines_as_code(os.path.abspath(file), [tree.data for tree in trees]):
+            return None
+        return Variables(self._params, GitCheckout(os.path.dirname(os.path.abspath(file))).value)
+
+    def _take_with_variables(self, file: str, tree: yaml_tree.Tree, variables: Variables) -> None:
+        """Take a value of a file of Pipelines-as-Code."""
+        variables.complaints.clear()
+        data = variables.fill(tree.data)
+        self._report_complaints(Document(file, "", "", "", {}, None, tree.marks), variables.complaints)
+        self._take(file, data, tree.marks, frozenset(variables.used))
 
     def _report_file(self, file: str, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(file), message, rule))

@@ -10,6 +10,7 @@ from monopod.runner.commands.options.input import (
     add_file_options,
     add_run_options,
     compiler_options,
+    input_files,
     load_documents,
     placeholder_names,
 )
@@ -56,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
     except Problems as errors:
         checked = Checked(errors.problems)
     style = TextStyle(ProblemView.of(sys.stdout, os.environ), arguments.strict)
-    text = report(checked, [*arguments.files, *arguments.more_files], arguments.format, style)
+    text = report(checked, input_files(arguments), arguments.format, style)
     (sys.stdout.write if arguments.format == "text" else write_json)(text)
     fatal = {"error", "warning"} if arguments.strict else {"error"}
     return 2 if any(problem.severity in fatal for problem in checked.problems) else 0

@@ -9,7 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.commands.options.cluster import is_kubectl_plugin, program_name
-from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
+from monopod.runner.commands.options.input import (
+    add_file_options,
+    add_run_options,
+    compile_documents,
+    duration,
+    input_files,
+)
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
@@ -240,7 +246,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
 
     lines = line_options(arguments, [compilation.plan for compilation in compilations])
     records = None if arguments.no_record else records_root()
-    files = (*arguments.files, *arguments.more_files)
+    files = tuple(input_files(arguments))
     with contextlib.ExitStack() as stack:
         try:
             report_files = {"junit": arguments.junit, "trace": arguments.trace}

@@ -6,6 +6,7 @@ Files are passed with ``-f``, as with kubectl, or as plain arguments, so that ``
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.garbage_collection import without_garbage_collection
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.compiler.documents.documents import Documents
     from monopod.compiler.options import Options
+
+
+_TEKTON_DIRECTORY = ".tekton"
+"""Where Pipelines-as-Code has a repository's runs."""
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
@@ -190,10 +195,36 @@ def load_documents(arguments: argparse.Namespace) -> Documents:
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.documents.documents import load  # noqa: PLC0415
 
-    files = [*arguments.files, *arguments.more_files]
+    files = input_files(arguments)
     if not files:
         raise Problems([Problem(None, "no input file; use -f FILE, or -f - for standard input", "no-input")])
-    return load(files, params=arguments.params)
+    documents = load(files, params=arguments.params)
+    if not (arguments.files or arguments.more_files):
+        _check_choice(documents, getattr(arguments, "name", None))
+    return documents
+
+
+def input_files(arguments: argparse.Namespace) -> list[str]:
+    """Return the files of the command line; without any, those in ``.tekton`` and below."""
+    files = [*arguments.files, *arguments.more_files]
+    if files:
+        return files
+    in_directories = sorted(os.walk(_TEKTON_DIRECTORY))
+    paths = [os.path.join(directory, name) for directory, _, names in in_directories for name in sorted(names)]
+    return [path for path in paths if path.endswith((".yaml", ".yml"))]
+
+
+def _check_choice(documents: Documents, name: str | None) -> None:
+    """Raise Problems if the files that were not named hold several runs, and none was chosen."""
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
+
+    runs = [document for document in documents if document.kind in {"PipelineRun", "TaskRun"}]
+    if name is not None or len(runs) < 2:
+        return
+    names = [str((run.data.get("metadata") or {}).get("generateName") or "") for run in runs]
+    listed = ", ".join(run.name or generated for run, generated in zip(runs, names, strict=True))
+    message = f"{_TEKTON_DIRECTORY} defines several runs ({listed}); choose one with --name, or a file with -f"
+    raise Problems([Problem(None, message, "several-runs")])
 
 
 def placeholder_names() -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""The git checkout that a file is in: its commit, branch and remote, as Pipelines-as-Code names them.
+
+Rules:
+
+- git only reads, and only what is asked for. It has `_TIMEOUT` seconds for each answer.
+- The remote is ``origin``. An address for ssh is written as https, without credentials and without ``.git``.
+
+Left to others: which variables there are (``pipelines_as_code``).
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from functools import cached_property
+
+_TIMEOUT = 10
+_SCP_LIKE = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
+_URL = re.compile(r"(?:ssh|git|https?)://(?:[^@/]*@)?([^/]+)/(.+)")
+
+
+class GitCheckout:
+    """Answers about the checkout around a directory. Each raises ValueError with the reason if it has none."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def value(self, name: str) -> str:
+        """Return the value of a variable of ``OF_CHECKOUT``."""
+        answers: dict[str, Callable[[], str]] = {
+            "revision": lambda: self._git("rev-parse", "--verify", "HEAD"),
+            "source_branch": self._branch,
+            "target_branch": self._branch,
+            "git_tag": lambda: self._git("tag", "--points-at", "HEAD").partition("\n")[0],
+            "sender": self._sender,
+            "repo_url": lambda: self._url,
+            "source_url": lambda: self._url,
+            "repo_name": lambda: self._path[-1],
+            "repo_owner": lambda: "/".join(self._path[:-1]),
+        }
+        return answers[name]()
+
+    def _branch(self) -> str:
+        branch = self._git("rev-parse", "--abbrev-ref", "HEAD")
+        if branch == "HEAD":
+            raise ValueError("no branch is checked out")
+        return branch
+
+    def _sender(self) -> str:
+        try:
+            return self._git("config", "user.name")
+        except ValueError:
+            raise ValueError("git has no user.name") from None
+
+    @cached_property
+    def _url(self) -> str:
+        self._git("rev-parse", "--git-dir")
+        try:
+            return browsable(self._git("remote", "get-url", "origin"))
+        except ValueError:
+            raise ValueError(f"the git checkout of '{self._directory}' has no remote 'origin'") from None
+
+    @cached_property
+    def _path(self) -> list[str]:
+        path = self._url.removeprefix("https://").partition("/")[2]
+        if "://" in self._url and not self._url.startswith("https://"):
+            raise ValueError(f"the remote 'origin' is '{self._url}', which has no owner")
+        return path.split("/")
+
+    def _git(self, *arguments: str) -> str:
+        command = ["git", "-C", self._directory, *arguments]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=_TIMEOUT
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ValueError(f"git cannot be asked: {error}") from error
+        if done.returncode != 0:
+            reason = done.stderr.strip().splitlines()
+            raise ValueError(reason[-1].removeprefix("fatal: ") if reason else f"git {arguments[0]} found nothing")
+        return done.stdout.strip()
+
+
+def browsable(url: str) -> str:
+    """Return the address of a remote as https, without credentials and ``.git``; of a local one, as a file URL."""
+    match = _URL.fullmatch(url) or _SCP_LIKE.fullmatch(url)
+    if match is None:
+        return url if "://" in url else f"file://{url}"
+    return f"https://{match[1]}/{match[2].lstrip('/').removesuffix('.git')}"

@@ -1,0 +1,92 @@
+"""Pipelines-as-Code: the values of ``{{ revision }}`` and its other variables in the files of ``.tekton``.
+
+Rules (Pipelines-as-Code docs, creating-pipelines, dynamic variables):
+
+- A file belongs to it if it is in a directory ``.tekton``, or if an object in it has an annotation of it.
+- A variable has the value of ``-p NAME=VALUE``, else that of the git checkout that the file is in, as a push of the
+  current branch would have it. A variable of the event without a value is an error.
+- Unknown names in ``{{ }}`` stay as text, as they do there.
+
+Left to others: asking git (``git_checkout``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from monopod.compiler.documents.validation import Complaint
+from monopod.schemas.model import Path
+
+DIRECTORY = ".tekton"
+OF_CHECKOUT = frozenset(
+    {
+        *("revision", "repo_url", "repo_owner", "repo_name", "source_url", "source_branch", "target_branch"),
+        *("git_tag", "sender"),
+    }
+)
+"""Variables that a git checkout has values of."""
+
+_PREFIX = "pipelinesascode.tekton.dev/"
+_PLACEHOLDER = re.compile(r"\{\{([^}]{2,})\}\}")
+_OF_PUSH = {"event": "push", "event_type": "push", "trigger_comment": "", "pull_request_labels": ""}
+"""Variables that are the same for each push."""
+_OF_EVENT = frozenset({"git_auth_secret", "pull_request_number", "target_namespace"})
+_EVENT_PARTS = re.compile(r"(?:body|headers|files)\b|cel:")
+
+Lookup = Callable[[str], str]
+"""Returns the value of a variable of the checkout. Raises ValueError with the reason why it has none."""
+
+
+def is_of_pipelines_as_code(file: str, objects: list[Any]) -> bool:
+    """Return whether a file belongs to Pipelines-as-Code."""
+    return DIRECTORY in PurePath(file).parts or any(map(_is_annotated, objects))
+
+
+def _is_annotated(data: Any) -> bool:
+    metadata = data.get("metadata") if isinstance(data, dict) else None
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return isinstance(annotations, dict) and any(str(name).startswith(_PREFIX) for name in annotations)
+
+
+@dataclass
+class Variables:
+    """Replaces the variables in the objects of one file.
+
+    `used` are the variables that have a value from `given`; `complaints` are what is wrong in the object at hand.
+    """
+
+    given: Mapping[str, str]
+    lookup: Lookup
+    used: set[str] = field(default_factory=set)
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def fill(self, value: Any, path: Path = ()) -> Any:
+        """Return plain data at `path` with the values of variables in its texts."""
+        if isinstance(value, str):
+            return _PLACEHOLDER.sub(lambda match: self._value(match, path), value) if "{{" in value else value
+        if isinstance(value, dict):
+            return {key: self.fill(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, (*path, index)) for index, item in enumerate(value)]
+        return value
+
+    def _value(self, match: re.Match[str], path: Path) -> str:
+        name = match[1].strip()
+        if name in self.given:
+            self.used.add(name)
+            return self.given[name]
+        if name in _OF_PUSH:
+            return _OF_PUSH[name]
+        try:
+            if name in OF_CHECKOUT:
+                return self.lookup(name)
+            if name in _OF_EVENT or _EVENT_PARTS.match(name):
+                raise ValueError("it is a part of the event, and there is none")
+        except ValueError as error:
+            message = f"{{{{ {name} }}}} has no value: {error}; give it with -p '{name}=…'"
+            self.complaints.append(Complaint(path, message, "missing-param"))
+        return match[0]

@@ -1,0 +1,191 @@
+"""Pipelines-as-Code: values of its variables, from ``-p`` and from a git checkout, and problems without a value."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from monopod.compiler.compilation import Compilation, compile_runs
+from monopod.compiler.diagnostics import Problems
+from monopod.compiler.documents.documents import load
+from monopod.compiler.importers.git_checkout import browsable
+from monopod.compiler.options import Options
+
+TEXT = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata:
+  name: ci
+  annotations: {pipelinesascode.tekton.dev/on-event: "[push]"}
+spec:
+  params:
+    - {name: revision, value: "commit {{ revision }}"}
+    - {name: where, value: "{{repo_url}} {{ source_branch }} {{ event }}"}
+  pipelineSpec:
+    params: [{name: revision}, {name: where}]
+    tasks:
+      - name: a
+        taskSpec:
+          steps: [{name: s, image: busybox, script: "echo {{ unknown_name }}"}]
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git checkout on the branch ``topic`` with a run in ``.tekton``, as the working directory."""
+    (tmp_path / ".tekton").mkdir()
+    (tmp_path / ".tekton/ci.yaml").write_text(TEXT)
+    git(tmp_path, "init", "-q", "-b", "topic")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "A run")
+    git(tmp_path, "remote", "add", "origin", "git@git.example.com:acme/team/shop.git")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def compiled(*params: tuple[str, str], file: str = ".tekton/ci.yaml") -> Compilation:
+    (compilation,) = compile_runs(load([file], params=params), Options(params=params))
+    return compilation
+
+
+def values(compilation: Compilation) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in compilation.plan.document["spec"]["params"]}
+
+
+def problems_of(text: str, *params: tuple[str, str]) -> list[str]:
+    Path(".tekton/ci.yaml").write_text(text)
+    with pytest.raises(Problems) as caught:
+        compiled(*params)
+    return [str(problem).removeprefix(".tekton/ci.yaml:") for problem in caught.value.problems]
+
+
+def test_values_come_from_the_checkout(checkout):
+    commit = git(checkout, "rev-parse", "HEAD")
+    made = compiled()
+    assert values(made) == {
+        "revision": f"commit {commit}",
+        "where": "https://git.example.com/acme/team/shop topic push",
+    }
+    assert made.plan.pipeline.tasks[0].steps[0].script == "echo {{ unknown_name }}"
+
+
+def test_values_of_the_command_line_take_precedence(checkout):
+    made = compiled(("revision", "v1"), ("unknown_name", "x"), ("source_branch", "main"))
+    assert values(made) == {"revision": "commit v1", "where": "https://git.example.com/acme/team/shop main push"}
+    assert made.plan.pipeline.tasks[0].steps[0].script == "echo x"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("target_branch", "topic"),
+        ("source_url", "https://git.example.com/acme/team/shop"),
+        ("repo_owner", "acme/team"),
+        ("repo_name", "shop"),
+        ("git_tag", ""),
+        ("event_type", "push"),
+        ("trigger_comment", ""),
+        ("pull_request_labels", ""),
+    ],
+)
+@pytest.mark.usefixtures("checkout")
+def test_each_variable(variable, value):
+    Path(".tekton/ci.yaml").write_text(TEXT.replace("{{ revision }}", f"{{{{ {variable} }}}}"))
+    assert values(compiled())["revision"] == f"commit {value}"
+
+
+def test_the_tag_and_the_sender(checkout):
+    git(checkout, "tag", "v2")
+    git(checkout, "config", "user.name", "Ada")
+    Path(".tekton/ci.yaml").write_text(TEXT.replace("{{ revision }}", "{{ git_tag }} {{ sender }}"))
+    assert values(compiled())["revision"] == "commit v2 Ada"
+
+
+@pytest.mark.parametrize("variable", ["git_auth_secret", "pull_request_number", "target_namespace", "body.action"])
+@pytest.mark.usefixtures("checkout")
+def test_a_part_of_the_event_needs_a_value(variable):
+    text = TEXT.replace("{{ revision }}", f"{{{{ {variable} }}}}")
+    assert problems_of(text) == [
+        f"8:31: spec.params[0].value: {{{{ {variable} }}}} has no value: it is a part of the event, and there is none; "
+        f"give it with -p '{variable}=…'"
+    ]
+    assert values(compiled((variable, "x")))["revision"] == "commit x"
+
+
+def test_without_a_remote_or_a_branch(checkout):
+    git(checkout, "remote", "remove", "origin")
+    git(checkout, "checkout", "-q", "--detach")
+    first, second = problems_of(TEXT)
+    assert first.startswith("9:28: spec.params[1].value: {{ repo_url }} has no value: the git checkout of ")
+    assert first.endswith("has no remote 'origin'; give it with -p 'repo_url=…'")
+    assert second.endswith("{{ source_branch }} has no value: no branch is checked out; give it with -p "
+                           "'source_branch=…'")  # fmt: skip
+
+
+def test_without_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".tekton").mkdir()
+    found = problems_of(TEXT)
+    assert found[0].startswith("8:31: spec.params[0].value: {{ revision }} has no value: not a git repository")
+
+
+def test_other_files_are_left_alone(checkout):
+    plain = yaml.safe_load(TEXT)
+    del plain["metadata"]["annotations"]
+    (checkout / "ci.yaml").write_text(yaml.safe_dump(plain))
+    assert values(compiled(file="ci.yaml"))["revision"] == "commit {{ revision }}"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("git@github.com:acme/shop.git", "https://github.com/acme/shop"),
+        ("ssh://git@git.example.com:2222/acme/shop.git", "https://git.example.com:2222/acme/shop"),
+        ("https://user:secret@github.com/acme/shop", "https://github.com/acme/shop"),
+        ("https://github.com/acme/shop.git", "https://github.com/acme/shop"),
+        ("/srv/git/shop.git", "file:///srv/git/shop.git"),
+        ("file:///srv/git/shop.git", "file:///srv/git/shop.git"),
+    ],
+)
+def test_addresses_of_remotes(url, address):
+    assert browsable(url) == address
+
+
+class TestWithoutFiles:
+    """`monopod` in a folder that has a directory ``.tekton``."""
+
+    def monopod(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).with_name("monopod")
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+    def test_its_run_is_read(self, checkout):
+        assert self.monopod("check").returncode == 0
+        done = self.monopod("convert")
+        assert done.returncode == 0, done.stderr
+        assert git(checkout, "rev-parse", "HEAD") in done.stdout
+
+    def test_several_runs_are_listed(self, checkout):
+        (checkout / ".tekton/more").mkdir()
+        (checkout / ".tekton/more/nightly.yml").write_text(TEXT.replace("name: ci", "generateName: nightly-"))
+        done = self.monopod("compile")
+        assert done.returncode == 2
+        message = ".tekton defines several runs (ci, nightly-); choose one with --name, or a file with -f"
+        assert done.stderr.strip() == message
+        assert self.monopod("compile", "--name", "nightly-").returncode == 0
+
+    def test_another_folder_has_no_input(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert self.monopod("check").stdout.startswith("no input file; use -f FILE")
