@@ -238,6 +238,8 @@ class _Loader:
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
+        self._files: set[str] = set()
+        self._named: set[str] = set()
         self._respelled: dict[str, Mapping[yaml_tree.Place, str]] = {}
         self._standard_input = standard_input
 
@@ -256,7 +258,8 @@ class _Loader:
             self.problems.append(yaml_files.unreadable(path, error))
             return
         for file in files:
-            self._read_file(file)
+            if os.path.realpath(file) not in self._named:
+                self._read_file(file)
 
     def _files_of(self, directory: str) -> list[str]:
         names = sorted(name for name in os.listdir(directory) if name.endswith(_DIRECTORY_SUFFIXES))
@@ -267,6 +270,7 @@ class _Loader:
         return files
 
     def _read_file(self, path: str) -> None:
+        self._files.add(os.path.realpath(path))
         trees, problems = yaml_files.read_file(path)
         self._take_trees(path, trees, problems)
 
@@ -288,7 +292,7 @@ class _Loader:
 
     def _variables_of(self, file: str, trees: Sequence[yaml_tree.Tree]) -> Variables | None:
         """Return the variables of a file of Pipelines-as-Code; None for another file."""
-        if not any("tekton" in tree.text and "{{" in tree.text for tree in trees[:1]):
+        if not any("pipelinesascode" in tree.text or "{{" in tree.text for tree in trees[:1]):
             return None
         from monopod.compiler.importers.git_checkout import GitCheckout  # noqa: PLC0415  # most files have none
         from monopod.compiler.importers.pipelines_as_code import (  # noqa: PLC0415
@@ -301,11 +305,21 @@ class _Loader:
         return Variables(self._params, GitCheckout(os.path.dirname(os.path.abspath(file))).value)
 
     def _take_with_variables(self, file: str, tree: yaml_tree.Tree, variables: Variables) -> None:
-        """Take a value of a file of Pipelines-as-Code."""
+        """Take a value of a file of Pipelines-as-Code, and the files with Tasks that its annotations name."""
+        from monopod.compiler.importers.pipelines_as_code import local_tasks, root_of  # noqa: PLC0415
+
         variables.complaints.clear()
         data = variables.fill(tree.data)
-        self._report_complaints(Document(file, "", "", "", {}, None, tree.marks), variables.complaints)
+        document = Document(file, "", "", "", {}, None, tree.marks)
+        self._report_complaints(document, variables.complaints)
         self._take(file, data, tree.marks, frozenset(variables.used))
+        for path, name in local_tasks(data):
+            of_task = os.path.join(root_of(os.path.abspath(file)), name)
+            if not os.path.isfile(of_task):
+                self.problems.append(document.problem(path, f"there is no file '{name}'", "unreadable-file"))
+            elif (real := os.path.realpath(of_task)) not in self._files:
+                self._named.add(real)
+                self._read_file(os.path.relpath(of_task))
 
     def _report_file(self, file: str, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(file), message, rule))

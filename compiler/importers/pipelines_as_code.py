@@ -6,6 +6,7 @@ Rules (Pipelines-as-Code docs, creating-pipelines, dynamic variables):
 - A variable has the value of ``-p NAME=VALUE``, else that of the git checkout that the file is in, as a push of the
   current branch would have it. A variable of the event without a value is an error.
 - Unknown names in ``{{ }}`` stay as text, as they do there.
+- The annotation ``task``, ``task-1`` … lists Tasks in brackets: paths from the root of the repository, among others.
 
 Left to others: asking git (``git_checkout``).
 """
@@ -13,7 +14,7 @@ Left to others: asking git (``git_checkout``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -31,6 +32,8 @@ OF_CHECKOUT = frozenset(
 """Variables that a git checkout has values of."""
 
 _PREFIX = "pipelinesascode.tekton.dev/"
+_TASKS = re.compile(re.escape(_PREFIX) + r"task(?:-\d+)?")
+_FILE = re.compile(r"/|\.ya?ml$")
 _PLACEHOLDER = re.compile(r"\{\{([^}]{2,})\}\}")
 _OF_PUSH = {"event": "push", "event_type": "push", "trigger_comment": "", "pull_request_labels": ""}
 """Variables that are the same for each push."""
@@ -39,6 +42,25 @@ _EVENT_PARTS = re.compile(r"(?:body|headers|files)\b|cel:")
 
 Lookup = Callable[[str], str]
 """Returns the value of a variable of the checkout. Raises ValueError with the reason why it has none."""
+
+
+def local_tasks(data: Any) -> Iterator[tuple[Path, str]]:
+    """Yield the files that the annotations of an object name, each with the path of its annotation."""
+    metadata = data.get("metadata") if isinstance(data, dict) else None
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    for name, value in annotations.items() if isinstance(annotations, dict) else ():
+        if _TASKS.fullmatch(str(name)) and isinstance(value, str):
+            for entry in value.strip().removeprefix("[").removesuffix("]").split(","):
+                if "://" not in entry and _FILE.search(entry.strip()):
+                    yield ("metadata", "annotations", name), entry.strip()
+
+
+def root_of(file: str) -> str:
+    """Return the directory that paths in annotations begin at: the one that holds ``.tekton``, else the file's own."""
+    parts = PurePath(file).parts
+    if DIRECTORY in parts:
+        return str(PurePath(*parts[: parts.index(DIRECTORY)]))
+    return str(PurePath(file).parent)
 
 
 def is_of_pipelines_as_code(file: str, objects: list[Any]) -> bool:

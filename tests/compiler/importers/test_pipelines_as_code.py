@@ -164,6 +164,37 @@ def test_addresses_of_remotes(url, address):
     assert browsable(url) == address
 
 
+TASK = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: lint}
+spec: {steps: [{name: s, image: busybox, script: "lint {{ source_branch }}"}]}
+"""
+WITH_TASK = TEXT.replace(
+    '[push]"}', '[push]", pipelinesascode.tekton.dev/task-1: "[hub-task, tasks/lint.yaml]"}'
+).replace(
+    'taskSpec:\n          steps: [{name: s, image: busybox, script: "echo {{ unknown_name }}"}]',
+    "taskRef: {name: lint}",
+)
+
+
+class TestAnnotations:
+    def test_a_task_in_a_file_is_read_once(self, checkout):
+        (checkout / "tasks").mkdir()
+        (checkout / "tasks/lint.yaml").write_text(TASK)
+        (checkout / ".tekton/ci.yaml").write_text(WITH_TASK)
+        assert compiled().plan.pipeline.tasks[0].steps[0].script == "lint {{ source_branch }}"
+        assert len(load([".tekton", "tasks"]).items) == 2
+        assert len(load(["tasks", ".tekton"]).items) == 2
+
+    @pytest.mark.usefixtures("checkout")
+    def test_a_missing_file_is_reported_at_the_annotation(self):
+        found = problems_of(WITH_TASK)
+        assert found == [
+            "5:99: metadata.annotations.pipelinesascode.tekton.dev/task-1: there is no file 'tasks/lint.yaml'"
+        ]
+
+
 class TestWithoutFiles:
     """`monopod` in a folder that has a directory ``.tekton``."""
 
