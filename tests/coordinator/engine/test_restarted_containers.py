@@ -57,11 +57,11 @@ class Run:
     def ran(self, container="c"):
         return [each.request for each in self.commands if type(each) is RunStep and each.container == container]
 
-    def told(self, kind):
+    def reported(self, kind):
         return [each.event for each in self.commands if type(each) is Report and type(each.event) is kind]
 
     def warnings(self):
-        return [each.message for each in self.told(RunWarning)]
+        return [each.message for each in self.reported(RunWarning)]
 
     def timeout(self):
         """Return the latest time for which the start of the container is awaited."""
@@ -76,15 +76,15 @@ def test_a_step_whose_container_is_killed_is_retried_in_the_next_life():
     run = Run(retries=1)
     run.die()
     assert run.ran() == [1]
-    (step,) = run.told(StepFinished)
+    (step,) = run.reported(StepFinished)
     assert (step.exit_code, step.reason) == (137, "Error")
-    assert [each.will_retry for each in run.told(TaskFinished)] == [True]
+    assert [each.will_retry for each in run.reported(TaskFinished)] == [True]
     assert run.warnings() == ['container "c" was killed; waiting for its restart']
     run.restart(2)
-    assert run.told(RunContainerRestarted) == [RunContainerRestarted(1.0, "c", 2)]
+    assert run.reported(RunContainerRestarted) == [RunContainerRestarted(1.0, "c", 2)]
     assert run.ran() == [1, SECOND]
     run.exited(SECOND, code=0)
-    assert run.told(RunFinished)[0].status == "Succeeded"
+    assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
 def test_an_end_of_the_life_before_means_nothing_any_more():
@@ -93,7 +93,7 @@ def test_an_end_of_the_life_before_means_nothing_any_more():
     run.restart(2)
     run.exited(1, code=0)
     assert run.ran() == [1, SECOND]
-    assert len(run.told(StepFinished)) == 1
+    assert len(run.reported(StepFinished)) == 1
 
 
 def test_each_back_off_is_waited_for_in_addition():
@@ -114,21 +114,21 @@ def test_a_life_that_ends_at_once_is_waited_for_anew():
     run.now = 50.0
     run.die()
     assert run.timeout() == 50 + 60 + 10
-    assert run.told(TaskFinished)[-1].attempt == 0
+    assert run.reported(TaskFinished)[-1].attempt == 0
 
 
 def test_a_container_that_does_not_come_again_fails_the_task_with_the_reason():
     run = Run(retries=1)
     run.die()
     run.handle(TimerFired(run.timeout(), "container:c"))
-    assert run.told(TaskFinished)[-1].message == ('container "c" was not restarted within 60 seconds')
-    assert run.told(RunFinished)[0].status == "Failed"
+    assert run.reported(TaskFinished)[-1].message == ('container "c" was not restarted within 60 seconds')
+    assert run.reported(RunFinished)[0].status == "Failed"
 
 
 def test_without_restart_rules_the_failure_says_why_there_is_no_retry():
     run = Run(retries=1, restarts=False)
     run.die(will_restart=False)
-    (ended,) = run.told(TaskFinished)
+    (ended,) = run.reported(TaskFinished)
     assert not ended.will_retry
     assert ended.message == (
         '"step-s" exited with code 137: Error; not retried: container "c" was killed and has no restart rules, '
@@ -150,11 +150,11 @@ def test_a_container_that_ends_with_what_cannot_be_killed_is_used_again():
     run = Run(retries=1)
     run.exited(1, code=1, left="postgres (process 7)", restart=True)
     assert run.ran() == [1]
-    assert run.told(RunWarning)[-1].message == 'container "c" was killed; waiting for its restart'
+    assert run.reported(RunWarning)[-1].message == 'container "c" was killed; waiting for its restart'
     run.die()
     run.restart(2)
     run.exited(SECOND, code=0)
-    assert run.told(RunFinished)[0].status == "Succeeded"
+    assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
 @pytest.mark.parametrize("code", [137, 77])
