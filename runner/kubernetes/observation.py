@@ -24,7 +24,8 @@ Rules:
   cannot be reached for `UNREACHABLE_SECONDS`, or the user may not follow the Pod, the outcome is unknown: the phase is
   Unknown, the message says how to look again, and the Pod is kept (`is_unknown`).
 
-``pod_states`` interprets the states of containers, ``log_set`` decides which logs are read.
+``pod_states`` and ``container_states`` interpret what the cluster reports, ``log_set`` decides which logs are read,
+``pod_ending`` derives the status with which it ends.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import Any, NamedTuple
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.compiler.pod.files_container import FILES
-from monopod.runner.backend import DELETED, NOT_STARTED
+from monopod.runner.backend import NOT_STARTED
 from monopod.runner.follow.evidence import evident_outcome
 from monopod.runner.follow.output_marks import mark
 from monopod.runner.follow.pod_events import (
@@ -43,7 +44,6 @@ from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
     ContainerStarted,
-    ContainerTerminated,
     Event,
     PodActivity,
     PodFinished,
@@ -54,6 +54,7 @@ from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.commands import Command, CopyFolders, Delete, Execute, Report
+from monopod.runner.kubernetes.container_states import seconds, state_of, termination
 from monopod.runner.kubernetes.log_lines import LogLine, without_inner_stamps
 from monopod.runner.kubernetes.log_set import LogSet
 from monopod.runner.kubernetes.messages import (
@@ -74,10 +75,10 @@ from monopod.runner.kubernetes.messages import (
     PodSeen,
     WatchRefused,
 )
+from monopod.runner.kubernetes.pod_ending import Deletion, Evidence, Presence, final_status
 from monopod.runner.kubernetes.starting import StartTroubles
 from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas import plan as planned
-from monopod.schemas.formats.timestamps import from_rfc3339
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import (
     ContainerRestarted,
@@ -131,28 +132,6 @@ class Phase(Enum):
     HEARD = "the coordinator reports events"
     COLLECTING = "the coordinator has reported the outcome; the rest of the Steps' output is read"
     FINISHED = "PodFinished was reported: nothing more is done"
-
-
-class Presence(Enum):
-    """Whether the Pod exists."""
-
-    THERE = "it exists"
-    DELETING = "it exists, and is being deleted"
-    DELETED = "it does not exist any more, and its deletion was seen"
-    MISSING = "it does not exist any more, and how it ended was not seen"
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it does not exist any more."""
-        return self in (Presence.DELETED, Presence.MISSING)
-
-
-class Deletion(Enum):
-    """What this process did to end the Pod."""
-
-    NONE = "nothing"
-    CANCEL = "it is deleted with its grace period: there is no milder way to cancel its run"
-    KILL = "it is deleted without any grace period"
 
 
 class Folders(Enum):
@@ -468,7 +447,7 @@ class PodObservation:
 
     def _container_seen(self, status: dict[str, Any]) -> None:
         name, restarts = status["name"], status.get("restartCount") or 0
-        kind, state = _state_of(status, between_lives=name in self._names)
+        kind, state = state_of(status, between_lives=name in self._names)
         before = self._states.get(name, (0, "waiting"))
         if before == (restarts, kind):
             return
@@ -479,18 +458,18 @@ class PodObservation:
         was_restarted = restarts > before[0]
         last = (status.get("lastState") or {}).get("terminated")
         if was_restarted and name in self._names and before[1] == "running" and last:
-            self._report(_termination(name, restarts - 1, last))
+            self._report(termination(name, restarts - 1, last))
         changed = self._logs.container_changed(
             name, restarts, was_restarted=was_restarted, has_terminated=has_terminated
         )
         self._add(changed)
         if kind == "running":
-            self._report(ContainerStarted(name, restarts, _seconds(state.get("startedAt"))))
+            self._report(ContainerStarted(name, restarts, seconds(state.get("startedAt"))))
             if name == FILES and self._folders is Folders.WAITING:
                 self._folders = Folders.COPYING
                 self._commands.append(CopyFolders())
         elif has_terminated:
-            self._report(_termination(name, restarts, state))
+            self._report(termination(name, restarts, state))
 
     def _expect_deletion(self, metadata: dict[str, Any]) -> None:
         deleted_at = metadata.get("deletionTimestamp")
@@ -498,7 +477,7 @@ class PodObservation:
             self._warn_once(
                 "the Pod is being deleted, not by this command; what runs in it is asked to stop", _DELETION
             )
-            left = max(0.0, _seconds(deleted_at) - self._now.epoch)
+            left = max(0.0, seconds(deleted_at) - self._now.epoch)
             self._timers.set(_DELETION, self._now.monotonic + left + LOST_SECONDS)
 
     def _look_at_troubles(self) -> None:
@@ -604,28 +583,9 @@ class PodObservation:
         if self.is_finished:
             return
         self._add(self._logs.last_lines())
-        has_outcome, self._phase = self._has_outcome, Phase.FINISHED
-        status = dict(self.pod.get("status") or {})
-        is_deleted_here = self._deletion is not Deletion.NONE
-        is_gone = self._presence.is_gone
-        if is_deleted_here:
-            reason = DELETED
-        elif has_outcome and not message and self._taken_away is not None:
-            reason, message = self._taken_away
-        ending = pod_states.describe_ending(self.pod)
-        if is_gone and not message:
-            reason = reason or "Deleted"
-            message = ending or _GONE_MESSAGES[self._presence]
-        status.setdefault("phase", "Pending")
-        status["message"] = message or ending
-        status["reason"] = reason or status.get("reason") or ""
-        if status["phase"] not in ("Succeeded", "Failed"):
-            if is_gone:
-                is_known = self._presence is Presence.DELETED or is_deleted_here
-                status["phase"] = "Running" if has_outcome else "Failed" if is_known else "Unknown"
-            elif self.is_unknown:
-                status["phase"] = "Unknown"
-        self._report(PodFinished(status))
+        evidence = Evidence(self._presence, self._deletion, self._taken_away, self._has_outcome, self.is_unknown)
+        self._phase = Phase.FINISHED
+        self._report(PodFinished(final_status(self.pod, evidence, reason, message)))
 
     # Commands
 
@@ -658,10 +618,6 @@ class PodObservation:
         return commands
 
 
-_GONE_MESSAGES = {
-    Presence.DELETED: "the Pod was deleted by somebody while it ran",
-    Presence.MISSING: "the Pod is gone, and how it ended was not seen",
-}
 _INTERESTING = (
     *(b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"OutputEnded"),
     *(b"ContainerRestarted", b"RunFinished"),
@@ -680,27 +636,6 @@ def _event_of_interest(line: bytes) -> RunEvent | None:
         return None
 
 
-def _state_of(status: dict[str, Any], *, between_lives: bool) -> tuple[str, dict[str, Any]]:
-    """Return Kubernetes' state of a container. With `between_lives`, one that waits for its restart has terminated."""
-    kind, state = next(iter((status.get("state") or {}).items()), ("waiting", {}))
-    ended = (status.get("lastState") or {}).get("terminated")
-    return ("terminated", ended) if kind == "waiting" and between_lives and ended else (kind, state)
-
-
-def _termination(name: str, restarts: int, state: dict[str, Any]) -> ContainerTerminated:
-    reason = state.get("reason") or ""
-    return ContainerTerminated(
-        name,
-        restarts,
-        int(state.get("exitCode") or 0),
-        state.get("signal"),
-        "StartError" if reason == "ContainerCannotRun" else reason,
-        (state.get("message") or "").strip(),
-        _seconds(state.get("startedAt")),
-        _seconds(state.get("finishedAt")),
-    )
-
-
 def _container_names(plan: planned.Plan) -> Iterator[tuple[str, str]]:
     """Yield each container and its name in messages."""
     for each in planned.walk(plan.pipeline):
@@ -709,7 +644,3 @@ def _container_names(plan: planned.Plan) -> Iterator[tuple[str, str]]:
                 yield container, f"Step '{step.name}' of Task '{each.path}'"
             for container, sidecar in zip(slot.sidecars, each.task.sidecars, strict=False):
                 yield container, f"Sidecar '{sidecar.step.name}' of Task '{each.path}'"
-
-
-def _seconds(timestamp: str | None) -> float:
-    return 0.0 if timestamp is None else from_rfc3339(timestamp)
