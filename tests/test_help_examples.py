@@ -28,6 +28,7 @@ EXAMPLES = {
 NOT_RUN = {
     "monopod run -f pipeline.yaml --backend podman": "test_docs_commands runs it, with a network that there is here",
 }
+WORKFLOW = (Path(__file__).parents[1] / "examples/argo/workflow.yaml").read_text()
 TASKS = """\
 apiVersion: tekton.dev/v1
 kind: Task
@@ -107,6 +108,7 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
     (Path(session.environment["HOME"]) / ".config/fish/completions").mkdir(parents=True)
     for name, text in {
         "tekton/pipeline.yaml": PIPELINE,
+        "workflow.yaml": WORKFLOW,
         "tekton/tasks.yaml": TASKS,
         "nightly.yaml": f"{PIPELINE}---\n{TASKS}",
         "run.yaml": RUN.replace("NAME", "run"),

@@ -8,11 +8,11 @@ import sys
 from monopod.runner.commands.options.input import add_files, add_params, load_documents
 from monopod.runner.exit_codes import SUCCEEDED
 
-SUMMARY = "write Argo, Knative or Tekton v1beta1 documents as Tekton v1"
+SUMMARY = "write Argo, Knative, Triggers or v1beta1 documents as Tekton v1"
 
 EXAMPLES = """\
   monopod convert -f workflow.yaml > pipelinerun.yaml
-  monopod convert -f old/ -o tekton.yaml
+  monopod convert -f tekton/ -o tekton.yaml
 
 Documents that need no conversion are written unchanged. Comments are lost."""
 
