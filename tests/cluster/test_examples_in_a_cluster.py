@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from example_repository import git, make_repository
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
@@ -18,13 +16,8 @@ EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
 def bundle(runs, tmp_path):
     """A git repository with the example's application, as one file in a ConfigMap."""
     folder = tmp_path / "repository"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=ignored)
-    who = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **who}
-    commands = ["init -q", "add -A", "commit -q -m Change", "bundle create -q ../app.bundle --all HEAD"]
-    for command in commands:
-        subprocess.run(["git", *command.split()], cwd=folder, env=environment, check=True, capture_output=True)
+    make_repository(folder)
+    git(folder, "bundle", "create", "-q", "../app.bundle", "--all", "HEAD")
     data = base64.b64encode((tmp_path / "app.bundle").read_bytes()).decode()
     metadata = {"name": "repository"}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "binaryData": {"app.bundle": data}}

@@ -5,12 +5,10 @@ The images of the examples are not pulled: images with the same names are built 
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from example_repository import make_repository
 from finished_run import FinishedRun
 
 pytestmark = pytest.mark.slow
@@ -23,15 +21,7 @@ EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
 def repository(tmp_path: Path) -> Path:
     """A reproducible git repository with the example's application."""
     folder = tmp_path / "repository"
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        **{f"GIT_{who}_DATE": "2020-02-02T20:20:20Z" for who in ("AUTHOR", "COMMITTER")},
-    }
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "A change"]):
-        subprocess.run(["git", *words], cwd=folder, env=environment, check=True, capture_output=True)
+    make_repository(folder)
     return folder
 
 
