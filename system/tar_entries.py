@@ -24,6 +24,8 @@ _KINDS: dict[bytes, Kind] = {code: kind for kind, code in _TYPES.items()}
 _PAX = b"x"
 _NAME_BYTES = 100
 _LATEST = 0o77777777777
+DEEPEST: Final = 256
+"""How many names a path may have. Removing or listing a directory must not exceed the depth of Python's calls."""
 _LONGEST_COMPONENT = 255
 _LONGEST_TARGET = 4095
 
@@ -92,6 +94,8 @@ def components(path: bytes) -> list[bytes]:
     names = path.split(b"/")
     if not all(names) or b"\0" in path or any(name in (b".", b"..") for name in names):
         raise MalformedError(f"the path {path[:200]!r} leads out of its directory")
+    if len(names) > DEEPEST:
+        raise MalformedError(f"a path has more than {DEEPEST} names")
     if any(len(name) > _LONGEST_COMPONENT for name in names):
         raise MalformedError("a file name is longer than 255 bytes")
     return names

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
-from monopod.system.tar_entries import BLOCK, Entry, pack
+from monopod.system.tar_entries import BLOCK, DEEPEST, Entry, pack
 
 SEGMENT_BYTES: Final = 1 << 20
 
@@ -105,6 +105,8 @@ def _walk_entry(entry: os.DirEntry[bytes], path: bytes, is_wanted: Wanted) -> It
     choice = is_wanted(path, is_directory)
     if choice is Choice.NO:
         return
+    if path.count(b"/") >= DEEPEST:
+        raise UnreadableError(f"cannot copy {os.fsdecode(path[:100])}…: a path has more than {DEEPEST} names")
     try:
         inside = sorted(os.scandir(entry.path), key=lambda each: each.name) if is_directory else ()
         status = entry.stat(follow_symlinks=False)

@@ -110,7 +110,7 @@ def make_pod(
         context = parts.pod_fields.get("securityContext") or {}
         steps.insert(0, files_container(runtime_image, resources.containers[FILES], users, context, mounts))
     native = kube_version.has_native_sidecars
-    deadline = active_deadline(plan)
+    deadline = active_deadline(plan, has_files=has_files)
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -6,6 +6,7 @@ Rules:
   that cannot be pulled, and if it is the coordinator's image, no Step ever runs.
 - So the deadline is the run's timeout, plus the time that containers may take to start, plus a margin for shutdown.
   Kubernetes counts from when a node has accepted the Pod: waiting for a node does not count.
+- Files that are copied before the run and fetched after it get `COPYING` more: their time is not the run's.
 - A run without a timeout has a Pod without a deadline.
 
 Left to others: the limits of runs and Tasks (``tasks``), and enforcing them (``coordinator.engine``).
@@ -19,15 +20,20 @@ from monopod.schemas.plan import Pipeline, Plan
 
 MARGIN = 120
 """Seconds for shutdown after the run has ended: the grace periods of Steps and of the Pod."""
+COPYING = 3600
+"""Seconds for copying files between the Pod and the machine that runs it."""
 _LONGEST = 2**31 - 1
 
 
-def active_deadline(plan: Plan) -> int | None:
-    """Return the seconds on its node after which Kubernetes ends the Pod; None if there is no deadline."""
+def active_deadline(plan: Plan, *, has_files: bool = False) -> int | None:
+    """Return the seconds on its node after which Kubernetes ends the Pod; None if there is no deadline.
+
+    `has_files`: files are copied to the Pod or from it.
+    """
     limit = _limit_of_task_run(plan) if plan.document.get("kind") == "TaskRun" else _limit(plan.pipeline)
     if limit is None:
         return None
-    seconds = math.ceil(limit + plan.container_start_timeout) + MARGIN
+    seconds = math.ceil(limit + plan.container_start_timeout) + MARGIN + (COPYING if has_files else 0)
     return seconds if seconds <= _LONGEST else None
 
 

@@ -35,7 +35,7 @@ class Attempts:
         self._failed = 0 if had > self._had else self._failed + 1
         self._had = had
         if self._failed >= self._most:
-            raise CopyError(f"the connection broke {self._failed} times without progress: {error}") from error
+            raise CopyError(f"gave up after {self._failed} attempts without progress: {error}") from error
         self._pause.wait(min(self._first_wait * 2**self._failed, _LONGEST_WAIT) if self._failed else 0)
 
     def changed(self, error: ChangedError) -> None:

@@ -13,7 +13,9 @@ Left to others: .dockerignore (``docker_ignore``), reading files.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _ENCODING = "latin-1"
 """Of patterns and paths: git compares bytes."""
+_ANY_DIRECTORY = re.compile(r"^(!?)/?(?:\*\*/)+ *$")
+"""Patterns for all directories, which the library takes for none."""
 _COMMAND = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
 
 
@@ -31,7 +35,7 @@ class GitIgnore:
     def __init__(self, folder: bytes) -> None:
         self._folder = folder
         self._ignored: set[bytes] = set()
-        self._specs: dict[bytes, Any] = {}  # by the directory that the .gitignore file is in
+        self._patterns: dict[bytes, list[Any]] = {}  # by the directory that the .gitignore file is in
         self._has_git = self._ask_git(b"")
         if not self._has_git:
             self._read_spec(b"")
@@ -74,32 +78,47 @@ class GitIgnore:
                 content = file.read().removeprefix(codecs.BOM_UTF8).decode(_ENCODING)
         except OSError:
             return
-        from pathspec import GitIgnoreSpec  # noqa: PLC0415  # only where git cannot decide
-
         lines = (line.removesuffix("\r") for line in content.split("\n"))
-        self._specs[directory] = GitIgnoreSpec.from_lines(_valid(lines))
+        self._patterns[directory] = list(_parsed(lines))
 
     def _is_excluded(self, path: bytes, *, is_directory: bool) -> bool:
         """Return what the closest .gitignore file says that says anything."""
         directory = path
         while directory:
             directory = os.path.dirname(directory)
-            spec = self._specs.get(directory)
-            if spec is not None:
-                below = path[len(directory) :].lstrip(b"/") + b"/" * is_directory
-                answer = spec.check_file(below.decode(_ENCODING)).include
-                if answer is not None:
-                    return bool(answer)
+            below = path[len(directory) :].lstrip(b"/") + b"/" * is_directory
+            answer = _answer(self._patterns.get(directory, ()), below.decode(_ENCODING))
+            if answer is not None:
+                return answer
         return False
 
 
-def _valid(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines that are patterns: git ignores others, and the library refuses them."""
-    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415
+def _parsed(lines: Iterable[str]) -> Iterator[Any]:
+    """Yield the patterns in lines. Git ignores those that the library refuses."""
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415  # only where git cannot decide
 
     for line in lines:
-        try:
-            GitIgnoreSpecPattern(line)
-        except ValueError:
-            continue
-        yield line
+        with contextlib.suppress(ValueError):
+            pattern = GitIgnoreSpecPattern(_ANY_DIRECTORY.sub(r"\1*/", line))
+            if pattern.include is not None:
+                yield pattern
+
+
+def _answer(patterns: Iterable[Any], path: str) -> bool | None:
+    """Return what the last pattern says that matches a path; a directory ends with a slash."""
+    answer = None
+    for pattern in patterns:
+        match = pattern.regex.match(path)
+        if match is not None and _matches_whole(pattern, match, path):
+            answer = bool(pattern.include)
+    return answer
+
+
+def _matches_whole(pattern: Any, match: re.Match[str], path: str) -> bool:
+    """Return whether a pattern matches the path itself: the library's also match what is in a directory.
+
+    Its group marks the slash after the directory. A pattern that ends in ``/**`` is only about what is inside.
+    """
+    slash = match.start("ps_d") if "ps_d" in match.re.groupindex else -1
+    is_directory_only = path.endswith("/") and match.end() == len(path) and pattern.pattern.rstrip().endswith("/**")
+    return slash in (-1, len(path) - 1) and not is_directory_only

@@ -102,7 +102,7 @@ def test_a_connection_that_never_lasts_fails_clearly(monopod, api, write, docume
     api.exec_cuts = [10] * 100
     ran = monopod("run", "-f", write(document()), "--context", "test", "-w", "source=.")
     assert ran.code == 1
-    assert "the run did not start: the connection broke 5 times without progress" in ran.out
+    assert "the run did not start: gave up after 5 attempts without progress" in ran.out
     assert "[build]" not in ran.out
     api.wait_for(lambda: api.objects == {})
 
@@ -151,7 +151,7 @@ def test_a_detached_run_whose_files_cannot_be_copied_leaves_nothing(monopod, api
     api.exec_cuts = [10] * 100
     ran = monopod("run", "-f", write(document()), "--context", "test", "--detach", "-w", "source=.")
     assert ran.code == 2
-    assert "the run did not start: the connection broke 5 times" in ran.err
+    assert "the run did not start: gave up after 5 attempts" in ran.err
     api.wait_for(lambda: api.objects == {})
 
 

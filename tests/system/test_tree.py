@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -153,6 +154,20 @@ def test_special_files_are_left_out(tmp_path):
 def test_missing_path_cannot_be_read(tmp_path):
     with pytest.raises(UnreadableError, match=r"cannot read .*/nowhere: No such file"):
         read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("depth", "is_copied"), [(256, True), (257, False)])
+def test_depth_of_a_tree(tmp_path, depth, is_copied):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.joinpath(*["d"] * depth).mkdir(parents=True)
+    target.mkdir()
+    if is_copied:
+        write(target, read(source))
+        assert target.joinpath(*["d"] * depth).is_dir()
+    else:
+        with pytest.raises(UnreadableError, match="more than 256 names"):
+            read(source)
+    shutil.rmtree(source)
 
 
 def test_file_that_changes_while_it_is_read_is_an_error(tmp_path):

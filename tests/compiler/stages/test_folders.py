@@ -166,6 +166,11 @@ def test_the_container_passes_the_profile_restricted(pod, user):
     assert missing(made) == []
 
 
+def test_copying_is_not_time_of_the_run(pod):
+    without = pod(workspaces=())["spec"]["activeDeadlineSeconds"]
+    assert pod()["spec"]["activeDeadlineSeconds"] == without + 3600
+
+
 def test_the_container_counts_in_the_requests(pod):
     requests = pod()["spec"]["resources"]["requests"] if "resources" in pod()["spec"] else None
     container = files_container(pod())

@@ -83,6 +83,25 @@ def test_as_git_does_with_git_and_without(tmp_path_factory, monkeypatch, paths, 
         assert copied(folder, without_git) == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["a", "!*", "a"], set()),
+        (["a/**", "!a/keep"], {"a/keep"}),
+        (["b", "!a/"], {"a/keep"}),
+        (["a/*", "!a/b"], {"a/b"}),
+        (["a", "!a/b"], set()),
+    ],
+)
+def test_the_last_pattern_that_matches_the_path_itself_decides(tmp_path, monkeypatch, lines, expected):
+    write_files(tmp_path, {".gitignore": "\n".join(lines), "a/b": "", "a/keep": ""})
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        assert copied(tmp_path) - {".gitignore"} == expected
+    git(tmp_path, "init", "-q")
+    assert copied(tmp_path) - {".gitignore"} == expected
+
+
 def test_a_tracked_file_is_copied_though_it_is_ignored(tmp_path):
     write_files(
         tmp_path, {".gitignore": "*.log\nbuild/", "kept.log": "", "other.log": "", "build/kept": "", "build/new": ""}
