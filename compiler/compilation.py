@@ -87,6 +87,7 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     lookup = lookup_for(documents, options.image_configs)
     errors = [Problem(None, message, "workload") for message in options.workload.problems()]
     errors += lookup().problems if options.image_configs else []
+    errors += () if options.unknown_params else documents.missing_values
     compilations = []
     for document in choose(documents, options.name):
         outcome = compile_document(document, documents, options, lookup)

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monopod.compiler.advice.specs import Specs
-from monopod.compiler.diagnostics import Problem, closest
+from monopod.compiler.diagnostics import Position, Problem, closest
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.schemas.model import Path
@@ -82,12 +82,22 @@ class LeftAsText:
 
 def left_as_text(specs: Specs) -> Iterator[LeftAsText]:
     """Yield the texts in the documents that were probably meant to be substituted."""
+    missing = [replace(each, rule="left-as-text", severity="warning") for each in specs.documents.missing_values]
+    yield from map(LeftAsText, missing)
+    yield from _other_texts(specs, {problem.position for problem in missing})
+
+
+def _other_texts(specs: Specs, reported: Container[Position | None]) -> Iterator[LeftAsText]:
     for document in specs.documents:
         if isinstance(document.model, _KINDS):
             declared = _declared(document.data.get("spec"))
             for path, text in _texts(document.data.get("spec"), ("spec",)):
                 if ("$" in text or "{{" in text or "<no value>" in text) and not _DESCRIPTIONS.intersection(path):
-                    yield from _in_text(text, path, declared, document)
+                    yield from (
+                        each
+                        for each in _in_text(text, path, declared, document)
+                        if each.problem.position not in reported
+                    )
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -141,10 +141,14 @@ class Document:
 
 @dataclass(frozen=True)
 class Documents:
-    """All documents in order, and the texts of their files by name."""
+    """All documents in order, and the texts of their files by name.
+
+    ``missing_values`` are errors for a run: variables of Pipelines-as-Code without a value, which are left as text.
+    """
 
     items: tuple[Document, ...]
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    missing_values: tuple[Problem, ...] = ()
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.items)
@@ -218,7 +222,7 @@ def load(
     loader.check_names()
     if loader.problems:
         raise Problems(loader.problems)
-    return Documents(tuple(loader.documents), loader.texts)
+    return Documents(tuple(loader.documents), loader.texts, tuple(loader.missing_values))
 
 
 def read(content: bytes, file: str) -> Documents:
@@ -237,6 +241,7 @@ class _Loader:
         self._params = dict(params)
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
+        self.missing_values: list[Problem] = []
         self.texts: dict[str, str] = {}
         self._files: set[str] = set()
         self._named: set[str] = set()
@@ -311,7 +316,7 @@ class _Loader:
         variables.complaints.clear()
         data = variables.fill(tree.data)
         document = Document(file, "", "", "", {}, None, tree.marks)
-        self._report_complaints(document, variables.complaints)
+        self.missing_values += [document.problem(each.path, each.message, each.rule) for each in variables.complaints]
         self._take(file, data, tree.marks, frozenset(variables.used))
         for path, name in local_tasks(data):
             of_task = os.path.join(root_of(os.path.abspath(file)), name)

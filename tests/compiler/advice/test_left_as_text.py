@@ -53,7 +53,7 @@ def test_text_that_stays_is_reported_at_its_position(tmp_path, monkeypatch):
     lines = found(tmp_path, monkeypatch, CASE)
     warnings = [line.removeprefix("p.yaml:") for line in lines if "warning" in line and "substituted into" not in line]
     expected = [
-        ("5:31", "{{ revision }} is left as text: monopod does not substitute placeholders of Pipelines-as-Code; give a value, with -p rev=… too"),
+        ("5:31", "{{ revision }} has no value: not a git repository (or any of the parent directories): .git; give it with -p 'revision=…'"),
         ("5:69", "${GITHUB_SHA} is left as text: monopod does not substitute variables of a shell or a CI system; give a value, with -p sha=… too"),
         ("6:23", "declares no Workspace 'dockerconfig', so this has no effect (did you mean 'docker-config'?)"),
         ("13:72", "${params.sha} is not a variable and is left as text (did you mean $(params.sha)?)"),
