@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _ENCODING = "latin-1"
 """Of patterns and paths: git compares bytes."""
-_ANY_DIRECTORY = re.compile(r"^(!?)/?(?:\*\*/)+ *$")
-"""Patterns for all directories, which the library takes for none."""
+_ANY_DIRECTORY = re.compile(r"^(!?)(?:\*|/?(?:\*\*/)*\*\*)/ *$")
+"""Patterns for all directories. The library's expressions for them do not say which part of a path they match."""
 _COMMAND = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
 
 
@@ -99,7 +99,7 @@ def _parsed(lines: Iterable[str]) -> Iterator[Any]:
 
     for line in lines:
         with contextlib.suppress(ValueError):
-            pattern = GitIgnoreSpecPattern(_ANY_DIRECTORY.sub(r"\1*/", line))
+            pattern = GitIgnoreSpecPattern(_ANY_DIRECTORY.sub(r"\1?*/", line))
             if pattern.include is not None:
                 yield pattern
 
@@ -108,7 +108,7 @@ def _answer(patterns: Iterable[Any], path: str) -> bool | None:
     """Return what the last pattern says that matches a path; a directory ends with a slash."""
     answer = None
     for pattern in patterns:
-        match = pattern.regex.match(path)
+        match = pattern.regex.search(path)
         if match is not None and _matches_whole(pattern, match, path):
             answer = bool(pattern.include)
     return answer
@@ -117,8 +117,17 @@ def _answer(patterns: Iterable[Any], path: str) -> bool | None:
 def _matches_whole(pattern: Any, match: re.Match[str], path: str) -> bool:
     """Return whether a pattern matches the path itself: the library's also match what is in a directory.
 
-    Its group marks the slash after the directory. A pattern that ends in ``/**`` is only about what is inside.
+    Its group marks the slash after the directory. A pattern that ends in ``/**`` is only about what is inside, one that
+    ends in ``/**/`` about the directories inside.
     """
+    if _is_for_content(pattern.pattern):
+        is_wanted_kind = path.endswith("/") or not pattern.pattern.rstrip().endswith("/")
+        return is_wanted_kind and match.end() < len(path)
     slash = match.start("ps_d") if "ps_d" in match.re.groupindex else -1
-    is_directory_only = path.endswith("/") and match.end() == len(path) and pattern.pattern.rstrip().endswith("/**")
-    return slash in (-1, len(path) - 1) and not is_directory_only
+    return slash in (-1, len(path) - 1)
+
+
+def _is_for_content(text: str) -> bool:
+    """Return whether a pattern is only about what is in a directory."""
+    names = text.removeprefix("!").rstrip().strip("/").split("/")
+    return names[-1] == "**" and any(name != "**" for name in names)
