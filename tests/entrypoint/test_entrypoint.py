@@ -467,7 +467,7 @@ MALFORMED = {
     b"atrue\0.\0.\0": "record 2 closes the request but more follows",
     b"atrue\0.\0\n": "record 2 closes the request but more follows",
     b"atrue\0\0.\0": "record 2 has an unknown letter",
-    b"atrue\0q1\0.\0": "record 2 has an unknown letter",
+    b"atrue\0q1\0.\0": "record 2 discards the output but has a text",
     b"\xff\0.\0": "record 1 has an unknown letter",
     b"eA\0atrue\0.\0": "record 1 is not e NAME=VALUE",
     b"e\0atrue\0.\0": "record 1 is not e NAME=VALUE",
