@@ -92,7 +92,13 @@ spec:
     taskSpec:
       params: [{name: x, default: $(params.x)}]
       workspaces: [{name: source, optional: true}]
-      steps: [{name: say, image: "busybox:1", env: [{name: X, value: $(params.x)}], script: 'echo "hello $X"'}]
+      steps:
+      - name: say
+        image: busybox:1
+        env: [{name: X, value: $(params.x)}]
+        script: |
+          echo "hello $X"
+          if [ $(workspaces.source.bound) = true ]; then mkdir -p $(workspaces.source.path)/dist; fi
 """
 BUILD = """\
 apiVersion: tekton.dev/v1

@@ -88,6 +88,6 @@ def cluster_of_this_machine() -> Iterator[ApiServer]:
     server = ApiServer()
     server.start()
     server.kubelet = HostKubelet()
-    server.exec_result = server.kubelet.execute
+    server.exec_result, server.exec_start = server.kubelet.execute, server.kubelet.start_command
     yield server
     server.stop()
