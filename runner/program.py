@@ -71,11 +71,18 @@ def _run(command: Callable[[], int]) -> int:
             return command()
         finally:
             _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _is_interrupt(error):
+            raise
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         return _exit_by_sigint()
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether an exception is an interrupt, or wraps one, as Python 3.11 does while it creates a class."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__))
 
 
 def _interrupt(*_: object) -> None:

@@ -114,3 +114,11 @@ def _counting(place, directory):
     """Return code that counts calls, to be put before the code of `host_run`."""
     arguments = f"sys.argv[1:1] = ['{place}', '{directory}/counted']"
     return f"import sys\n{arguments}\n{PROGRAM}"
+
+
+def test_interrupt_that_python_wraps_ends_the_program():
+    """Python 3.11 raises a RuntimeError from an interrupt in `__set_name__`, while it creates a class."""
+    wrapped = "import os, signal\nclass Name:\n def __set_name__(self, *_): os.kill(os.getpid(), signal.SIGINT)\n"
+    command = f"from monopod.runner import program\n{wrapped}program._run(lambda: type('C', (), {{'name': Name()}}))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")

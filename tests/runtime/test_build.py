@@ -41,7 +41,8 @@ def file_of(module: str) -> str | None:
 
 
 def test_modules_are_all_that_the_coordinator_can_import():
-    wanted = ["monopod.coordinator.__main__", "monopod.coordinator.outside_request"]
+    programs = ("__main__", "outside_request", "workspace_files")
+    wanted = [f"monopod.coordinator.{program}" for program in programs]
     known: set[str] = set()
     while wanted:
         module = wanted.pop()
