@@ -182,11 +182,16 @@ def _names_in(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
 
 
 def _problems_of(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> set[Problem]:
-    problems = compile_document(document, documents, options, lookup).problems
+    problems = [_as_advice(each) for each in compile_document(document, documents, options, lookup).problems]
     if isinstance(document.model, PipelineRun | TaskRun):
         return set(problems)
     has_placeholders = any(text.startswith((_PLACEHOLDER, f'["{_PLACEHOLDER}', '{"')) for _, text in options.params)
     return {problem for problem in problems if not _is_of_no_run(problem, has_placeholders)}
+
+
+def _as_advice(problem: Problem) -> Problem:
+    """Return a problem that only some backends have, which is not known when checking, as a warning."""
+    return replace(problem, severity="warning") if problem.rule == "no-cel" else problem
 
 
 def _is_of_no_run(problem: Problem, has_placeholders: bool) -> bool:
