@@ -18,7 +18,9 @@ def tasks(make):
 
 
 @pytest.mark.parametrize("has_marks", [True, False])
-def test_log_of_each_step_is_requested_at_most_twice(api, follow, coordinator, tasks, terminated, has_marks):
+def test_log_of_each_step_is_requested_two_or_three_times_at_most(
+    api, follow, coordinator, tasks, terminated, has_marks
+):
     containers = [f"t{number}-act" for number in range(STEPS)]
     following, it = follow(*tasks), coordinator()
     it.started()
@@ -35,8 +37,8 @@ def test_log_of_each_step_is_requested_at_most_twice(api, follow, coordinator, t
             it.task_finished(name)
     api.is_lagging = False
     api.runs("build", *containers)
-    it.ends(*containers)
     api.set_status("build", containerStatuses=[terminated(container, 0, "Completed") for container in containers])
+    it.ends(*containers)
     it.finished()
     outcome, lines = following.end()
     assert outcome.exit_code == 0
@@ -44,7 +46,8 @@ def test_log_of_each_step_is_requested_at_most_twice(api, follow, coordinator, t
     requests = requests_for_logs(api)
     assert len(requests) == STEPS + 1
     assert requests["coordinator"] == 1
-    assert max(requests.values()) <= 2
+    # without marks, a log is read once more at its end, and a request that this interrupts is repeated
+    assert max(requests.values()) <= (2 if has_marks else 3)
 
 
 def test_nothing_is_requested_for_containers_that_do_not_run(api, follow, coordinator, waiting):
