@@ -21,6 +21,8 @@ from monopod.runner.signals import observed
 OLDEST = (4, 3)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _LOG_LINE = re.compile(r'^time="[^"]*" level=(?P<level>\w+) msg=(?P<message>.*)$')
+_PROCESS_ENDED = re.compile(r"/proc/\d+/.*no such (?:process|file)")
+_MOST_RACES = 5
 
 
 class PodmanError(Exception):
@@ -107,8 +109,23 @@ def _unquoted(message: str) -> str:
 
 
 def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what ``podman KIND inspect`` prints for each name. Raises PodmanError if one does not exist."""
-    inspected: list[dict[str, Any]] = json.loads(run(kind, "inspect", *names)) if names else []
+    """Return what ``podman KIND inspect`` prints for each name. Raises PodmanError if one does not exist.
+
+    podman fails if a container's process ends while podman reads its files in /proc. It is asked again then.
+    """
+    if not names:
+        return []
+    for _ in range(_MOST_RACES):
+        try:
+            return _inspected(kind, names)
+        except PodmanError as error:
+            if not _PROCESS_ENDED.search(str(error)):
+                raise
+    return _inspected(kind, names)
+
+
+def _inspected(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    inspected: list[dict[str, Any]] = json.loads(run(kind, "inspect", *names))
     return inspected
 
 

@@ -65,3 +65,21 @@ def test_failed_command_raises_its_message(fake_podman):
     fake_podman.answer("pod rm", errors="Error: it is not there\n", code=1)
     with pytest.raises(PodmanError, match=r"^it is not there$"):
         command.run("pod", "rm", "x")
+
+
+GONE = "Error: read /proc/2196/cgroup: no such process\n"
+
+
+def test_inspection_is_repeated_if_a_process_ended_meanwhile(fake_podman):
+    fake_podman.answer("container inspect one", errors=GONE, code=125, times=2)
+    fake_podman.answer("container inspect", [{"Name": "one"}])
+    assert command.inspect("container", ["one"]) == [{"Name": "one"}]
+    assert len(fake_podman.asked()) == 3
+
+
+@pytest.mark.parametrize("errors", [GONE, "Error: no such container one\n"])
+def test_inspection_that_keeps_failing_is_an_error(fake_podman, errors):
+    fake_podman.answer("container inspect", errors=errors, code=125)
+    with pytest.raises(PodmanError, match="no such"):
+        command.inspect("container", ["one"])
+    assert len(fake_podman.asked()) == (6 if errors == GONE else 1)
