@@ -95,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copy all files of a folder to its Workspace, also those that .gitignore and .dockerignore exclude "
         "(kubernetes only; other backends mount the folder)",
     )
+    _add_backend_options(parser)
+
+
+def _add_backend_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the Pod runs."""
     parser.add_argument(
         "--backend",
         choices=("host", "podman", "kubernetes"),
