@@ -140,6 +140,10 @@ void write_mark(void);
 void put_mark(const char *token);
 void make_mark(char token[2 * TOKEN_BYTES + 1]);
 
+/* install.c */
+
+void install(const char *path);
+
 /* make_readable.c */
 
 _Noreturn void make_files_readable(int file);

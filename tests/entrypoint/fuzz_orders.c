@@ -40,6 +40,7 @@ static void *made_up_malloc(size_t size);
 #define main entrypoint_main
 #include "../../entrypoint/control_directory.c"
 #include "../../entrypoint/entrypoint.c"
+#include "../../entrypoint/install.c"
 #include "../../entrypoint/kernel.c"
 #include "../../entrypoint/make_readable.c"
 #include "../../entrypoint/output.c"
