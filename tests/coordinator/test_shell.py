@@ -455,34 +455,26 @@ class TestDeath:
 
 
 class TestContainersThatRestart:
-    def killed_and_restarted(self, pod, event, *, life=2):
-        match event:
-            case Begun():
-                pod.start()
-            case ContainerReady():
-                return [run_step(fresh=True)]
-            case ContainerDied():
-                pod.start(life=life)
-            case ContainerRestarted():
-                return [run_step(SECOND, fresh=True)]
-            case StepExited():
-                return finish()
-        return None
-
     def test_a_request_of_the_life_before_is_over_and_the_next_life_gets_its_own(self, pod):
         pod = pod(restarts=True)
-        original = pod.handle
 
-        def handle(event):
-            commands = original(event)
-            if isinstance(event, ContainerReady):
-                pod.die()
-            if isinstance(event, ContainerRestarted):
-                pod.exited(SECOND)
-            return commands
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.die()
+                    return [run_step(fresh=True)]
+                case ContainerDied():
+                    pod.start(life=2)
+                case ContainerRestarted():
+                    pod.exited(SECOND)
+                    return [run_step(SECOND, fresh=True)]
+                case StepExited():
+                    return finish()
+            return None
 
-        pod.handle = handle
-        assert pod.run(lambda event: self.killed_and_restarted(pod, event)) == 0
+        assert pod.run(script) == 0
         assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "ContainerRestarted", "StepExited"]
         assert pod.events[2].will_restart
         assert pod.events[3][1:] == ("c", 2, MARK)
@@ -492,17 +484,22 @@ class TestContainersThatRestart:
     def test_an_end_that_the_life_before_has_left_counts(self, pod):
         """It was written before the container died."""
         pod = pod(restarts=True)
-        original = pod.handle
 
-        def handle(event):
-            commands = original(event)
-            if isinstance(event, ContainerReady):
-                pod.exited(1, ring=False)
-                pod.die()
-            return commands
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.exited(1, ring=False)
+                    pod.die()
+                    return [run_step(fresh=True)]
+                case ContainerDied():
+                    pod.start(life=2)
+                case StepExited():
+                    return finish()
+            return None
 
-        pod.handle = handle
-        pod.run(lambda event: self.killed_and_restarted(pod, event))
+        pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerReady", "StepExited"]
 
     def test_a_life_that_ends_before_it_is_seen_is_one_more_death(self, pod):
