@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from simulation import Behaviour
+from simulation import Behaviour, restarting_containers_of
 
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Probe, Slot, Step, Task, Value, WhenExpression
 
@@ -274,13 +274,7 @@ class Oracle:
         self.lost: set[str] = set()  # containers that did not come in time
         self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
         self.retired: dict[str, float] = {}  # container -> when something ended in it that left a process behind
-        self.restarting = {
-            container
-            for task in all_tasks(plan.pipeline)
-            for slot in task.slots
-            if slot.restarts
-            for container in (*slot.containers, *slot.sidecars)
-        }
+        self.restarting = set(restarting_containers_of(plan.pipeline))
         self.ends: dict[str, list[float]] = {}  # of such a container: when it ended with a Step
         self.served: dict[str, list[RunningSidecar]] = {}  # of such a container: what may end it when it ends
         self.evaluated: list[TaskState] = []  # those whose guards were begun with
@@ -970,12 +964,6 @@ class Oracle:
                     expected.attempts[key] = [(each.start, each.end or 0, each.reason) for each in instance.attempts]
                 for attempt, each in enumerate(instance.attempts):
                     expected.steps[(*key, attempt)] = each.steps
-
-
-def all_tasks(pipeline: Pipeline) -> Iterator[Task]:
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        yield task
-        yield from all_tasks(task.pipeline) if task.pipeline is not None else ()
 
 
 def expected(plan: Plan, world: World) -> Expected:

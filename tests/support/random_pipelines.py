@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from oracle import CANCEL_MODES, World
-from simulation import LIFE, Behaviour, containers_of, task
+from simulation import LIFE, Behaviour, containers_of, task, tasks_of
 
 from monopod.schemas.plan import (
     Matrix,
@@ -72,14 +72,6 @@ class Case:
 def random_case(seed: int) -> Case:
     """Return the case of a seed."""
     return _Generator(seed).case()
-
-
-def tasks_of(pipeline: Pipeline) -> Iterator[Task]:
-    """Yield all Tasks, with the Tasks of a nested Pipeline after it."""
-    for each in (*pipeline.tasks, *pipeline.final_tasks):
-        yield each
-        if each.pipeline is not None:
-            yield from tasks_of(each.pipeline)
 
 
 def with_restarts(pipeline: Pipeline, restarts: bool) -> Pipeline:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from random_pipelines import Case, tasks_of, with_restarts
+from random_pipelines import Case, with_restarts
+from simulation import tasks_of
 
 from monopod.schemas.plan import Pipeline, Task
 

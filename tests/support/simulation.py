@@ -113,21 +113,26 @@ class Simulation:
         return {each["name"]: each["reason"] for each in self.status.get("skippedTasks", [])}
 
 
+def tasks_of(pipeline: Pipeline) -> Iterator[Task]:
+    """Yield all Tasks, with the Tasks of a nested Pipeline after it."""
+    for each in (*pipeline.tasks, *pipeline.final_tasks):
+        yield each
+        if each.pipeline is not None:
+            yield from tasks_of(each.pipeline)
+
+
 def containers_of(pipeline: Pipeline) -> Iterator[str]:
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        if task.pipeline is not None:
-            yield from containers_of(task.pipeline)
-        for slot in task.slots:
-            yield from slot.containers
-            yield from slot.sidecars
+    for slot in _slots_of(pipeline):
+        yield from (*slot.containers, *slot.sidecars)
 
 
 def restarting_containers_of(pipeline: Pipeline) -> Iterator[str]:
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        if task.pipeline is not None:
-            yield from restarting_containers_of(task.pipeline)
-        for slot in task.slots:
-            yield from (*slot.containers, *slot.sidecars) if slot.restarts else ()
+    for slot in _slots_of(pipeline):
+        yield from (*slot.containers, *slot.sidecars) if slot.restarts else ()
+
+
+def _slots_of(pipeline: Pipeline) -> Iterator[Slot]:
+    return (slot for task in tasks_of(pipeline) for slot in task.slots)
 
 
 class _World:
