@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import yaml
 from cluster_runs import KEPT_IMAGES, WAIT_FOR_GO
 from semantic_cases import CASES, check, containers_without_identity, read
 
+from monopod.benchmarks import attribution
+
 NEEDS_ROOT = "the image does not run as root"
 ITS_OWN = {
     KEPT_IMAGES[0]: {"config": {"Entrypoint": ["/bin/busybox", "echo", "entrypoint"], "Cmd": ["cmd", "$(GREETING)"]}}
 }
-_ATTRIBUTION = Path(__file__).parents[2] / "benchmarks" / "attribution.py"
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -42,9 +41,6 @@ def test_a_case_is_the_same_in_a_cluster(name, runs, facts, tmp_path):
 
 
 def test_every_line_is_shown_under_its_attempt_and_combination(runs):
-    spec = importlib.util.spec_from_file_location("attribution", _ATTRIBUTION)
-    attribution = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(attribution)
     file = runs.write(attribution.pipeline())
     ran = runs.run(*attribution.options(), "-f", file)
     assert ran.code == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 import subprocess
 import sys
@@ -13,12 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-SPECIFICATION = importlib.util.spec_from_file_location("release_plugin", ROOT / "release/plugin.py")
-assert SPECIFICATION is not None
-plugin = importlib.util.module_from_spec(SPECIFICATION)
-assert SPECIFICATION.loader is not None
-SPECIFICATION.loader.exec_module(plugin)
+from monopod.release import plugin
 
 URL = "https://example.com/releases/v1.2.3"
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import shutil
@@ -16,21 +15,14 @@ import pytest
 import yaml
 from podman_store import BUSYBOX
 
+from monopod.benchmarks import attribution
+
 pytestmark = pytest.mark.slow
 
 RUNS = int(os.environ.get("MONOPOD_ATTRIBUTION_RUNS", "3"))
-_PATH = Path(__file__).parents[2] / "benchmarks" / "attribution.py"
 
 SLOTS = [f"item-{number}" for number in range(24)]
 """As in shared/cases/output-of-slots.yaml."""
-
-
-@pytest.fixture(scope="module")
-def attribution():
-    spec = importlib.util.spec_from_file_location("attribution", _PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def shown(backend, *arguments):
@@ -41,7 +33,7 @@ def shown(backend, *arguments):
     return output.split("\n"), process.returncode
 
 
-def test_every_line_is_shown_under_its_writer(backend, attribution, tmp_path):
+def test_every_line_is_shown_under_its_writer(backend, tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text(attribution.pipeline(BUSYBOX))
     for _ in range(RUNS):
