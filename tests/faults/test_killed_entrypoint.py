@@ -25,6 +25,7 @@ pytestmark = [
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 CALLS = 120
 """More than an entrypoint makes from its start to its end, if its Step takes no time."""
+NAMES = ["t", *(f"t-{call}" for call in range(1, CALLS + 1))]
 
 
 class KilledPod(Pod):
@@ -44,8 +45,7 @@ class KilledPod(Pod):
 @pytest.fixture
 def pod(tmp_path):
     root = tmp_path / "pod"
-    names = ["t", *(f"t-{call}" for call in range(1, CALLS + 1))]
-    tasks = (task(root, name, f"echo ran >> {tmp_path}/{name}") for name in names)
+    tasks = (task(root, name, f"echo ran >> {tmp_path}/{name}") for name in NAMES)
     final = (task(root, "report", f"echo ran >> {tmp_path}/report"),)
     pod = KilledPod(root, *tasks, final=final, container_start_timeout=30.0)
     yield pod
@@ -84,6 +84,8 @@ def test_entrypoint_killed_at_any_system_call(pod, tmp_path):
 class RestartedPod(KilledPod):
     """The same, in which whatever was killed is started again."""
 
+    options_of_entrypoint = ("--restarts",)
+
     def start_entrypoints(self) -> None:
         super().start_entrypoints()
         for name, process in self.entrypoints.items():
@@ -92,7 +94,7 @@ class RestartedPod(KilledPod):
     def restart(self, name: str, process: subprocess.Popen[bytes]) -> None:
         """Do as kubelet does: start the program of a container again that was killed."""
         if process.wait() in KILLED:
-            command = [binary.path(), "--restarts", self.control(name)]
+            command = [binary.path(), *self.options_of_entrypoint, self.control(name)]
             self.entrypoints[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
@@ -103,11 +105,9 @@ def retried(task: Task) -> Task:
 @pytest.fixture
 def restarting_pod(tmp_path):
     root = tmp_path / "pod"
-    names = ["t", *(f"t-{call}" for call in range(1, CALLS + 1))]
     script = "echo $(context.task.retry-count) >> {folder}/{name}"
-    tasks = (retried(task(root, name, script.format(folder=tmp_path, name=name))) for name in names)
+    tasks = (retried(task(root, name, script.format(folder=tmp_path, name=name))) for name in NAMES)
     pod = RestartedPod(root, *tasks, container_start_timeout=60.0)
-    pod.options_of_entrypoint = ("--restarts",)
     yield pod
     pod.kill()
 
@@ -118,7 +118,7 @@ def test_an_entrypoint_that_is_killed_at_any_point_and_restarted(restarting_pod,
     events = list(restarting_pod.events())
     assert events[-1].status == "Succeeded"
     attempts = Counter(event.task for event in of(events, TaskStarted))
-    for name in ("t", *(f"t-{call}" for call in range(1, CALLS + 1))):
+    for name in NAMES:
         ran = (tmp_path / name).read_text().splitlines()
         assert len(ran) == len(set(ran)), f"{name}: an attempt has run its Step twice"
         assert ran[-1] == str(attempts[name] - 1), name

@@ -22,7 +22,7 @@ from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime, l
 from monopod.runtime.packed import FILE, read
 
 
-def imported_by(name: str, path: Path) -> set[str]:
+def imported_by(path: Path) -> set[str]:
     """Return the modules of monopod that a module imports, at any level."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -50,7 +50,7 @@ def test_modules_are_all_that_the_coordinator_can_import():
         new = {each for each in parents if file_of(each)} - known
         known |= new
         for each in new:
-            wanted += imported_by(each, PACKAGE / str(file_of(each)))
+            wanted += imported_by(PACKAGE / str(file_of(each)))
     assert set(installed_runtime().modules) == {file_of(module) for module in known}
 
 

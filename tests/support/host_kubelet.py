@@ -168,11 +168,14 @@ class _View:
             report()
 
     def _write(self, container, line):
-        write = partial(self._api.write_log, self._name, container, line, at=time.time_ns())
+        self._log(container, partial(self._api.write_log, self._name, container, line, at=time.time_ns()))
+
+    def _log(self, container, change):
+        """Change the log of a container, which does not exist before kubelet has seen the container."""
         if container in self._unseen:
-            self._reports.append(write)
+            self._reports.append(change)
         else:
-            write()
+            change()
 
     def _started(self, container, restarts, at):
         self._unseen.discard(container)
@@ -187,11 +190,7 @@ class _View:
         for stream in ("stdout", "stderr"):
             if rest := self._rests.pop((container, stream), b""):
                 self._write(container, rest)
-        close = partial(self._api.close_log, self._name, container)
-        if container in self._unseen:
-            self._reports.append(close)
-        else:
-            close()
+        self._log(container, partial(self._api.close_log, self._name, container))
         ended = {"exitCode": event.exit_code, "reason": event.reason, "finishedAt": _time(event.finished_at)}
         ended["message"] = event.message
         self._report(partial(self._statuses.change, container, event.restart_count, {"terminated": ended}))
