@@ -260,7 +260,7 @@ class Attempts:
             return self._end_request(container, event)
         if isinstance(event, ProbeEnded):
             return self._react_in(container.slot, event)
-        if isinstance(event, ContainerDied) and container.ending:
+        if isinstance(event, ContainerDied) and event.will_restart and container.ending:
             container.die()
             return None  # which is known
         self._commands.clear_timer(f"container:{container.name}")

@@ -61,19 +61,15 @@ class Container:
         self.lost = self.lost or why
         self.ready = False
 
-    def die(self) -> bool:
-        """Take its death, after which it is restarted. Returns whether that is news."""
-        is_news, self.ending = not self.ending, False
-        if is_news:
-            self.deaths += 1
-        self.ready = False
-        return is_news
+    def die(self) -> None:
+        """Take its death, after which it is restarted. A death that was expected is counted already."""
+        self.deaths += not self.ending
+        self.ending = self.ready = False
 
     def expect_restart(self) -> None:
         """Record that its entrypoint exits by itself, to be restarted."""
-        if not self.ending:
-            self.deaths += 1
-        self.ending, self.ready = True, False
+        self.die()
+        self.ending = True
 
     def restart(self, life: int) -> None:
         """Record that it accepts requests again, in this life, whose requests have numbers of their own."""

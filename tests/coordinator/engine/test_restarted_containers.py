@@ -157,6 +157,15 @@ def test_a_container_that_ends_with_what_cannot_be_killed_is_used_again():
     assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
+def test_a_container_whose_restart_was_expected_may_be_gone_for_good():
+    run = Run(retries=1)
+    run.exited(1, code=1, left="postgres (process 7)", restart=True)
+    assert not run.reported(RunFinished)
+    run.die(will_restart=False)  # kubelet ends the Pod
+    assert run.reported(TaskFinished)[-1].message == 'a Step cannot run: container "c" was killed'
+    assert run.reported(RunFinished)[0].status == "Failed"
+
+
 @pytest.mark.parametrize("code", [137, 77])
 def test_a_released_container_is_not_restarted_for_the_exit_code_of_its_step(code):
     run = Run()
