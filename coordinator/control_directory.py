@@ -140,12 +140,7 @@ class ControlDirectory:
                 os.close(descriptor)
                 return "dead"
             self._alive = descriptor
-        try:
-            fcntl.flock(self._alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return "alive"
-        fcntl.flock(self._alive, fcntl.LOCK_UN)
-        return "dead"
+        return "alive" if is_locked(self._alive) else "dead"
 
     def start_failure(self) -> tuple[str, str]:
         """Return why an entrypoint never started, from `alive`: reason and message; both empty if it is not known.
@@ -230,12 +225,7 @@ class ControlDirectory:
             if descriptor is None:
                 return False
             self._requests[number] = descriptor
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        return False
+        return is_locked(descriptor)
 
     def _open_request(self, number: int) -> int | None:
         try:
@@ -290,6 +280,16 @@ class ControlDirectory:
 
     def _write(self, name: str, content: bytes) -> None:
         write_file(self._directory, name, content, 0o644)
+
+
+def is_locked(descriptor: int) -> bool:
+    """Return whether another process has locked a file. The lock is taken for a moment to find out."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
 
 
 def write_file(directory: int, name: str, content: bytes, mode: int) -> None:

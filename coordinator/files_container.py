@@ -15,11 +15,10 @@ Left to others: when to look, and cancelling the run (``shell``).
 
 from __future__ import annotations
 
-import fcntl
 import os
 from typing import Final
 
-from monopod.coordinator.control_directory import ControlDirectory
+from monopod.coordinator.control_directory import ControlDirectory, is_locked
 
 FILES: Final = "files"
 """The name of the container."""
@@ -87,9 +86,6 @@ class FilesContainer:
         except OSError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return is_locked(descriptor)
         finally:
             os.close(descriptor)
-        return False
