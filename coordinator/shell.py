@@ -8,7 +8,7 @@ Rules:
 - The state in memory (running requests, timers, unanswered questions) follows from the journal only: `_note_event` and
   `_note_command` maintain it, live and in a replay. Executing a command is separate. After a restart, at most the
   commands of the last event are executed again, and a request only if its `run.N` is missing.
-- CEL expressions are evaluated one after another, in child processes (``cel_process``); everything else continues.
+- CEL expressions are evaluated one after another, in child processes (``cel_queue``); everything else continues.
 - Steps come first: containers are released and events reported after requests are written, and the directories of a
   first attempt are prepared while the coordinator is idle.
 - A request that cannot be written ends at once, with the reason. An empty `run.N` uses up its number, since an
@@ -36,6 +36,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from monopod.coordinator.cel_queue import CelQueue
 from monopod.coordinator.control_directory import ControlDirectory, encode_request, failed_exit, never_begun
 from monopod.coordinator.engine.events import (
     Begun,
@@ -69,11 +70,9 @@ from monopod.coordinator.slot_directory import FilesRead, SlotDirectory
 from monopod.coordinator.timers import Timers
 from monopod.schemas.plan import Slot
 from monopod.schemas.run_events import CancelMode, RunEvent, RunWarning
-from monopod.schemas.variables import EvaluationError
 from monopod.system import inherited_signals
 
 if TYPE_CHECKING:
-    from monopod.coordinator.cel_process import CelProcesses, Evaluation
     from monopod.coordinator.files_container import FilesContainer
 
 SWEEP_SECONDS = 0.25
@@ -191,11 +190,7 @@ class Coordinator:
         self._tries: dict[tuple[str, int], TryConnection] = {}
         self._outcomes: deque[tuple[TryConnection, bool]] = deque()
         self._reads: dict[str, ReadResults] = {}
-        self._expressions: dict[int, EvaluateCel] = {}
-        """CEL expressions without an answer, in order. The first is being evaluated."""
-        self._cel: CelProcesses | None = None
-        self._evaluation: Evaluation | None = None
-        self._give_up_at: float | None = None
+        self._cel = CelQueue(self._epoll)
         self._exit_code: int | None = None
         self._exit_at: float | None = None
         self._quick_sweeps_until = 0.0
@@ -302,16 +297,16 @@ class Coordinator:
         for descriptor, _ in ready:
             if descriptor == self._wake_up:
                 self._handle_wake_ups()
-            elif self._evaluation is not None and descriptor == self._evaluation.descriptor:
-                self._end_evaluation(self._evaluation)
+            elif descriptor == self._cel.descriptor:
+                self._end_evaluation()
             elif descriptor in self._rings:
                 self._answer_ring(self._rings[descriptor])
             elif self._files is not None and descriptor == self._files.directory.ring:
                 self._files.directory.drain_ring()
             # else its container was forgotten since the poll
         now = self._now()
-        if self._evaluation is not None and self._give_up_at is not None and now >= self._give_up_at:
-            self._end_evaluation(self._evaluation)
+        if self._cel.is_late(now):
+            self._end_evaluation()
         self._fire_timers(now)
         if now >= self._next_sweep and not self._unswept:
             self._next_sweep = now + (LAST_SWEEP_SECONDS if now < self._quick_sweeps_until else SWEEP_SECONDS)
@@ -323,7 +318,7 @@ class Coordinator:
     def _seconds_to_wait(self) -> float | None:
         has_files = self._files is not None and not self._files.is_done(may_be_absent=False)
         sweep = self._next_sweep if self._watched or has_files else None
-        times = (self._timers.next_at(), self._give_up_at, sweep, self._exit_at)
+        times = (self._timers.next_at(), self._cel.give_up_at, sweep, self._exit_at)
         if self._unused_slots or self._unswept:
             return 0
         given = [at for at in times if at is not None]
@@ -516,7 +511,7 @@ class Coordinator:
             case ResultsRead(slot=slot):
                 self._reads.pop(slot, None)
             case CelEvaluated(number=number):
-                self._expressions.pop(number, None)
+                self._cel.remove(number)
 
     @staticmethod
     def _note_death(container: _Container, *, will_restart: bool) -> None:
@@ -558,8 +553,8 @@ class Coordinator:
         match command:
             case ReadResults(slot=slot):
                 self._reads[slot] = command
-            case EvaluateCel(number=number):
-                self._expressions[number] = command
+            case EvaluateCel():
+                self._cel.add(command)
             case TryConnection(container=name, request=request):
                 self._tries[name, request] = command
 
@@ -673,33 +668,12 @@ class Coordinator:
     # CEL
 
     def _evaluate_next(self) -> None:
-        """Start to evaluate the next expression, unless one is being evaluated."""
-        if self._evaluation is not None or not self._expressions or self._exit_code is not None:
-            return
-        if self._cel is None:
-            from monopod.coordinator.cel_process import CelProcesses  # noqa: PLC0415  # only plans that use CEL pay
+        if self._exit_code is None and (answer := self._cel.start_next(self._now())) is not None:
+            self._events.append(answer)
 
-            self._cel = CelProcesses()
-        number, command = next(iter(self._expressions.items()))
-        try:
-            self._evaluation = self._cel.start(command.expression)
-        except EvaluationError as error:
-            del self._expressions[number]
-            self._events.append(CelEvaluated(self._now(), number, False, str(error)))
-            return
-        self._give_up_at = self._now() + self._evaluation.patience
-        self._epoll.register(self._evaluation.descriptor, select.EPOLLIN)
-
-    def _end_evaluation(self, evaluation: Evaluation) -> None:
+    def _end_evaluation(self) -> None:
         """Take the answer, or stop an evaluation that takes too long."""
-        self._epoll.unregister(evaluation.descriptor)
-        self._evaluation = self._give_up_at = None
-        number = next(iter(self._expressions))
-        del self._expressions[number]
-        try:
-            self._events.append(CelEvaluated(self._now(), number, evaluation.finish()))
-        except EvaluationError as error:
-            self._events.append(CelEvaluated(self._now(), number, False, str(error)))
+        self._events.append(self._cel.finish(self._now()))
         self._process_events()
 
     # Probes
