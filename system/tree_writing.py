@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from monopod.system.tar_entries import Entry, MalformedError, components, stays_inside, unpack
+from monopod.system.write_all import write_all
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -110,9 +111,8 @@ class TreeWriter:
         descriptor = _open_file(directory, name)
         try:
             os.ftruncate(descriptor, entry.size)
-            position = 0
-            while position < len(data):
-                position += os.pwrite(descriptor, data[position:], entry.offset + position)
+            os.lseek(descriptor, entry.offset, os.SEEK_SET)
+            write_all(descriptor, data)
             if not entry.more:
                 os.utime(descriptor, (entry.mtime, entry.mtime))
                 os.fchmod(descriptor, self._modes.of(entry.mode, os.fstat(directory).st_mode))
