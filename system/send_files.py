@@ -17,15 +17,15 @@ from monopod.system.tree_reading import ChangedError, UnreadableError, read_segm
 
 def send_files(channel: Channel, root: bytes, path: bytes) -> int:
     """Send what is at a path below a directory; an empty path means the whole directory. Return the exit code."""
-    place = os.path.realpath(os.path.join(root, path))
+    source = os.path.realpath(os.path.join(root, path))
     top = os.path.realpath(root)
     try:
-        if place != top and not place.startswith(os.path.join(top, b"")):
+        if source != top and not source.startswith(os.path.join(top, b"")):
             refuse(channel, f"{os.fsdecode(path)!r} leads out of the Workspace")
-        elif not os.path.lexists(place):
+        elif not os.path.lexists(source):
             refuse(channel, f"there is no {os.fsdecode(path)!r} in the Workspace")
         else:
-            send(channel, read_segments(place), [])
+            send(channel, read_segments(source), [])
             return 0
     except (BrokenError, FailedError, ChangedError, UnreadableError):
         pass  # the other side knows

@@ -43,7 +43,7 @@ class UnreadableError(Exception):
     """A file cannot be read. The text says which, and why."""
 
 
-class Found(NamedTuple):
+class TreeFile(NamedTuple):
     """A file, symbolic link or directory below the root of a tree."""
 
     path: bytes
@@ -90,7 +90,7 @@ def measure(root: bytes, is_wanted: Wanted = everything) -> Size:
     return Size(files, content, length)
 
 
-def walk(root: bytes, is_wanted: Wanted = everything) -> Iterator[Found]:
+def walk(root: bytes, is_wanted: Wanted = everything) -> Iterator[TreeFile]:
     """Yield what is in a directory in the order of its paths, a directory after what is in it."""
     try:
         entries = sorted(os.scandir(root), key=lambda entry: entry.name)
@@ -100,7 +100,7 @@ def walk(root: bytes, is_wanted: Wanted = everything) -> Iterator[Found]:
         yield from _walk_entry(entry, entry.name, is_wanted)
 
 
-def _walk_entry(entry: os.DirEntry[bytes], path: bytes, is_wanted: Wanted) -> Iterator[Found]:
+def _walk_entry(entry: os.DirEntry[bytes], path: bytes, is_wanted: Wanted) -> Iterator[TreeFile]:
     is_directory = entry.is_dir(follow_symlinks=False)
     choice = is_wanted(path, is_directory)
     if choice is Choice.NO:
@@ -120,12 +120,12 @@ def _walk_entry(entry: os.DirEntry[bytes], path: bytes, is_wanted: Wanted) -> It
     if choice is Choice.INSIDE and is_empty:
         return
     if is_directory or stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-        yield Found(path, status)
+        yield TreeFile(path, status)
 
 
 def _entries(root: bytes, is_wanted: Wanted) -> Iterator[tuple[Entry, bytes]]:
-    directories: list[Found] = []
-    for file in _found(root, is_wanted):
+    directories: list[TreeFile] = []
+    for file in _files(root, is_wanted):
         if stat.S_ISDIR(file.status.st_mode):
             directories.append(file)
             continue
@@ -143,7 +143,7 @@ def _entries(root: bytes, is_wanted: Wanted) -> Iterator[tuple[Entry, bytes]]:
         yield Entry(file.path, "directory", file.status.st_mode, int(file.status.st_mtime)), b""
 
 
-def _found(root: bytes, is_wanted: Wanted) -> Iterator[Found]:
+def _files(root: bytes, is_wanted: Wanted) -> Iterator[TreeFile]:
     try:
         status = os.lstat(root)
     except OSError as error:
@@ -151,12 +151,12 @@ def _found(root: bytes, is_wanted: Wanted) -> Iterator[Found]:
     if stat.S_ISDIR(status.st_mode):
         yield from walk(root, is_wanted)
     else:
-        yield Found(b"", status)
+        yield TreeFile(b"", status)
 
 
-def _parts(place: bytes, path: bytes) -> Iterator[tuple[Entry, bytes]]:
+def _parts(source: bytes, path: bytes) -> Iterator[tuple[Entry, bytes]]:
     """Yield a regular file in parts. Raises OSError, ChangedError."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -84,9 +84,9 @@ class TreeWriter:
         for entry in sorted(self._directories.values(), key=lambda entry: entry.path.count(b"/"), reverse=True):
             *parents, name = entry.path.split(b"/")
             with self._opened(parents, root) as parent, _open_directory(parent, name) as directory:
-                around = os.fstat(directory).st_mode
+                current = os.fstat(directory).st_mode
                 os.utime(directory, (entry.mtime, entry.mtime))
-                os.fchmod(directory, self._modes.of(entry.mode, around) | around & stat.S_ISGID)
+                os.fchmod(directory, self._modes.of(entry.mode, current) | current & stat.S_ISGID)
         self._directories.clear()
 
     def _write_entry(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
