@@ -238,13 +238,13 @@ def receive(channel: Channel, receiver: Receiver) -> str:
     Raises BrokenError, FailedError and ChangedError, and what the receiver raises.
     """
     frames = _Frames(channel)
-    frames.write(b"h", _COUNT.pack(len(receiver.digests)))
+    _report_count(frames, receiver)
     while True:
         frame = frames.read()
         if frame.kind == b"s":
             digest, compressed = frame.rest[:_DIGEST_BYTES], frame.rest[_DIGEST_BYTES:]
             receiver.take(digest, _checked(digest, compressed))
-            frames.write(b"h", _COUNT.pack(len(receiver.digests)))
+            _report_count(frames, receiver)
         elif frame.kind == b"w":
             pass
         elif frame.kind == b"e" and len(frame.rest) == _COUNT.size + _DIGEST_BYTES:
@@ -257,6 +257,15 @@ def receive(channel: Channel, receiver: Receiver) -> str:
             return text
         else:
             raise BrokenError("what was received is not a copy of files")
+
+
+def _report_count(frames: _Frames, receiver: Receiver) -> None:
+    """Report how many segments the receiver has. A sender that is gone may have said why."""
+    try:
+        frames.write(b"h", _COUNT.pack(len(receiver.digests)))
+    except BrokenError:
+        frames.read_rest()
+        raise
 
 
 def refuse(channel: Channel, why: str) -> None:

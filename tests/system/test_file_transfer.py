@@ -218,6 +218,15 @@ def test_receiver_gets_the_error_of_the_sender():
     assert not receiver.is_finished
 
 
+def test_receiver_gets_the_error_of_a_sender_that_is_gone():
+    sender, receiver = socket.socketpair()
+    with receiver:
+        with sender:
+            refuse(channel(sender), "there is no 'dist' in the Workspace")
+        with pytest.raises(FailedError, match="there is no 'dist' in the Workspace"):
+            receive(channel(receiver), Receiver())
+
+
 def test_slow_receiver_limits_the_sender():
     handed_out, gate = [], threading.Event()
 
