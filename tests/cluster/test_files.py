@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
 import pytest
+from workspace_folder import digest, make_folder
 
 SCRIPT = """\
 cd $(workspaces.source.path)
@@ -18,11 +16,7 @@ echo more >> input; umask 077; mkdir dist; cp digest dist
 @pytest.fixture
 def folder(tmp_path):
     folder = tmp_path / "folder"
-    (folder / "empty").mkdir(parents=True)
-    (folder / "input").write_text("uncommitted\n")
-    (folder / "script").write_text("#!/bin/sh\necho it runs\n")
-    (folder / "link").symlink_to("input")
-    (folder / "large").write_bytes(os.urandom(20 << 20))
+    make_folder(folder, size=20 << 20)
     for path, mode in (("input", 0o644), ("script", 0o755), ("empty", 0o755)):
         (folder / path).chmod(mode)
     return folder
@@ -40,11 +34,6 @@ def run_of(script=SCRIPT, context=None, of_pod=None):
         "metadata": {"name": "files"},
         "spec": {"pipelineSpec": pipeline, "taskRunTemplate": template},
     }
-
-
-def digest(folder):
-    command = ["sha256sum", folder / "large"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout[:64] + "\n"
 
 
 CASES = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 
 import pytest
+from workspace_folder import digest, make_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
@@ -23,12 +23,8 @@ ln -s / dist/root
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     folder = tmp_path / "folder"
-    (folder / "empty").mkdir(parents=True)
-    (folder / "input").write_text("uncommitted\n")
-    (folder / "script").write_text("#!/bin/sh\necho it runs\n")
+    make_folder(folder, size=3 << 20)
     (folder / "script").chmod(0o750)
-    (folder / "link").symlink_to("input")
-    (folder / "large").write_bytes(os.urandom(3 << 20))
     (folder / ".gitignore").write_text("*.log\n")
     (folder / "a.log").write_text("ignored")
     monkeypatch.chdir(folder)
@@ -45,11 +41,6 @@ def document(make):
         return run
 
     return document
-
-
-def digest(folder):
-    command = ["sha256sum", folder / "large"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout[:64] + "\n"
 
 
 def test_the_steps_have_the_files_and_give_files_back(monopod, api, write, document, folder, tmp_path):
@@ -108,17 +99,8 @@ def test_a_connection_that_never_lasts_fails_clearly(monopod, api, write, docume
 
 
 def test_files_are_fetched_after_a_failed_run(monopod, write, document, folder, tmp_path):
-    ran = monopod(
-        "run",
-        "-f",
-        write(document(SCRIPT + "exit 3\n")),
-        "--context",
-        "test",
-        "-w",
-        "source=.",
-        "--fetch",
-        "source:../got",
-    )
+    options = ("-w", "source=.", "--fetch", "source:../got")
+    ran = monopod("run", "-f", write(document(SCRIPT + "exit 3\n")), "--context", "test", *options)
     assert ran.code == 1
     assert (tmp_path / "got" / "dist" / "digest").read_text() == digest(folder)
 
