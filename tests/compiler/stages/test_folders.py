@@ -8,6 +8,8 @@ import kubernetes_validate
 import pytest
 from pod_security_standard import forbidden, missing
 
+from monopod.compiler.pod.kube_version import KubeVersion
+
 TASK = """
     apiVersion: tekton.dev/v1
     kind: Task
@@ -171,8 +173,11 @@ def test_copying_is_not_time_of_the_run(pod):
     assert pod()["spec"]["activeDeadlineSeconds"] == without + 3600
 
 
-def test_the_container_counts_in_the_requests(pod):
-    requests = pod()["spec"]["resources"]["requests"] if "resources" in pod()["spec"] else None
-    container = files_container(pod())
-    assert container["resources"]["requests"]["memory"] == "32Mi"
-    assert requests is None or requests["memory"] == "64Mi"
+@pytest.mark.parametrize(
+    ("version", "whole"),
+    [(KubeVersion(1, 33), None), (KubeVersion(1, 34), {"requests": {"cpu": "20m", "memory": "64Mi"}})],
+)
+def test_the_container_counts_in_the_requests(pod, version, whole):
+    made = pod(kube_version=version)
+    assert files_container(made)["resources"]["requests"]["memory"] == "32Mi"
+    assert made["spec"].get("resources") == whole
