@@ -137,7 +137,7 @@ def test_nothing_to_copy():
     assert receiver.is_finished
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, 60_000), min_size=1, max_size=6))
 def test_copy_continues_after_breaks_without_repetition(cuts):
     segments, receiver, sent = random_segments(20), Receiver(), []

@@ -8,14 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monopod.system.tar_entries import Entry, MalformedError, pack
 from monopod.system.tree_reading import SEGMENT_BYTES, ChangedError, Choice, UnreadableError, measure, read_segments
 from monopod.system.tree_writing import Modes, TreeWriter, move_into
-
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 def write(root, segments, **options):
@@ -80,7 +78,7 @@ def make(place, node):
     os.chmod(place, mode)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(NAMES, TREES, max_size=4))
 def test_any_tree_round_trips(tmp_path_factory, tree):
     folder = tmp_path_factory.mktemp("tree")

@@ -57,9 +57,7 @@ IGNORE_FILES = st.dictionaries(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(paths=st.sets(PATHS, min_size=1, max_size=8), ignore=IGNORE_FILES)
 def test_as_git_does_with_git_and_without(tmp_path_factory, monkeypatch, paths, ignore):
     folder = tmp_path_factory.mktemp("folder")
