@@ -120,14 +120,14 @@ class Script:
     """An engine that ends the run at an event of a kind, and what was reported."""
 
     def __init__(self, last=Begun):
-        self.events, self.told, self.last = [], [], last
+        self.events, self.reported, self.last = [], [], last
 
     def handle(self, event):
         self.events.append(event)
         return [Finish(int(self.last is CancelRequested))] if isinstance(event, self.last) else []
 
     def report(self, events, *, replayed):
-        self.told += events
+        self.reported += events
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_files_that_never_come_cancel_the_run(coordinate, monkeypatch):
     script = Script(CancelRequested)
     monkeypatch.setattr(FilesContainer, "is_given_up", lambda *_: True)
     assert coordinate(script)[0] == 1
-    assert [event.message for event in script.told] == [NO_FILES]
+    assert [event.message for event in script.reported] == [NO_FILES]
     assert script.events[1].mode == "Cancelled"
 
 
@@ -260,7 +260,7 @@ def test_a_copy_is_continued_by_another_process(root, source):
     assert (root / "volume/sub/large").read_bytes() == (source / "large").read_bytes()
 
 
-def test_another_copy_begins_again_without_what_the_former_left(root, source, tmp_path):
+def test_another_copy_begins_again_without_files_of_the_previous_one(root, source, tmp_path):
     copy_to(root, "w.1", source)
     other = tmp_path / "other"
     other.mkdir()
@@ -283,12 +283,12 @@ def test_shared_files_are_for_every_user(root, source):
     assert (root / "volume/sub/folder/file").stat().st_mode & 0o777 == 0o666
 
 
-def test_a_new_request_ends_the_former(root, source):
-    former = start(root, "receive", "w.1", root / "volume/sub")
-    assert former.stdout.read(1) == b"h"  # it is at work
+def test_a_new_request_ends_the_previous_one(root, source):
+    previous = start(root, "receive", "w.1", root / "volume/sub")
+    assert previous.stdout.read(1) == b"h"  # it is running
     assert copy_to(root, "w.1", source) == 0
-    former.communicate()
-    assert former.returncode == -signal.SIGKILL
+    previous.communicate()
+    assert previous.returncode == -signal.SIGKILL
 
 
 def test_files_are_sent(root, source, tmp_path):

@@ -1063,9 +1063,11 @@ def test_unkillable_process_is_named_and_retires_the_container(unprivileged):
 
 @pytest.mark.parametrize("unprivileged", [("--restarts",)], indirect=True)
 def test_a_container_that_restarts_ends_with_what_cannot_be_killed(unprivileged):
-    told = unprivileged.fifo("told")
+    messages = unprivileged.fifo("messages")
     become_root = f"{unprivileged.root}/become-root --reuid=0 --regid=0 --clear-groups"
-    script = f"setsid {become_root} sh -c 'echo there >{told.path}; exec sleep 600' & read line <{told.path}; exit 3"
+    script = (
+        f"setsid {become_root} sh -c 'echo there >{messages.path}; exec sleep 600' & read line <{messages.path}; exit 3"
+    )
     end = unprivileged.end(unprivileged.shell(script, "m"))
     assert (end["code"], end["restart"]) == ("3", "1")
     assert re.fullmatch(r"sleep \(process \d+\)", end["left"]), end
@@ -1579,10 +1581,10 @@ def test_each_life_has_an_alive_and_numbers_of_its_own(restarting):
 
 
 def test_a_request_of_an_earlier_life_is_never_run_again(restarting):
-    """Neither the one that was running nor those that had not begun."""
-    told, ran = restarting.fifo("told"), restarting.root / "ran"
-    restarting.shell(f"echo x >>{ran}; echo ready >{told.path}; exec sleep 600", "m")
-    assert told.line() == "ready"
+    """Neither the one that was running nor those that had not started."""
+    messages, ran = restarting.fifo("messages"), restarting.root / "ran"
+    restarting.shell(f"echo x >>{ran}; echo ready >{messages.path}; exec sleep 600", "m")
+    assert messages.line() == "ready"
     restarting.shell(f"echo x >>{ran}", "m")
     restarted(restarting, 2)
     assert restarting.end(restarting.shell("exit 3"))["code"] == "3"
@@ -1590,10 +1592,10 @@ def test_a_request_of_an_earlier_life_is_never_run_again(restarting):
 
 
 def test_a_step_that_removes_its_alive_does_not_run_again(restarting):
-    told, ran = restarting.fifo("told"), restarting.root / "ran"
+    messages, ran = restarting.fifo("messages"), restarting.root / "ran"
     alive = restarting.path / "alive"
-    restarting.shell(f"echo x >>{ran}; rm {alive}; echo ready >{told.path}; exec sleep 600")
-    assert told.line() == "ready"
+    restarting.shell(f"echo x >>{ran}; rm {alive}; echo ready >{messages.path}; exec sleep 600")
+    assert messages.line() == "ready"
     restarting.process.kill()
     restarting.process.wait()
     restarting.start("--restarts")
@@ -1632,10 +1634,10 @@ def test_it_does_not_start_where_the_container_was_given_up(make_container, prog
 
 
 def test_the_output_of_a_further_life_begins_with_its_mark(restarting):
-    told = restarting.fifo("told")
+    messages = restarting.fifo("messages")
     first = restarting.end(restarting.shell("echo one", "m"))
-    restarting.shell(f"echo killed; echo ready >{told.path}; exec sleep 600", "m")
-    assert told.line() == "ready"
+    restarting.shell(f"echo killed; echo ready >{messages.path}; exec sleep 600", "m")
+    assert messages.line() == "ready"
     restarted(restarting, 2)
     token = (restarting.path / "alive.2").read_text()
     assert re.fullmatch(r"[0-9a-f]{32}\n", token)

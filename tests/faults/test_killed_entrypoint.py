@@ -82,7 +82,7 @@ def test_entrypoint_killed_at_any_system_call(pod, tmp_path):
 
 
 class RestartedPod(KilledPod):
-    """The same, in which whatever was killed is started again."""
+    """The same, in which killed entrypoints are started again."""
 
     options_of_entrypoint = ("--restarts",)
 
@@ -113,7 +113,7 @@ def restarting_pod(tmp_path):
 
 
 def test_an_entrypoint_that_is_killed_at_any_point_and_restarted(restarting_pod, tmp_path):
-    """Every Task succeeds, at the latest in its second attempt; no attempt runs its Step twice."""
+    """Every Task succeeds, in its first or second attempt; no attempt runs its Step twice."""
     restarting_pod.start()
     events = list(restarting_pod.events())
     assert events[-1].status == "Succeeded"

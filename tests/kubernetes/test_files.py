@@ -66,7 +66,7 @@ def test_the_steps_have_the_files_and_give_files_back(monopod, api, write, docum
     api.wait_for(lambda: api.objects == {})
 
 
-def test_ignored_files_are_copied_if_that_is_wanted(monopod, write, document, folder):
+def test_ignored_files_are_copied_on_request(monopod, write, document, folder):
     script = "cat $(workspaces.source.path)/a.log"
     options = ("-w", "source=.", "--include-ignored")
     ran = monopod("run", "-f", write(document(script)), "--context", "test", *options)
@@ -112,7 +112,7 @@ def test_what_cannot_be_fetched_makes_the_command_fail(monopod, write, document,
     assert "monopod run: cannot fetch source/nowhere: there is no 'nowhere' in the Workspace" in ran.err
 
 
-def test_who_may_not_run_commands_is_told(monopod, api, write, document, folder):
+def test_missing_permission_to_run_commands_is_reported(monopod, api, write, document, folder):
     api.refuse("create", "pods/exec")
     ran = monopod("run", "-f", write(document()), "--context", "test", "-w", "source=.")
     assert ran.code == 1

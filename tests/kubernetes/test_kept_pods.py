@@ -9,7 +9,7 @@ UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedul
 
 
 class NoNode:
-    """Takes the place of a kubelet in a cluster without a node for any Pod."""
+    """Replaces the kubelet in a cluster without a node for any Pod."""
 
     def run(self, api, pod):
         api.set_status(pod["metadata"]["name"], phase="Pending", conditions=[UNSCHEDULABLE])
@@ -57,7 +57,7 @@ def test_the_document_has_the_reason(run):
     assert MESSAGE in run("-o", "json").out
 
 
-def test_on_failure_is_of_clusters_only(monopod):
+def test_on_failure_applies_only_to_clusters(monopod):
     ran = monopod("run", "-f", "x.yaml", "--keep", "on-failure")
     message = "monopod run: --keep on-failure applies only to --backend kubernetes, not to host\n"
     assert (ran.code, ran.err) == (2, message)

@@ -58,7 +58,7 @@ def test_the_manifest_has_the_digests_of_the_archives(manifest: dict):
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch):
-    """Takes the place of pip: a package that is the same for all versions, and one that is not."""
+    """Replaces pip: installs a package that is the same for all versions, and one that is not."""
 
     def install(_wheel, _architecture, python, target):
         (target / "same").mkdir(parents=True)

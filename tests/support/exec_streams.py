@@ -40,7 +40,7 @@ def frame(opcode, payload):
 class ExecStreams:
     """Connects a process (``subprocess.Popen`` with three pipes) with a client.
 
-    `cut`: the connection breaks after so many bytes, of both directions together.
+    `cut`: the connection breaks after this many bytes of both directions.
     """
 
     def __init__(self, reader, writer, connection, process, *, can_close, cut=None):
@@ -116,7 +116,7 @@ class ExecStreams:
         return (int.from_bytes(data) ^ key).to_bytes(length)
 
     def _passes(self, length):
-        """Whether the connection carries so many bytes more."""
+        """Whether the connection carries this many further bytes."""
         if self._left is None:
             return True
         self._left -= length

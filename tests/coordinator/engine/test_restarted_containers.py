@@ -108,7 +108,7 @@ def test_each_back_off_is_waited_for_in_addition():
     assert run.warnings()[1] == 'container "c" was killed; waiting for its restart (back-off of 10 s or more)'
 
 
-def test_a_life_that_ends_at_once_is_waited_for_anew():
+def test_a_life_that_ends_at_once_is_waited_for_again():
     run = Run(retries=1)
     run.die()
     run.now = 50.0
