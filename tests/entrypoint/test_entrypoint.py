@@ -1044,16 +1044,22 @@ def unprivileged(pid_namespaces, quickly_swept, request) -> Iterator[Container]:
             container.close()
 
 
-def test_unkillable_process_is_named_and_retires_the_container(unprivileged):
-    """As of `sudo service postgresql start` in a Step."""
-    messages = unprivileged.fifo("messages")
-    become_root = f"{unprivileged.root}/become-root --reuid=0 --regid=0 --clear-groups"
+def leave_unkillable_process(container: Container) -> dict[str, str]:
+    """Run a request that exits with 3 and leaves a process of root behind; return its end."""
+    messages = container.fifo("messages")
+    become_root = f"{container.root}/become-root --reuid=0 --regid=0 --clear-groups"
     script = (
         f"setsid {become_root} sh -c 'echo there >{messages.path}; exec sleep 600' & read line <{messages.path}; exit 3"
     )
-    end = unprivileged.end(unprivileged.shell(script, "m"))
-    assert end["code"] == "3"
+    end = container.end(container.shell(script, "m"))
     assert re.fullmatch(r"sleep \(process \d+\)", end["left"]), end
+    return end
+
+
+def test_unkillable_process_is_named_and_retires_the_container(unprivileged):
+    """As of `sudo service postgresql start` in a Step."""
+    end = leave_unkillable_process(unprivileged)
+    assert end["code"] == "3"
     assert unprivileged.stdout() == mark_of(end)
     unprivileged.shell("echo never", "m")
     unprivileged.put("exit", b"7")
@@ -1063,14 +1069,8 @@ def test_unkillable_process_is_named_and_retires_the_container(unprivileged):
 
 @pytest.mark.parametrize("unprivileged", [("--restarts",)], indirect=True)
 def test_a_container_that_restarts_ends_with_what_cannot_be_killed(unprivileged):
-    messages = unprivileged.fifo("messages")
-    become_root = f"{unprivileged.root}/become-root --reuid=0 --regid=0 --clear-groups"
-    script = (
-        f"setsid {become_root} sh -c 'echo there >{messages.path}; exec sleep 600' & read line <{messages.path}; exit 3"
-    )
-    end = unprivileged.end(unprivileged.shell(script, "m"))
+    end = leave_unkillable_process(unprivileged)
     assert (end["code"], end["restart"]) == ("3", "1")
-    assert re.fullmatch(r"sleep \(process \d+\)", end["left"]), end
     assert unprivileged.exit_code() == 77
     assert unprivileged.stdout() == mark_of(end)
 
