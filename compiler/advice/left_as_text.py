@@ -25,6 +25,7 @@ from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Position, Problem, closest
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.documents.plain_texts import texts_in
 from monopod.schemas.model import Path
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
@@ -91,25 +92,13 @@ def _other_texts(specs: Specs, reported: Container[Position | None]) -> Iterator
     for document in specs.documents:
         if isinstance(document.model, _KINDS):
             declared = _declared(document.data.get("spec"))
-            for path, text in _texts(document.data.get("spec"), ("spec",)):
+            for path, text in texts_in(document.data.get("spec"), ("spec",)):
                 if ("$" in text or "{{" in text or "<no value>" in text) and not _DESCRIPTIONS.intersection(path):
                     yield from (
                         each
                         for each in _in_text(text, path, declared, document)
                         if each.problem.position not in reported
                     )
-
-
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    rest: list[tuple[Any, Path]] = [(value, path)]
-    while rest:
-        value, path = rest.pop()
-        if isinstance(value, str):
-            yield path, value
-        elif isinstance(value, dict):
-            rest += [(item, (*path, key)) for key, item in value.items()]
-        elif isinstance(value, list):
-            rest += [(item, (*path, index)) for index, item in enumerate(value)]
 
 
 def _declared(spec: Any) -> frozenset[tuple[str, str]]:

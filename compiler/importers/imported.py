@@ -6,7 +6,7 @@ names the origin of a value where it uses the value, and every later problem is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +64,3 @@ def without_nothing(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _is_nothing(value: Any) -> bool:
     plain = value.value if isinstance(value, Sourced) else value
     return plain is None or plain in ("", [], {}, ())
-
-
-def texts_in(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the texts inside plain data at `path`, with their paths."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from texts_in(item, (*path, key))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from texts_in(item, (*path, index))

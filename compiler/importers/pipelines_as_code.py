@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+from monopod.compiler.documents.plain_texts import replace_texts
 from monopod.compiler.documents.validation import Complaint
 from monopod.schemas.model import Path
 
@@ -86,15 +87,12 @@ class Variables:
     used: set[str] = field(default_factory=set)
     complaints: list[Complaint] = field(default_factory=list)
 
-    def fill(self, value: Any, path: Path = ()) -> Any:
-        """Return plain data at `path` with the values of variables in its texts."""
-        if isinstance(value, str):
-            return _PLACEHOLDER.sub(lambda match: self._value(match, path), value) if "{{" in value else value
-        if isinstance(value, dict):
-            return {key: self.fill(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.fill(item, (*path, index)) for index, item in enumerate(value)]
-        return value
+    def fill(self, value: Any) -> Any:
+        """Return plain data with the values of variables in its texts."""
+        return replace_texts(value, (), self._text)
+
+    def _text(self, text: str, path: Path) -> str:
+        return _PLACEHOLDER.sub(lambda match: self._value(match, path), text) if "{{" in text else text
 
     def _value(self, match: re.Match[str], path: Path) -> str:
         name = match[1].strip()

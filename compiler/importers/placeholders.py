@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from monopod.compiler.documents.plain_texts import replace_texts
 from monopod.compiler.documents.validation import Complaint
 from monopod.schemas.model import Path
 
@@ -34,13 +35,7 @@ class Placeholders:
 
     def translate(self, value: Any, path: Path) -> Any:
         """Return plain data at `path` with the placeholders in its texts replaced."""
-        if isinstance(value, str):
-            return self._text(value, path)
-        if isinstance(value, dict):
-            return {key: self.translate(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.translate(item, (*path, index)) for index, item in enumerate(value)]
-        return value
+        return replace_texts(value, path, self._text)
 
     def _text(self, text: str, path: Path) -> str:
         if match := _OF_TEKTON.search(text):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.documents.plain_texts import replace_texts
 from monopod.compiler.documents.validation import Complaint, validate
 from monopod.schemas.foreign.triggers import TriggerTemplate
 from monopod.schemas.model import Path
@@ -71,13 +72,10 @@ class _Filling:
         self.complaints: list[Complaint] = []
 
     def fill(self, value: Any, path: Path) -> Any:
-        if isinstance(value, str):
-            return _VARIABLE.sub(lambda match: self._value(match, path), value)
-        if isinstance(value, dict):
-            return {key: self.fill(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.fill(item, (*path, index)) for index, item in enumerate(value)]
-        return value
+        return replace_texts(value, path, self._text)
+
+    def _text(self, text: str, path: Path) -> str:
+        return _VARIABLE.sub(lambda match: self._value(match, path), text)
 
     def _value(self, match: re.Match[str], path: Path) -> str:
         name = match[1]

@@ -22,6 +22,7 @@ from typing import Any
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
+from monopod.compiler.documents.plain_texts import texts_in
 from monopod.compiler.documents.run_selection import BoundByRun
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.invalid_names import in_source, in_sub_path
@@ -68,7 +69,7 @@ def bind_workspaces(bindings: Iterable[BoundByRun], variables: Variables, *, kee
     report = variables.report
     result = {}
     for binding in bindings:
-        for path, text in _texts(binding.fields):
+        for path, text in texts_in(binding.fields):
             variables.check(text, binding.place.at(*path))
         fields = variables.resolve(binding.fields, binding.place)
         source = _source(fields, keep_claims=keep_claims)
@@ -93,17 +94,6 @@ def _claim(template: dict[str, Any]) -> dict[str, Any]:
     """Return a template as a volume of a Pod may have it: without metadata other than labels and annotations."""
     metadata = {key: value for key, value in template.get("metadata", {}).items() if key in {"labels", "annotations"}}
     return {**({"metadata": metadata} if metadata else {}), "spec": template.get("spec", {})}
-
-
-def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple[str | int, ...], str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
 
 
 @dataclass(frozen=True, slots=True)

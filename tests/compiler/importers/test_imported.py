@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.compiler.documents.yaml_tree import existing, parse
-from monopod.compiler.importers.imported import Sourced, texts_in, unfold, without_nothing
+from monopod.compiler.importers.imported import Sourced, unfold, without_nothing
 from monopod.schemas.tekton.v1beta1 import origin
 
 
@@ -27,10 +27,6 @@ def test_a_whole_document_may_have_an_origin():
 def test_empty_values_are_left_out():
     fields = {"a": None, "b": "", "c": [], "d": {}, "e": 0, "f": False, "g": Sourced([], ()), "h": Sourced(1, ())}
     assert without_nothing(fields).keys() == {"e", "f", "h"}
-
-
-def test_texts_have_paths():
-    assert list(texts_in({"a": ["x", {"b": "y"}], "c": 1}, ("s",))) == [(("s", "a", 0), "x"), (("s", "a", 1, "b"), "y")]
 
 
 PLAIN = st.recursive(
