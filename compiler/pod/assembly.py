@@ -102,9 +102,9 @@ def make_pod(
     steps = [
         _container(part, volumes, resources.containers[part.name], restarts=part.slot in restarting) for part in ordered
     ]
-    coordinator = _coordinator(plan, volumes, runtime_image, log_format, resources.coordinator)
+    options = ["--format", log_format, *(["--files", purposes(exchanged)] if has_files else [])]
+    coordinator = _coordinator(plan, volumes, runtime_image, options, resources.coordinator)
     if has_files:
-        coordinator["args"] = ["--format", log_format, "--files", purposes(exchanged), *coordinator["args"][2:]]
         users = Users.of(exchanged, ordered)
         mounts = [*_files_mounts(volumes, users), *workspace_mounts(exchanged)]
         context = parts.pod_fields.get("securityContext") or {}
@@ -263,12 +263,12 @@ def _installer(coordinator: dict[str, Any], architectures: Iterable[str], volume
 
 
 def _coordinator(
-    plan: Plan, volumes: _Volumes, image: str, log_format: LogFormat, resources: dict[str, Any]
+    plan: Plan, volumes: _Volumes, image: str, options: Sequence[str], resources: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "name": COORDINATOR,
         "image": image,
-        "args": ["--format", log_format, "--", *encode(plan)],
+        "args": [*options, "--", *encode(plan)],
         "env": [
             {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
             for name, path in _COORDINATOR_ENVIRONMENT.items()
