@@ -48,13 +48,9 @@ def wrong_type(api_version: str, kind: str) -> tuple[str, str] | None:
     """Return the field that probably misspells the type of an imported document, and a message about it."""
     group, _, _ = api_version.partition("/")
     for supported, _ in _MODULES:
-        if supported.partition("/")[0] == group and supported != api_version and _kinds(supported, kind):
+        if supported.partition("/")[0] == group and supported != api_version and is_imported(supported, kind):
             return "apiVersion", f"'{api_version}' is not supported for the kind {kind}; supported: {supported}"
     if kind in _OTHER_KINDS or is_imported(api_version, kind):
         return None
     meant = closest(kind, (known for version, known in _MODULES if version == api_version))
     return None if meant is None else ("kind", f"unknown kind '{kind}' in {api_version} (did you mean '{meant}'?)")
-
-
-def _kinds(api_version: str, kind: str) -> bool:
-    return (api_version, kind) in _MODULES
