@@ -16,13 +16,12 @@ from typing import Any, TypeAlias
 from monopod.compiler.documents.plain_texts import replace_texts
 from monopod.compiler.documents.validation import Complaint
 from monopod.schemas.model import Path
+from monopod.schemas.variables import ROOTS
 
 Replace: TypeAlias = Callable[[str], str | None]
 """Returns the text for the name in a placeholder; None leaves it. Raises ValueError with a message if it is wrong."""
 
-_OF_TEKTON = re.compile(
-    r"\$\((?:params|tasks|finally|workspaces|results|steps|step|context|credentials|artifacts|inputs|outputs)[.\[]"
-)
+_OF_TEKTON = re.compile(rf"\$\((?:{'|'.join((*ROOTS, 'outputs'))})[.\[]")
 
 
 @dataclass
