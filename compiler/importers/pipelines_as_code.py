@@ -47,9 +47,7 @@ Lookup = Callable[[str], str]
 
 def local_tasks(data: Any) -> Iterator[tuple[Path, str]]:
     """Yield the files that the annotations of an object name, each with the path of its annotation."""
-    metadata = data.get("metadata") if isinstance(data, dict) else None
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    for name, value in annotations.items() if isinstance(annotations, dict) else ():
+    for name, value in _annotations(data).items():
         if _TASKS.fullmatch(str(name)) and isinstance(value, str):
             for entry in value.strip().removeprefix("[").removesuffix("]").split(","):
                 if "://" not in entry and _FILE.search(entry.strip()):
@@ -66,13 +64,15 @@ def root_of(file: str) -> str:
 
 def is_of_pipelines_as_code(file: str, objects: list[Any]) -> bool:
     """Return whether a file belongs to Pipelines-as-Code."""
-    return DIRECTORY in PurePath(file).parts or any(map(_is_annotated, objects))
+    return DIRECTORY in PurePath(file).parts or any(
+        str(name).startswith(_PREFIX) for data in objects for name in _annotations(data)
+    )
 
 
-def _is_annotated(data: Any) -> bool:
+def _annotations(data: Any) -> dict[Any, Any]:
     metadata = data.get("metadata") if isinstance(data, dict) else None
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    return isinstance(annotations, dict) and any(str(name).startswith(_PREFIX) for name in annotations)
+    return annotations if isinstance(annotations, dict) else {}
 
 
 @dataclass
