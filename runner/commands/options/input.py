@@ -238,8 +238,6 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
     """Return the compiler options of a command line; `options` are further fields."""
     from monopod.compiler.options import Options  # noqa: PLC0415  # not needed for --help
 
-    if arguments.runtime_image is not None:
-        options["runtime_image"] = arguments.runtime_image
     return Options(
         architectures=tuple(name for names in arguments.architectures for name in names),
         params=tuple(arguments.params),
@@ -249,6 +247,7 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         max_concurrency=arguments.max_concurrency,
         keep_volume_claims=arguments.keep_volume_claims,
         timeout=arguments.timeout,
+        runtime_image=arguments.runtime_image,
         image_configs=tuple(arguments.image_configs),
         pod_security=arguments.pod_security,
         **options,
