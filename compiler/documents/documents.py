@@ -361,14 +361,11 @@ class _Loader:
 
     def _take_items(self, document: Document) -> None:
         items = document.data.get("items")
-        marks = document.marks
-        parts = marks.parts if isinstance(marks, yaml_tree.Marks) else None
-        item_marks = parts.get("items") if isinstance(parts, dict) else None
-        if not isinstance(items, list) or not isinstance(item_marks, yaml_tree.Marks):
+        if not isinstance(items, list):
             self.problems.append(document.problem(("items",), "a List needs items, a list", "missing-field"))
             return
-        for item, place in zip(items, item_marks.parts, strict=True):
-            self._take(document.file, item, place)  # type: ignore[arg-type]  # the parts of a list are a list
+        for index, item in enumerate(items):
+            self._take(document.file, item, yaml_tree.marks_at(document.marks, ("items", index)))
 
     def _take_object(self, document: Document) -> None:
         if document.api_version == "tekton.dev/v1beta1" and document.kind in tekton_v1beta1.KINDS:

@@ -49,43 +49,31 @@ class Marks:
 
 def find(marks: Place | Marks, path: Path, *, key: bool = False) -> Place:
     """Return the place of `path`, or of the last part of it that exists; with `key`, the place of that part's key."""
-    place = marks.place if isinstance(marks, Marks) else marks
-    for part in path:
-        if not isinstance(marks, Marks):
-            break
-        name = spelling(marks, part) if isinstance(part, str) else part
-        if isinstance(marks.parts, dict) and isinstance(name, str):
-            key_place = marks.keys[name]
-            marks = marks.parts[name]
-        elif isinstance(marks.parts, list) and isinstance(name, int) and 0 <= name < len(marks.parts):
-            key_place = None
-            marks = marks.parts[name]
-        else:
-            break
-        place = marks.place if isinstance(marks, Marks) else marks
-        if key and key_place is not None:
-            place = key_place
-    return place
+    *outer, last = _along(marks, path)
+    if key and outer and isinstance(holder := outer[-1], Marks) and isinstance(name := path[len(outer) - 1], str):
+        return holder.keys[spelling(holder, name) or name]
+    return last.place if isinstance(last, Marks) else last
 
 
 def existing(marks: Place | Marks, path: Path) -> Path:
     """Return the longest beginning of `path` that exists."""
-    for length, part in enumerate(path):
-        inner = _part(marks, part)
-        if inner is None:
-            return path[:length]
-        marks = inner
-    return path
+    return path[: len(_along(marks, path)) - 1]
 
 
 def marks_at(marks: Place | Marks, path: Path) -> Place | Marks:
     """Return the marks of `path`, or of the last part of it that exists."""
+    return _along(marks, path)[-1]
+
+
+def _along(marks: Place | Marks, path: Path) -> list[Place | Marks]:
+    """Return `marks`, and the marks of each part of `path` that exists."""
+    result = [marks]
     for part in path:
-        inner = _part(marks, part)
+        inner = _part(result[-1], part)
         if inner is None:
             break
-        marks = inner
-    return marks
+        result.append(inner)
+    return result
 
 
 def _part(marks: Place | Marks, part: str | int) -> Place | Marks | None:
