@@ -23,13 +23,13 @@ def exchanged_workspaces(
 ) -> tuple[ExchangedWorkspace, ...]:
     """Return the Workspaces with a folder or in `fetched`; their volumes are added to the draft of the Pod."""
     folders = {binding.name: binding.folder for binding in run if binding.folder is not None}
-    names = dict.fromkeys([*folders, *_known(fetched, bound, report)])
+    known = list(_known(fetched, bound, report))
     result = []
-    for name in names:
+    for name in dict.fromkeys([*folders, *known]):
         volume = bound.get(name)
         if volume is not None:  # otherwise a folder is bound to an unknown Workspace, which is reported
             in_pod = name_in_pod(volume, draft)
-            workspace = ExchangedWorkspace(name, in_pod, volume.sub_path, folders.get(name), name in set(fetched))
+            workspace = ExchangedWorkspace(name, in_pod, volume.sub_path, folders.get(name), name in known)
             result.append(workspace)
     return tuple(result)
 
