@@ -130,10 +130,11 @@ class Document:
         self, path: Path, message: str, rule: Rule, *, key: bool = False, severity: Severity = "error"
     ) -> Problem:
         """Return a problem at `path`, its message beginning with the path in the file."""
-        text = f"{format_path(self.written(path))}: {message}" if path else message
+        written = self._written(path)
+        text = f"{format_path(written)}: {message}" if written else message
         return Problem(self.position(path, key=key), text, rule, severity)
 
-    def written(self, path: Path) -> Path:
+    def _written(self, path: Path) -> Path:
         """Return the path in the file of a path in `data`; of an imported document, its last part that is there."""
         before = origin(path, self.origins)
         return yaml_tree.existing(self.marks, before) if self.is_imported else before

@@ -10,17 +10,17 @@ from typing import Protocol
 
 from monopod.compiler.diagnostics import Position, Problem, Severity
 from monopod.compiler.rules import Rule
-from monopod.schemas.model import Path, format_path
+from monopod.schemas.model import Path
 
 
 class Positioned(Protocol):
-    """A document that knows the position of each of its paths."""
+    """A document that knows the position of each of its paths, and reports problems there."""
 
     def position(self, path: Path) -> Position:
         """Return the position of `path`, or of the closest place around it."""
 
-    def written(self, path: Path) -> Path:
-        """Return `path` as the file has it."""
+    def problem(self, path: Path, message: str, rule: Rule, *, severity: Severity = "error") -> Problem:
+        """Return a problem at `path`; its message begins with the path in the file."""
 
 
 class Place(Protocol):
@@ -45,10 +45,8 @@ class DocumentPlace:
         return DocumentPlace(self.document, self.path + parts)
 
     def problem(self, rule: Rule, message: str, severity: Severity = "error") -> Problem:
-        """Return a problem at this place; the message starts with the path, in the usual notation."""
-        written = self.document.written(self.path)
-        text = f"{format_path(written)}: {message}" if written else message
-        return Problem(self.document.position(self.path), text, rule, severity)
+        """Return a problem at this place."""
+        return self.document.problem(self.path, message, rule, severity=severity)
 
 
 @dataclass(frozen=True, slots=True)

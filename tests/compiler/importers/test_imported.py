@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.yaml_tree import existing, parse
 from monopod.compiler.importers.imported import Sourced, unfold, without_nothing
 from monopod.schemas.tekton.v1beta1 import origin
@@ -47,3 +48,8 @@ def test_the_part_of_a_path_that_exists():
     assert existing(tree.marks, ("a", 0, "bC", "d")) == ("a", 0, "bC")
     assert existing(tree.marks, ("a", 1, "x")) == ("a",)
     assert existing(tree.marks, ("b",)) == ()
+
+
+def test_a_problem_beside_the_original_has_no_path():
+    document = Document("f", "v1", "Task", "", {}, None, (3, 4), is_imported=True)
+    assert str(document.problem(("metadata", "name"), "too long", "workload")) == "f:4:5: too long"
