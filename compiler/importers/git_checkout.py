@@ -2,7 +2,7 @@
 
 Rules:
 
-- git only reads, and only what is asked for. It has `_TIMEOUT` seconds for each answer.
+- git only reads, and only what is asked for, once. It has `_TIMEOUT` seconds for each answer.
 - The remote is ``origin``. An address for ssh is written as https, without credentials and without ``.git``.
 
 Left to others: which variables there are (``pipelines_as_code``).
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache
 
 _TIMEOUT = 10
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
@@ -25,9 +25,10 @@ class GitCheckout:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._git = cache(self._run_git)  # files name the same variables many times
 
     def value(self, name: str) -> str:
-        """Return the value of a variable of ``OF_CHECKOUT``."""
+        """Return the value of a variable of ``pipelines_as_code.OF_CHECKOUT``."""
         answers: dict[str, Callable[[], str]] = {
             "revision": lambda: self._git("rev-parse", "--verify", "HEAD"),
             "source_branch": self._branch,
@@ -53,7 +54,7 @@ class GitCheckout:
         except ValueError:
             raise ValueError("git has no user.name") from None
 
-    @cached_property
+    @property
     def _url(self) -> str:
         self._git("rev-parse", "--git-dir")
         try:
@@ -61,14 +62,14 @@ class GitCheckout:
         except ValueError:
             raise ValueError(f"the git checkout of '{self._directory}' has no remote 'origin'") from None
 
-    @cached_property
+    @property
     def _path(self) -> list[str]:
         path = self._url.removeprefix("https://").partition("/")[2]
         if "://" in self._url and not self._url.startswith("https://"):
             raise ValueError(f"the remote 'origin' is '{self._url}', which has no owner")
         return path.split("/")
 
-    def _git(self, *arguments: str) -> str:
+    def _run_git(self, *arguments: str) -> str:
         command = ["git", "-C", self._directory, *arguments]
         try:
             done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_values_of_the_command_line_take_precedence(checkout):
 def test_each_variable(variable, value):
     Path(".tekton/ci.yaml").write_text(TEXT.replace("{{ revision }}", f"{{{{ {variable} }}}}"))
     assert values(compiled())["revision"] == f"commit {value}"
+
+
+def test_git_answers_each_question_once(checkout, tmp_path_factory, monkeypatch):
+    programs = tmp_path_factory.mktemp("programs")
+    program = shutil.which("git")
+    (programs / "git").write_text(f'#!/bin/sh\necho "$*" >> {programs}/calls\nexec {program} "$@"\n')
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    Path(".tekton/ci.yaml").write_text(TEXT.replace("{{ revision }}", "{{ revision }} {{revision}} {{repo_name}}"))
+    commit = git(checkout, "rev-parse", "HEAD")
+    (programs / "calls").unlink()
+    assert values(compiled())["revision"] == f"commit {commit} {commit} shop"
+    calls = (programs / "calls").read_text().splitlines()
+    assert calls
+    assert len(calls) == len(set(calls))
 
 
 def test_the_tag_and_the_sender(checkout):
