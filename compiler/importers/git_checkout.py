@@ -3,6 +3,7 @@
 Rules:
 
 - git only reads, and only what is asked for, once. It has `_TIMEOUT` seconds for each answer.
+- The checkout is the one around the file, also inside a git hook, whose environment may name another.
 - The remote is ``origin``. An address for ssh is written as https, without credentials and without ``.git``.
 
 Left to others: which variables there are (``pipelines_as_code``).
@@ -10,10 +11,13 @@ Left to others: which variables there are (``pipelines_as_code``).
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
 from functools import cache
+
+from monopod.compiler.remote.git_program import without_redirection
 
 _TIMEOUT = 10
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
@@ -73,7 +77,13 @@ class GitCheckout:
         command = ["git", "-C", self._directory, *arguments]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=_TIMEOUT
+                command,
+                env=without_redirection(os.environ),
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=_TIMEOUT,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ValueError(f"git cannot be asked: {error}") from error

@@ -43,6 +43,11 @@ _REDIRECTING = frozenset({
 """Variables that would point git to another repository (it sets some for its hooks) or let it prompt."""
 
 
+def without_redirection(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for git without the variables that point it to another repository or let it prompt."""
+    return {name: value for name, value in environment.items() if name not in _REDIRECTING}
+
+
 class GitError(Exception):
     """git failed; the text is one line."""
 
@@ -63,7 +68,7 @@ class Git:
     def run(self, *arguments: str, standard_input: bytes = b"") -> bytes:
         """Return git's standard output. Raises GitError."""
         options = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.askPass=", "-c", "gc.auto=0"]
-        environment = {name: value for name, value in self.environment.items() if name not in _REDIRECTING}
+        environment = without_redirection(self.environment)
         environment |= {
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",

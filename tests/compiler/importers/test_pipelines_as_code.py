@@ -123,6 +123,14 @@ def test_git_answers_each_question_once(checkout, tmp_path_factory, monkeypatch)
     assert len(calls) == len(set(calls))
 
 
+def test_a_repository_of_the_environment_does_not_count(checkout, monkeypatch):
+    commit = git(checkout, "rev-parse", "HEAD")
+    git(checkout, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(checkout / "other/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(checkout / "other"))
+    assert values(compiled())["revision"] == f"commit {commit}"
+
+
 def test_the_tag_and_the_sender(checkout):
     git(checkout, "tag", "v2")
     git(checkout, "config", "user.name", "Ada")
