@@ -161,16 +161,17 @@ def test_the_api_server_is_away_while_the_run_ends(runs, connection):
 
 
 def test_connection_breaks_repeatedly(runs, connection):
-    run = started(runs, script="for n in $(seq 5); do seq 1000; sleep 1; done", environment={
-        "KUBECONFIG": str(connection.kubeconfig)})  # fmt: skip
+    script = "for n in 1 2 3 4 5; do seq 1000; echo end of $n; read line <&3; done"
+    run = started(runs, script=script, environment={"KUBECONFIG": str(connection.kubeconfig)})
     runs.go("work-s0")
-    for number in range(5):
-        run.wait_for(f"[work : s0] {number + 1}")
+    for number in range(1, 6):
+        run.wait_for(f"[work : s0] end of {number}")
         connection.cut()
         connection.restore()
+        runs.go("work-s0")
     ran = run.end()
     assert ran.code == 0, "\n".join(ran.messages)
-    assert ran.lines("work/s0") == ["ready", *LINES[:1000] * 5]
+    assert ran.lines("work/s0") == ["ready", *(line for n in range(1, 6) for line in (*LINES[:1000], f"end of {n}"))]
 
 
 def test_kubelet_is_paused(runs, tmp_path):
