@@ -345,9 +345,8 @@ def test_interrupt_before_anything_runs_prints_nothing(tmp_path):
         stderr=subprocess.PIPE,
         cwd=tmp_path,
     )
-    with open(
-        tmp_path / "pipeline.yaml", "wb"
-    ):  # opens once the other side reads, then waits for input that never comes
+    # opens once the other side reads, then waits for input that never comes
+    with open(tmp_path / "pipeline.yaml", "wb"):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")

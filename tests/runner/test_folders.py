@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from host_run import PROGRAM
 
 pytestmark = pytest.mark.slow
 
-PROGRAM = "import sys; from monopod.runner.program import main; sys.exit(main())"
 TASK = """\
 apiVersion: tekton.dev/v1
 kind: Task
