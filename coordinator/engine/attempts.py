@@ -11,7 +11,7 @@ A state is skipped if there is nothing to wait for: no Sidecars, a container tha
 Semantics are Tekton's: docs/tasks.md (Steps, Sidecars, Results), docs/taskruns.md (timeouts, cancelling).
 
 Left to others: when an attempt starts, and what follows from its end (``engine``); the request of a Step
-(``step_request``), and the files that it writes (``step_files``).
+(``step_request``), and the files that it writes (``step_files``); the tries of a readinessProbe (``readiness_probes``).
 """
 
 from __future__ import annotations
@@ -32,11 +32,9 @@ from monopod.coordinator.engine.events import (
     ProbeEnded,
     ReadResults,
     ResultsRead,
-    RunProbe,
     RunStep,
     StepExited,
     StopStep,
-    TryConnection,
     WriteFile,
 )
 from monopod.coordinator.engine.failure_reasons import (
@@ -50,7 +48,7 @@ from monopod.coordinator.engine.failure_reasons import (
     reason_of,
     step_failure,
 )
-from monopod.coordinator.engine.probe_schedule import ProbeSchedule
+from monopod.coordinator.engine.readiness_probes import ReadinessProbes
 from monopod.coordinator.engine.run_state import (
     AttemptEnded,
     AttemptState,
@@ -206,6 +204,9 @@ class Attempts:
         self._marks = marks
         self._commands = commands
         self._containers = containers
+        self._probes = ReadinessProbes(
+            commands, containers, lambda sidecar: self._react(sidecar.attempt, ProbeDue(sidecar))
+        )
         self._latest: dict[str, AttemptState] = {}
         """The latest attempt in each slot."""
         self._handlers: dict[State, dict[type[Any], Callable[[AttemptState, Any], State]]] = {
@@ -403,57 +404,22 @@ class Attempts:
             action = partial(self._react, attempt, HeadStartOver(sidecar))
             self._commands.set_timer(f"sidecar:{container.name}", HEAD_START, action)
         else:
-            sidecar.schedule = ProbeSchedule(plan.readiness)
-            self._set_probe_timer(sidecar, sidecar.schedule.delay)
+            self._probes.begin(sidecar, plan.readiness)
         return True
 
     def _end_head_start(self, attempt: AttemptState, over: HeadStartOver) -> State:
         over.sidecar.awaited = False
         return self._start_steps(attempt)
 
-    def _set_probe_timer(self, sidecar: SidecarState, delay: float) -> None:
-        action = partial(self._react, sidecar.attempt, ProbeDue(sidecar))
-        self._commands.set_timer(f"probe:{sidecar.container}", delay, action)
-
     def _probe(self, attempt: AttemptState, due: ProbeDue) -> State:
-        """Start a try, or stop the one in the container that takes too long."""
-        sidecar = due.sidecar
-        schedule, command = sidecar.schedule, sidecar.command
-        assert schedule is not None
-        assert command is not None
-        probe = schedule.probe
-        if sidecar.probe:
-            self._commands.do(StopStep(sidecar.container, sidecar.probe, 0))
-        elif probe.command:
-            sidecar.probe = self._containers[sidecar.container].number_request()
-            environment, directory = command.environment, command.working_directory
-            self._commands.do(
-                RunProbe(command.slot, sidecar.container, sidecar.probe, probe.command, environment, directory)
-            )
-            self._set_probe_timer(sidecar, probe.timeout)
-        else:
-            sidecar.probe = sidecar.request
-            self._commands.do(TryConnection(sidecar.container, sidecar.probe, probe))
+        self._probes.proceed(due.sidecar)
         return attempt.state
 
     def _take_probe(self, attempt: AttemptState, ended: ProbeEnded) -> State:
         for sidecar in attempt.sidecars:
             if (sidecar.container, sidecar.probe) == (ended.container, ended.request):
-                sidecar.probe = 0
-                self._commands.clear_timer(f"probe:{sidecar.container}")
-                assert sidecar.schedule is not None
-                sidecar.schedule.record(succeeded=ended.succeeded)
-                if sidecar.schedule.ready:
-                    sidecar.awaited = False
-                else:
-                    self._set_probe_timer(sidecar, sidecar.schedule.delay)
+                sidecar.awaited = not self._probes.take(sidecar, succeeded=ended.succeeded)
         return self._start_steps(attempt)
-
-    def _stop_probing(self, sidecar: SidecarState) -> None:
-        self._commands.clear_timer(f"probe:{sidecar.container}")
-        if sidecar.probe not in (0, sidecar.request):
-            self._commands.do(StopStep(sidecar.container, sidecar.probe, 0))
-        sidecar.probe = 0
 
     def _end_awaited_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
         """Record the end of a Sidecar, which then counts as ready, as in Tekton."""
@@ -470,7 +436,7 @@ class Attempts:
 
     def _end_stopped_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
         ended.sidecar.running = False
-        self._stop_probing(ended.sidecar)
+        self._probes.stop(ended.sidecar)
         if self._marks:
             self._commands.report(OutputEnded(self._commands.now, ended.sidecar.container, ended.exit.mark))
         return attempt.state
@@ -678,7 +644,7 @@ class Attempts:
             self._commands.clear_timer(f"sidecar:{container.name}")
         for sidecar in sorted(attempt.sidecars, key=lambda each: each.container):
             if sidecar.running:
-                self._stop_probing(sidecar)
+                self._probes.stop(sidecar)
                 self._send_stop(sidecar)
         return State.OVER
 

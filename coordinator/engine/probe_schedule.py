@@ -8,7 +8,7 @@ Rules (Kubernetes, "Configure Liveness, Readiness and Startup Probes"):
 One difference: Kubernetes probes once per `period` (10 seconds by default), so it notices after 10 s that a server was
 ready after 0.3 s. Here the first tries follow each other faster, and slow down to the period.
 
-Pure. Left to others: when a try is made, and what follows (``attempts``); the tries themselves (``shell``).
+Pure. Left to others: the tries (``readiness_probes``), and what follows (``attempts``).
 """
 
 from __future__ import annotations
