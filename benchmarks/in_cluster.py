@@ -10,13 +10,13 @@ Rules:
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import generated
 from figures import Figure
@@ -66,9 +66,6 @@ def in_cluster(options: ClusterOptions) -> Iterator[Figure]:
 
 
 def _figures(what: str, runs: list[_Run], containers: int) -> Iterator[Figure]:
-    def median(values: Iterator[float]) -> float:
-        return statistics.median(values)
-
     outcome = median(run.outcome for run in runs)
     before, after = median(run.creation for run in runs), median(run.end - run.outcome for run in runs)
     yield Figure(f"{what}: to the outcome", f"{outcome:.2f} s")
