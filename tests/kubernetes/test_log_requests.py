@@ -18,9 +18,7 @@ def tasks(make):
 
 
 @pytest.mark.parametrize("has_marks", [True, False])
-def test_log_of_each_step_is_requested_two_or_three_times_at_most(
-    api, follow, coordinator, tasks, terminated, has_marks
-):
+def test_log_of_each_step_is_requested_at_most_twice(api, follow, coordinator, tasks, terminated, has_marks):
     containers = [f"t{number}-act" for number in range(STEPS)]
     following, it = follow(*tasks), coordinator()
     it.started()
@@ -46,8 +44,7 @@ def test_log_of_each_step_is_requested_two_or_three_times_at_most(
     requests = requests_for_logs(api)
     assert len(requests) == STEPS + 1
     assert requests["coordinator"] == 1
-    # without marks, a log is read once more at its end, and a request that this interrupts is repeated
-    assert max(requests.values()) <= (2 if has_marks else 3)
+    assert max(requests.values()) <= 2
 
 
 def test_nothing_is_requested_for_containers_that_do_not_run(api, follow, coordinator, waiting):

@@ -471,6 +471,8 @@ class _Handler(BaseHTTPRequestHandler):
             if answer is None and ("pods", namespace, pod) not in self.api.objects:
                 answer = api_answers.missing("pods", pod)
             answer = answer or api_answers.LOG_OF_NODE[self.api.node](namespace, pod, container)
+            if answer is None and self._is_running(namespace, pod, container):
+                self.api.logs[pod, container]  # it has a log, though nothing is in it yet
             instances = self.api.logs.get((pod, container))
             if answer is None and options.get("previous") and len(instances or ()) < 2:
                 answer = api_answers.no_former_log(pod, container)
@@ -483,14 +485,21 @@ class _Handler(BaseHTTPRequestHandler):
         log = instances[-2] if options.get("previous") else instances[-1]
         self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed)
 
-    def _reason(self, namespace, pod, container):
-        """Return kubelet's reason why a container is waiting."""
+    def _state(self, namespace, pod, container):
+        """Return the state of a container, as the Pod's status reports it."""
         status = self.api.objects["pods", namespace, pod].get("status") or {}
         for kind in ("initContainerStatuses", "containerStatuses"):
             for each in status.get(kind, ()):
-                if each["name"] == container and (each.get("state") or {}).get("waiting"):
-                    return each["state"]["waiting"]["reason"]
-        return "PodInitializing"
+                if each["name"] == container:
+                    return each.get("state") or {}
+        return {}
+
+    def _is_running(self, namespace, pod, container):
+        return "running" in self._state(namespace, pod, container)
+
+    def _reason(self, namespace, pod, container):
+        """Return kubelet's reason why a container is waiting."""
+        return (self._state(namespace, pod, container).get("waiting") or {}).get("reason", "PodInitializing")
 
     def _send_log(self, log, since, cut, generation, *, is_followed):
         """Send a log. Like kubelet, send no response headers to a follower before there is a line."""
