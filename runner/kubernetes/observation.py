@@ -311,17 +311,8 @@ class PodObservation:
 
     def _handle_log(self, message: LogMessage) -> None:
         match message:
-            case LogOutput(container, lines) if container == COORDINATOR:
-                if self._phase is Phase.UNHEARD:
-                    self._phase = Phase.HEARD
-                for line in lines:
-                    self._coordinator_line(line)
             case LogOutput(container, lines):
-                data = b"".join(line.data for line in lines)
-                self._report(ContainerOutput(container, BOTH, data))
-                self._add(self._logs.output(container, data))
-                if self._has_outcome:
-                    self._finish_if_over()
+                self._log_output(container, lines)
             case CaughtUp(container, number):
                 self._logs.caught_up(container, number)
                 self._finish_if_over()
@@ -352,6 +343,19 @@ class PodObservation:
                 self._give_up(trouble)
 
     # Logs
+
+    def _log_output(self, container: str, lines: list[LogLine]) -> None:
+        data = b"".join(line.data for line in lines)
+        self._add(self._logs.output(container, data))
+        if container != COORDINATOR:
+            self._report(ContainerOutput(container, BOTH, data))
+            if self._has_outcome:
+                self._finish_if_over()
+            return
+        if self._phase is Phase.UNHEARD:
+            self._phase = Phase.HEARD
+        for line in lines:
+            self._coordinator_line(line)
 
     def _coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)

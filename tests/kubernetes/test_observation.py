@@ -351,6 +351,19 @@ def test_coordinator_log_without_the_known_outcome_is_read_again(observe, it, st
         assert pod.status is not None
 
 
+def test_coordinator_log_is_read_again_as_long_as_that_brings_more(observe, it):
+    pod = observe()
+    pod.set_status(phase="Failed", initContainerStatuses=[{"restartCount": 0, **OUTCOME}])
+    for _ in range(8):
+        it(pod).started()
+        it(pod).ends("coordinator")
+    assert read_again(pod) == ["coordinator"] * 8
+    for _ in range(5):
+        assert pod.status is None
+        it(pod).ends("coordinator")
+    assert pod.status is not None
+
+
 # Reading a Pod without following it
 
 
