@@ -85,6 +85,7 @@ from monopod.schemas.run_events import (
     OutputEnded,
     RunEvent,
     RunFinished,
+    RunStarted,
     SidecarStarted,
     StepFinished,
     StepStarted,
@@ -359,10 +360,10 @@ class PodObservation:
 
     def _coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)
-        if data.startswith(_RUN_STARTED):
-            self._folders = Folders.NONE
         self._report(ContainerOutput(COORDINATOR, "stdout", data))
         match _event_of_interest(data):
+            case RunStarted():
+                self._folders = Folders.NONE
             case StepStarted(container=container) | SidecarStarted(container=container) if self._reads(container):
                 self._read(container, self._states.get(container, (0, ""))[0])
             case TaskStarted(slot=slot) if slot in self._slots:
@@ -624,14 +625,13 @@ class PodObservation:
 
 _INTERESTING = (
     *(b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"OutputEnded"),
-    *(b"ContainerRestarted", b"RunFinished"),
+    *(b"ContainerRestarted", b"RunStarted", b"RunFinished"),
 )
 _BEGINNING = b'{"event":"'
-_RUN_STARTED = _BEGINNING + b"RunStarted"
 
 
 def _event_of_interest(line: bytes) -> RunEvent | None:
-    """Return the event in a line of the coordinator's log, if it decides which logs are read."""
+    """Return the event in a line of the coordinator's log, if it decides what is done next."""
     if not line.startswith(_BEGINNING) or not line.startswith(_INTERESTING, len(_BEGINNING)):
         return None
     try:
