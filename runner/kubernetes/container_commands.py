@@ -6,7 +6,8 @@ only for one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kubernetes.stream import ws_client
@@ -25,13 +26,8 @@ def run_command(
 
     Raises ApiError, and ConnectionError if the API server cannot be reached.
     """
-    try:
+    with handshake():
         socket = _ws_client.WSClient(configuration, _ws_client.get_websocket_url(url, query), headers, capture_all=True)
-    except WebSocketBadStatusException as error:
-        body = error.resp_body or b""
-        raise ApiError.of(error.status_code, "", body if isinstance(body, bytes) else body.encode()) from error
-    except (WebSocketException, HTTPError, OSError) as error:
-        raise ConnectionError(str(error)) from error
     try:
         socket.run_forever(timeout=seconds)
         return socket.read_channel(_ws_client.ERROR_CHANNEL), socket.read_all()
@@ -39,3 +35,15 @@ def run_command(
         raise ConnectionError(str(error)) from error
     finally:
         socket.sock.shutdown()  # its own `close` leaves it open if the server has sent a close frame
+
+
+@contextlib.contextmanager
+def handshake() -> Iterator[None]:
+    """Open a connection to a command in the block: its errors become ApiError and ConnectionError."""
+    try:
+        yield
+    except WebSocketBadStatusException as error:
+        body = error.resp_body or b""
+        raise ApiError.of(error.status_code, "", body if isinstance(body, bytes) else body.encode()) from error
+    except (WebSocketException, HTTPError, OSError) as error:
+        raise ConnectionError(str(error)) from error

@@ -21,10 +21,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubernetes.stream import ws_client
-from urllib3.exceptions import HTTPError
-from websocket import ABNF, WebSocketBadStatusException, WebSocketException
+from websocket import ABNF, WebSocketException
 
-from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.container_commands import handshake
 from monopod.system.file_transfer import QUIET_SECONDS, BrokenError
 
 _ws_client: Any = ws_client  # it has no types
@@ -48,14 +47,9 @@ class ExecChannel:
         cls, configuration: Any, url: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
     ) -> ExecChannel:
         """Start a command. Raises ApiError, and ConnectionError if the API server cannot be reached."""
-        try:
+        with handshake():
             address = _ws_client.get_websocket_url(url, query)
             return cls(_ws_client.create_websocket(configuration, address, headers))
-        except WebSocketBadStatusException as error:
-            body = error.resp_body or b""
-            raise ApiError.of(error.status_code, "", body if isinstance(body, bytes) else body.encode()) from error
-        except (WebSocketException, HTTPError, OSError) as error:
-            raise ConnectionError(str(error)) from error
 
     def write(self, data: bytes) -> None:
         """Send data to standard input. Raises BrokenError."""
