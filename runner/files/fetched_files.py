@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from monopod.runner.files.attempts import Attempts, CopyError
 from monopod.runner.files.fetch import Fetch
-from monopod.runner.files.sizes import format_size
+from monopod.runner.files.sizes import format_files
 from monopod.system.file_transfer import BrokenError, Channel, FailedError, receive, refuse
 from monopod.system.tar_entries import MalformedError
 from monopod.system.tree_reading import ChangedError
@@ -48,8 +48,7 @@ class Fetched:
 
     def summary(self, fetch: Fetch) -> str:
         """Return what was fetched, in one line."""
-        files = f"{self.files:,} file{'s' * (self.files != 1)}"
-        return f"Fetched {files} ({format_size(self.length)}) from {fetch} to {fetch.directory}"
+        return f"Fetched {format_files(self.files, self.length)} from {fetch} to {fetch.directory}"
 
     def warning(self, fetch: Fetch) -> str | None:
         """Return a warning about what was left out."""

@@ -1,4 +1,4 @@
-"""Sizes of files for people."""
+"""Sizes and numbers of files for people."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def format_size(length: int) -> str:
             break
         size, unit = size / 1024, larger
     return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.3g} {unit}"
+
+
+def format_files(number: int, length: int) -> str:
+    """Return a number of files and how long they are together: ``1,204 files (3.4 MiB)``."""
+    return f"{number:,} file{'s' * (number != 1)} ({format_size(length)})"

@@ -23,7 +23,7 @@ from monopod.compiler.pod.files_container import FILES, ExchangedWorkspace
 from monopod.runner.files.attempts import Attempts, CopyError
 from monopod.runner.files.folder_files import FolderFiles
 from monopod.runner.files.progress_line import format_progress
-from monopod.runner.files.sizes import format_size
+from monopod.runner.files.sizes import format_files
 from monopod.runner.kubernetes.answers import Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
@@ -186,7 +186,7 @@ class PodFiles:
 
 
 def _summary(workspace: ExchangedWorkspace, folder: str, size: Size, *, has_excluded: bool) -> str:
-    files = f"{size.files:,} file{'s' * (size.files != 1)}"
+    files = format_files(size.files, size.content)
     left_out = ", without ignored files" if has_excluded else ""
     back = "" if workspace.is_fetched else f"; changes stay in the Pod (--fetch {workspace.name}:DIR copies them back)"
-    return f"Copied {files} ({format_size(size.content)}) of {folder} to Workspace '{workspace.name}'{left_out}{back}"
+    return f"Copied {files} of {folder} to Workspace '{workspace.name}'{left_out}{back}"
