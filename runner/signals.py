@@ -13,8 +13,8 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -51,28 +51,27 @@ def signal_pipe(*numbers: signal.Signals) -> Iterator[SignalPipe]:
         os.close(pipe.writer)
 
 
-@contextmanager
-def caught(*numbers: signal.Signals) -> Iterator[None]:
+def caught(*numbers: signal.Signals) -> AbstractContextManager[None]:
     """Catch these signals with a handler that does nothing, except signals that are ignored (as under nohup)."""
-    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda *_: None) for number in handled}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return _handled(numbers, lambda *_: None)
+
+
+def raising_interrupt(*numbers: signal.Signals) -> AbstractContextManager[None]:
+    """Raise KeyboardInterrupt in the block when one of these signals arrives, except signals that are ignored."""
+    return _handled(numbers, signal.default_int_handler)
 
 
 @contextmanager
-def raising_interrupt(*numbers: signal.Signals) -> Iterator[None]:
-    """Raise KeyboardInterrupt in the block when one of these signals arrives, except signals that are ignored."""
-    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in handled}
+def _handled(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Handle those of these signals that are not ignored, in the block."""
+    before = {
+        number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 @contextmanager
