@@ -238,25 +238,37 @@ def test_files_are_received_and_completed(root, source):
     assert (root / "step" / "files.fetched").exists()
 
 
+class CountingChannel(DescriptorChannel):
+    """Counts the written bytes."""
+
+    written = 0
+
+    def write(self, data):
+        self.written += len(data)
+        super().write(data)
+
+
 def test_a_copy_is_continued_by_another_process(root, source):
     process = start(root, "receive", "w.1", root / "volume/sub")
     sent = []
 
-    def one_segment():
+    def three_segments():
         for segment in read_segments(os.fsencode(source)):
             yield segment
             if len(sent) == 3:
                 raise BrokenError("it broke")
 
     with pytest.raises(BrokenError):
-        send(channel(process), one_segment(), sent)
+        send(channel(process), three_segments(), sent)
     process.communicate()
     had = (root / "step" / "received.w.1").stat().st_size // 32
     assert had == 3
     process = start(root, "receive", "w.1", root / "volume/sub")
-    reports = []
-    send(channel(process), read_segments(os.fsencode(source)), sent, reports.append)
+    again = CountingChannel(process.stdout.fileno(), process.stdin.fileno())
+    segments = list(read_segments(os.fsencode(source)))
+    send(again, segments, sent)
     process.communicate()
+    assert sum(map(len, segments[3:])) < again.written < sum(map(len, segments[2:]))
     assert (root / "volume/sub/large").read_bytes() == (source / "large").read_bytes()
 
 
