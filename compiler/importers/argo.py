@@ -102,10 +102,15 @@ class _Volume:
 
 @dataclass(frozen=True, slots=True)
 class _Mount:
-    """A mount of a container, and where it is written."""
+    """A mount of a container, with Tekton's variables, and where it is written."""
 
-    mount: VolumeMount
+    fields: dict[str, Any]
     path: Path
+
+    @property
+    def volume(self) -> str:
+        """The name of its volume."""
+        return str(self.fields["name"])
 
 
 class _Translation:
@@ -259,7 +264,8 @@ class _Translation:
         for mounts, where in owners:
             for index, mount in enumerate(mounts):
                 if mount.name in self._volumes:
-                    yield _Mount(mount, (*where, index))
+                    at = (*where, index)
+                    yield _Mount(self._placeholders.translate(mount.to_kubernetes(), at), at)
                 else:
                     message = f"there is no volume '{mount.name}'{did_you_mean(mount.name, self._volumes)}"
                     self.complaints.append(Complaint((*where, index, "name"), message, "unknown-volume"))
@@ -311,9 +317,9 @@ class _Translation:
         mounts = list(self._mounts(container, path))
         workspaces, bound = self._workspaces(mounts)
         step = {"name": "run", **to_step(container, path, self._placeholders, volumes=False)}
-        others = [each for each in mounts if self._volumes[each.mount.name].binding is None]
-        step["volumeMounts"] = [Sourced(each.mount.to_kubernetes(), each.path) for each in others]
-        own = {each.mount.name: self._volumes[each.mount.name] for each in others}
+        others = [mount for mount in mounts if self._volumes[mount.volume].binding is None]
+        step["volumeMounts"] = [Sourced(mount.fields, mount.path) for mount in others]
+        own = {mount.volume: self._volumes[mount.volume] for mount in others}
         outputs = self._template.outputs.parameters if container.name == _MAIN else ()
         steps = [Sourced(without_nothing(step), path)]
         if outputs:
@@ -359,51 +365,51 @@ class _Translation:
         """Return the Workspaces that a Task declares for its mounts, and how they are bound."""
         declared, bound = [], []
         taken: dict[str, int] = {}
-        for each in mounts:
-            name = each.mount.name
+        for mount in mounts:
+            name, fields = mount.volume, mount.fields
             if self._volumes[name].binding is None:
                 continue
             taken[name] = taken.get(name, 0) + 1
             own = name if taken[name] == 1 else f"{name}-{taken[name]}"
-            fields = each.mount.to_kubernetes()
             for field in _NOT_OF_WORKSPACES:
                 if fields.get(field):
                     message = f"monopod does not support {field} of a volume that the containers share; leave it out"
-                    self.complaints.append(Complaint((*each.path, field), message, "unsupported", at_key=True))
-            declaration = {"name": own, "mountPath": Sourced(fields["mountPath"], (*each.path, "mountPath"))}
+                    self.complaints.append(Complaint((*mount.path, field), message, "unsupported", at_key=True))
+            declaration = {"name": own, "mountPath": Sourced(fields["mountPath"], (*mount.path, "mountPath"))}
             if fields.get("readOnly"):
                 declaration["readOnly"] = True
-            declared.append(Sourced(declaration, each.path))
-            binding = {"name": own, "workspace": name}
+            declared.append(Sourced(declaration, mount.path))
+            binding: dict[str, Any] = {"name": own, "workspace": name}
             if fields.get("subPath"):
-                sub_path = self._placeholders.translate(fields["subPath"], (*each.path, "subPath"))
-                binding["subPath"] = Sourced(sub_path, (*each.path, "subPath"))  # type: ignore[assignment]
-            bound.append(Sourced(binding, each.path))
+                binding["subPath"] = Sourced(fields["subPath"], (*mount.path, "subPath"))
+            bound.append(Sourced(binding, mount.path))
         return declared, bound
 
-    def _output_step(self, main: Mapping[str, Any], mounts: Sequence[_Mount], path: Path) -> Sourced:
+    def _output_step(self, main: Mapping[str, Any], mounts: Sequence[_Mount], origin: Path) -> Sourced:
         """Return the Step that copies the output files of the container ``main`` to Results."""
         commands = []
         for index, output in enumerate(self._template.outputs.parameters):
             source = output.value_from
             assert source is not None
-            where = (*self._path, "outputs", "parameters", index, "valueFrom", "path")
-            if not any(_is_within(source.path, each.mount.mount_path) for each in mounts):
+            where = (*self._path, "outputs", "parameters", index, "valueFrom")
+            path = self._placeholders.translate(source.path, (*where, "path"))
+            if not any(_is_within(path, mount.fields["mountPath"]) for mount in mounts):
                 message = (
                     f"'{source.path}' is not on a volume that the container '{_MAIN}' mounts; "
                     "mount an emptyDir at its directory"
                 )
-                self.complaints.append(Complaint(where, message, "unsupported"))
-            file = shlex.quote(source.path)
+                self.complaints.append(Complaint((*where, "path"), message, "unsupported"))
+            file = shlex.quote(path)
             copy = f'printf %s "$(cat {file})" > "$(results.{output.name}.path)"'
             if source.default is not None:
-                copy = f"if [ -e {file} ]; then {copy}; else printf %s {shlex.quote(source.default)} "
+                default = shlex.quote(self._placeholders.translate(source.default, (*where, "default")))
+                copy = f"if [ -e {file} ]; then {copy}; else printf %s {default} "
                 copy += f'> "$(results.{output.name}.path)"; fi'
             commands.append(copy)
         inherited = without_nothing({name: main.get(name) for name in _OF_OUTPUTS})
         script = "#!/bin/sh\nset -e\n" + "\n".join(commands) + "\n"
         step = {"name": "outputs", **inherited, "script": Sourced(script, (*self._path, "outputs", "parameters"))}
-        return Sourced(step, path)
+        return Sourced(step, origin)
 
 
 def _is_within(path: str, directory: str) -> bool:

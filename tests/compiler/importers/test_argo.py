@@ -183,6 +183,49 @@ class TestFields:
         assert task["taskSpec"]["steps"][0]["volumeMounts"] == [{"name": "c", "mountPath": "/c"}]
         assert "volumes" not in tasks_of(text)["other"]["taskSpec"]
 
+    def test_parameters_in_mounts_and_outputs(self):
+        text = workflow(
+            arguments={"parameters": [{"name": "d", "value": "/d"}, {"name": "s", "value": "part"}]},
+            volumes=[{"name": "v", "emptyDir": {}}, {"name": "c", "configMap": {"name": "x"}}],
+            templates=[
+                {
+                    "name": "m",
+                    "container": {
+                        **CONTAINER,
+                        "volumeMounts": [
+                            {
+                                "name": "v",
+                                "mountPath": "{{workflow.parameters.d}}",
+                                "subPath": "{{workflow.parameters.s}}",
+                            },
+                            {"name": "c", "mountPath": "/c{{workflow.parameters.d}}"},
+                        ],
+                    },
+                    "outputs": {
+                        "parameters": [
+                            {
+                                "name": "o",
+                                "valueFrom": {
+                                    "path": "{{workflow.parameters.d}}/o",
+                                    "default": "{{workflow.parameters.d}}",
+                                },
+                            }
+                        ]
+                    },
+                }
+            ],
+        )
+        assert found_in(text) == []
+        task = tasks_of(text)["main"]
+        assert task["workspaces"] == [
+            {"name": "v", "workspace": "v", "subPath": "$(params.s)"},
+        ]
+        assert task["taskSpec"]["workspaces"] == [{"name": "v", "mountPath": "$(params.d)"}]
+        step, outputs = task["taskSpec"]["steps"]
+        assert step["volumeMounts"] == outputs["volumeMounts"] == [{"name": "c", "mountPath": "/c$(params.d)"}]
+        assert "cat '$(params.d)/o'" in outputs["script"]
+        assert "printf %s '$(params.d)'" in outputs["script"]
+
     def test_a_claim_template_is_a_workspace(self):
         claim = {"metadata": {"name": "v"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
         run = run_of(
