@@ -59,7 +59,7 @@ class FilesContainer:
 
     def release_if_unused(self, now: float, *, is_over: bool) -> None:
         """Let the container end if nobody will copy files any more; `is_over`: the run has ended."""
-        if self.is_released or not (is_over or (self.is_complete and not self._holds)):
+        if self.is_released or not (is_over or (not self._holds and self.is_complete)):
             return
         if self._is_in_use():  # it would be killed with the container
             self._idle_since = now

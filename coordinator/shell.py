@@ -316,8 +316,8 @@ class Coordinator:
             self._look_after_files(self._files)
 
     def _seconds_to_wait(self) -> float | None:
-        has_files = self._files is not None and not self._files.is_done(may_be_absent=False)
-        sweep = self._next_sweep if self._watched or has_files else None
+        is_swept = self._watched or (self._files is not None and not self._files.is_done(may_be_absent=False))
+        sweep = self._next_sweep if is_swept else None
         times = (self._timers.next_at(), self._cel.give_up_at, sweep, self._exit_at)
         if self._unused_slots or self._unswept:
             return 0
