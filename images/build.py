@@ -22,6 +22,7 @@ from pathlib import Path
 
 from monopod.entrypoint import binary
 from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
+from monopod.runtime.bootstrap import MACHINES
 from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime
 
 CONTAINERFILE = Path(__file__).with_name("Containerfile")
@@ -140,8 +141,7 @@ def _engine() -> str:
 
 
 def _this_architecture() -> str:
-    machine = os.uname().machine
-    return next((name for name, each in ARCHITECTURES.items() if each == machine), "amd64")
+    return MACHINES.get(os.uname().machine, "amd64")
 
 
 if __name__ == "__main__":
