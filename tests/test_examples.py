@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from git_command import git
 
 from monopod.schemas.formats.quantity import parse as parse_quantity
 
@@ -51,12 +51,6 @@ def command(name: str, *arguments: str | Path) -> Ran:
 
 def run(*arguments: str | Path) -> Ran:
     return command("monopod", "run", "-o", "json", *arguments)
-
-
-def git(repository: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(repository)}
-    subprocess.run(["git", *identity, "-C", repository, *arguments], check=True, capture_output=True, env=environment)
 
 
 def commit(repository: Path) -> None:

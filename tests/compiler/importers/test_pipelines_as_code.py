@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from git_command import git
 
 from monopod.compiler.compilation import Compilation, compile_runs
 from monopod.compiler.diagnostics import Problems
@@ -34,13 +35,6 @@ spec:
         taskSpec:
           steps: [{name: s, image: busybox, script: "echo {{ unknown_name }}"}]
 """
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
 
 @pytest.fixture

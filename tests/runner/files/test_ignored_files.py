@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 
 import pytest
+from git_command import git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +14,6 @@ from monopod.runner.files.docker_ignore import DockerIgnore
 from monopod.runner.files.folder_files import FolderFiles
 from monopod.runner.files.git_ignore import GitIgnore
 from monopod.system.tree_reading import Choice, walk
-
-
-def git(folder, *arguments):
-    command = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-    return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +65,8 @@ def test_as_git_does_with_git_and_without(tmp_path_factory, monkeypatch, paths, 
             (folder / directory).mkdir(parents=True, exist_ok=True)
             (folder / directory / ".gitignore").write_text(content)
     git(folder, "init", "-q")
-    listed = git(folder, "ls-files", "-z", "--others", "--exclude-standard").split(b"\0")
-    expected = {os.fsdecode(path) for path in listed if path}
+    listed = git(folder, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    expected = {path for path in listed if path}
     assert copied(folder) == expected
     without_git = FolderFiles(str(folder))
     with monkeypatch.context() as patch:
