@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.follow.marks_seen import MarksSeen
@@ -47,7 +47,7 @@ class LogSet:
         self._is_live = is_live
         self._opened: dict[str, None] = {}  # in this order
         self._awaited: dict[str, int] = {}  # containers that do not run yet, and how often they were restarted
-        self._done: set[str] = set()  # containers in which nothing more will run
+        self._terminated: set[str] = set()  # containers, except the coordinator: nothing more runs in them
         self._is_over = False  # nothing more will run in any of them
         self._ended: set[str] = set()
         self._final: set[str] = set()  # of these, logs that cannot be read any further
@@ -92,9 +92,9 @@ class LogSet:
         self, container: str, restarts: int, *, was_restarted: bool, has_terminated: bool
     ) -> Iterator[Command]:
         """Take that kubelet has started or restarted the container, or that it has terminated."""
-        self._done.discard(container)
+        self._terminated.discard(container)
         if has_terminated and container != COORDINATOR:
-            self._done.add(container)
+            self._terminated.add(container)
         is_unused = self._is_over and restarts >= self._reported_lives.get(container, 1)
         if was_restarted and is_unused and container != COORDINATOR:
             return  # nothing has run in this life, which only ends
@@ -129,12 +129,12 @@ class LogSet:
         """Take that the coordinator has reported a further life of a container."""
         self._reported_lives[container] = life
 
-    def end(self, terminated: Iterable[str], *, is_pod_over: bool, has_outcome: bool) -> Iterator[Command]:
+    def end(self, *, is_pod_over: bool, has_outcome: bool) -> Iterator[Command]:
         """Read all logs to their end: the outcome is known, or the Pod is over."""
         self._is_over = True
         for container in self._opened:
             if container != COORDINATOR or is_pod_over:
-                yield from self._end(container, is_over=is_pod_over or container in terminated)
+                yield from self._end(container, is_over=is_pod_over or container in self._terminated)
             elif has_outcome:
                 yield CloseLog(container)
         if is_pod_over:
@@ -170,7 +170,7 @@ class LogSet:
         """Take output of a container."""
         self._marks.setdefault(container, MarksSeen()).feed(data)
         self._reads_again.pop(container, None)
-        if (self._is_over or container in self._done) and self._has_mark(container):
+        if (self._is_over or container in self._terminated) and self._has_mark(container):
             yield from self._close_marked(container)
 
     def request_ended(self, container: str, mark: bytes) -> Iterator[Command]:

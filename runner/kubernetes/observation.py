@@ -388,8 +388,7 @@ class PodObservation:
         for container in self._starts.containers:
             if self._state(container) == "waiting":  # the container will not start any more
                 self._add(self._logs.give_up(container))
-        terminated = [container for container, (_, state) in self._states.items() if state == "terminated"]
-        self._add(self._logs.end(terminated, is_pod_over=self._is_over, has_outcome=self._has_outcome))
+        self._add(self._logs.end(is_pod_over=self._is_over, has_outcome=self._has_outcome))
 
     def _log_ended(self, message: LogEnded) -> None:
         container = message.container
@@ -403,8 +402,8 @@ class PodObservation:
             self._finish_not_allowed(message.error)
             return
         is_missed = not self._has_outcome and self._state(COORDINATOR) != "waiting"
-        if message.problem and not self._presence.is_gone and (message.container != COORDINATOR or is_missed):
-            self.warn(f"the output of {self._named(message.container)} cannot be read: {message.problem}")
+        if message.problem and not self._presence.is_gone and (container != COORDINATOR or is_missed):
+            self.warn(f"the output of {self._named(container)} cannot be read: {message.problem}")
         self._finish_if_over()
 
     def _lacks_known_outcome(self) -> bool:
