@@ -93,6 +93,6 @@ def _set(text: str) -> str:
     inside = inside.replace("[", r"\[").replace("&&", r"&\&").replace("||", r"|\|").replace("~~", r"~\~")
     try:
         re.compile(f"[{inside}]")
-    except re.error:  # such as an empty set: it is no set
+    except re.error:  # such as an empty set: it is not a set
         return re.escape(text)
     return f"[^/{inside}]" if is_negated else f"(?!/)[{inside}]"

@@ -72,7 +72,7 @@ class PodWarning:
 
 @dataclass(frozen=True, slots=True)
 class PodNotice:
-    """Something that the user should know, and that is as it should be."""
+    """Something that the user should know, and that is not a problem."""
 
     message: str
 

@@ -51,7 +51,7 @@ class Container(NamedTuple):
 
     ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
     it uses the runtime image, and only monopod chose its user. ``filters_calls``: it may not make the system calls in
-    ``call_filter``. ``restart_rules`` are those of an ordinary container, which otherwise is never restarted.
+    ``call_filter``. ``restart_rules`` apply to an ordinary container, which is never restarted without them.
     """
 
     name: str

@@ -32,7 +32,7 @@ class JobPod(KubernetesPod):
 
     @property
     def kept(self) -> str:
-        """The Job, which stays until its TTL is over, if it is to be named."""
+        """The Job, which stays until its TTL is over; empty without `keep`."""
         if not self._keep:
             return ""
         assert self._job is not None

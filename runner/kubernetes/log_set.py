@@ -8,7 +8,8 @@ Rules:
   containers need one request, and the others two.
 - The log of another container that has terminated is read to its end.
 - A restarted container has a new log. The log before it is read to its end first; if it was, another reader begins. The
-  coordinator reports a restart about a second before kubelet does, whose log is that of the life before until then.
+  coordinator reports a restart about a second before kubelet does. Until then kubelet returns the log of the former
+  life.
 - The coordinator's log ends with the Pod, since the coordinator may be restarted; or with the outcome.
 - A log can be cut in a way that looks like its end. A log without its end mark (docs/control-directory.md, "Marks") is
   not complete: the rest is read again, until `_MOST_READS` in a row bring nothing new.

@@ -111,7 +111,7 @@ def _unquoted(message: str) -> str:
 def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what ``podman KIND inspect`` prints for each name. Raises PodmanError if one does not exist.
 
-    podman fails if a container's process ends while podman reads its files in /proc. It is asked again then.
+    podman fails if a container's process ends while podman reads its files in /proc. The command is then repeated.
     """
     if not names:
         return []
