@@ -145,7 +145,7 @@ class Lowered:
 
     ``document`` is the run for the Plan, ``sources`` are the Pipelines and Tasks that it refers to. ``labels`` are the
     Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``exchanged`` are the
-    Workspaces whose files are copied, ``copied`` those that the Pod must help to copy, which is none on this machine.
+    Workspaces whose files are copied, ``copied`` the Workspaces that the Pod must help to copy: none on this machine.
     """
 
     run: Run

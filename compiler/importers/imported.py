@@ -16,7 +16,7 @@ from monopod.schemas.model import Path
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """A value, and its path in the original. Parts of the value have the same paths below it, unless they say other."""
+    """A value, and its path in the original. Parts of the value have the same paths below it, or name others."""
 
     value: Any
     path: Path

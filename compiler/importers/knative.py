@@ -3,7 +3,7 @@
 Rules (knative/build pkg/reconciler/build):
 
 - The sources become the Steps of the Task ``source``, which shares the Workspace ``workspace`` with ``build``.
-- The steps become those of ``build``, or ``build`` refers to the Task that the template becomes. Steps work in
+- The steps become the steps of ``build``, or ``build`` refers to the Task that the template becomes. Steps work in
   /workspace.
 - ``${NAME}`` is a declared parameter of the template; other texts of this form stay as they are.
 - ``template.env`` takes precedence over the env of the template's steps, and ``volumes`` of a Build with a template are

@@ -2,8 +2,8 @@
 
 Rules (Pipelines-as-Code docs, creating-pipelines, dynamic variables):
 
-- A file belongs to it if it is in a directory ``.tekton``, or if an object in it has an annotation of it.
-- A variable has the value of ``-p NAME=VALUE``, else that of the git checkout that the file is in, as a push of the
+- A file belongs to it if it is in a directory ``.tekton``, or if an object in it has one of its annotations.
+- A variable has the value of ``-p NAME=VALUE``, else its value in the git checkout around the file, as a push of the
   current branch would have it. A variable of the event without a value is an error.
 - Unknown names in ``{{ }}`` stay as text, as they do there.
 - The annotation ``task``, ``task-1`` … lists Tasks in brackets: paths from the root of the repository, among others.
@@ -55,7 +55,7 @@ def local_tasks(data: Any) -> Iterator[tuple[Path, str]]:
 
 
 def root_of(file: str) -> str:
-    """Return the directory that paths in annotations begin at: the one that holds ``.tekton``, else the file's own."""
+    """Return the directory that paths in annotations begin at: the parent of ``.tekton``, else the file's own."""
     parts = PurePath(file).parts
     if DIRECTORY in parts:
         return str(PurePath(*parts[: parts.index(DIRECTORY)]))

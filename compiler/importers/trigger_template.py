@@ -4,7 +4,7 @@ Rules (tektoncd/triggers docs/triggertemplates.md):
 
 - ``$(tt.params.NAME)`` in a text is the value from ``-p NAME=VALUE``, or the default. Without either it is an error.
 - ``$(uid)`` is the same for the same file and values, so that the same input gives the same Pod.
-- The objects keep their shape, so the positions of their parts stay those of the file.
+- The objects keep their shape, so their parts keep the positions in the file.
 
 Left to others: what the objects are (``documents``).
 """

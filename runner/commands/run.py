@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--include-ignored",
         action="store_true",
-        help="copy all files of a folder to its Workspace, also those that .gitignore and .dockerignore exclude "
+        help="copy all files of a folder to its Workspace, including what .gitignore and .dockerignore exclude "
         "(kubernetes only; other backends mount the folder)",
     )
     _add_backend_options(parser)

@@ -92,7 +92,7 @@ class BuildSpec(Model):
     generation: Annotated[Any, _GENERATION] = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Steps or a template; source or sources, of which one has a subPath (Knative's BuildSpec.Validate)."""
+        """Steps or a template; source or sources; at most one subPath (Knative's BuildSpec.Validate)."""
         yield from duplicates("steps", self.steps, "step")
         yield from duplicates("volumes", self.volumes, "volume")
         yield from duplicates("sources", self.sources, "source")
