@@ -85,8 +85,10 @@ class GitCheckout:
                 stdin=subprocess.DEVNULL,
                 timeout=_TIMEOUT,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ValueError(f"git cannot be asked: {error}") from error
+        except OSError as error:
+            raise ValueError(f"cannot run git: {error.strerror}") from error
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"git did not finish within {_TIMEOUT} seconds") from None
         if done.returncode != 0:
             reason = done.stderr.strip().splitlines()
             raise ValueError(reason[-1].removeprefix("fatal: ") if reason else f"git {arguments[0]} found nothing")

@@ -15,6 +15,7 @@ from git_command import git
 from monopod.compiler.compilation import Compilation, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.importers import git_checkout
 from monopod.compiler.importers.git_checkout import browsable
 from monopod.compiler.options import Options
 
@@ -115,6 +116,17 @@ def test_git_answers_each_question_once(checkout, tmp_path_factory, monkeypatch)
     calls = (programs / "calls").read_text().splitlines()
     assert calls
     assert len(calls) == len(set(calls))
+
+
+def test_git_that_does_not_answer_is_reported(checkout, monkeypatch):
+    (checkout / "git").write_text("#!/bin/sh\nexec sleep 60\n")
+    (checkout / "git").chmod(0o755)
+    monkeypatch.setattr(git_checkout, "_TIMEOUT", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{checkout}:{os.environ['PATH']}")
+        assert "{{ revision }} has no value: git did not finish within 0.01 seconds; give" in problems_of(TEXT)[0]
+    monkeypatch.setenv("PATH", str(checkout / ".tekton"))
+    assert "{{ revision }} has no value: cannot run git: No such file or directory; give" in problems_of(TEXT)[0]
 
 
 def test_a_repository_of_the_environment_does_not_count(checkout, monkeypatch):
