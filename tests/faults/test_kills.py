@@ -35,6 +35,14 @@ def kill(run, program, count=1):
         os.kill(pid, signal.SIGKILL)
 
 
+def executed(run, program):
+    """Wait until the shell of a Step that has reported itself has executed a program, and return its process."""
+    while not (found := run.processes(program)):
+        pass
+    (pid,) = found
+    return psutil.Process(pid)
+
+
 def entrypoint_of(run, container):
     """Wait for the entrypoint of a container and return it."""
     while True:
@@ -54,13 +62,11 @@ def test_killed_steps_and_entrypoints(run, shared):
     run.start(pipeline(tasks, {"report": "echo $(tasks.step.status) $(tasks.calm.status)"}))
     shared.hear(5)
     waiting = entrypoint_of(run, "second-s1")
-    kill(run, "sleep 100000.0")
+    executed(run, "sleep 100000.0").kill()
     for name in ("1", "2"):
-        (sleeper,) = run.processes(f"sleep 100000.{name}")
-        psutil.Process(sleeper).parent().kill()
+        executed(run, f"sleep 100000.{name}").parent().kill()
     os.kill(waiting, signal.SIGKILL)
-    (sleeper,) = run.processes("sleep 100000.3")
-    psutil.Process(sleeper).terminate()
+    executed(run, "sleep 100000.3").terminate()
     shared.go()
     ended = run.end()
     assert ended.status["conditions"][0]["status"] == "True"
@@ -75,9 +81,7 @@ def test_killed_steps_and_entrypoints(run, shared):
 
 def kill_container_of(run, program):
     """Kill the entrypoint of a Step that runs a program, as the kernel does that kills a whole cgroup."""
-    while not (sleepers := run.processes(program)):
-        pass  # the shell is about to execute it
-    psutil.Process(sleepers[0]).parent().kill()
+    executed(run, program).parent().kill()
 
 
 def test_a_task_with_retries_whose_container_is_killed_is_retried(run, shared):
@@ -211,8 +215,7 @@ def test_killing_the_last_entrypoint_fails_its_task_without_cancelling(run, shar
     """All containers except the coordinator's have then ended, so the coordinator is asked to end."""
     run.start(pipeline({"one": shared.task(HERE + "exec sleep 100000")}))
     shared.hear()
-    (sleeper,) = run.processes("sleep 100000")
-    psutil.Process(sleeper).parent().kill()
+    kill_container_of(run, "sleep 100000")
     ended = run.end()
     assert ended.code == 1
     assert ended.status["conditions"][0]["reason"] == "Failed"
