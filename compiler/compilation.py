@@ -42,7 +42,8 @@ from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.restarts import with_restarts
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
-from monopod.compiler.pod.workload import make_workload, name_problem
+from monopod.compiler.pod.workload import Workload, make_workload, name_problem
+from monopod.compiler.pod.workload_annotations import with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
@@ -108,6 +109,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     compilation = None
     try:
         run = select(document, catalog, options, report)
+        options = replace(options, workload=_workload(run, options, report))
         state = _state(run, catalog, ImagePrograms(documents, lookup), options, report)
         bound = bind_run(run, state)
         lowered = _lower(bound, state, options)
@@ -121,6 +123,20 @@ def compile_document(document: Document, documents: Documents, options: Options,
     except CompilationStoppedError:
         pass  # the report says why
     return Outcome(tuple(sorted(set(report.problems))), compilation)
+
+
+def _workload(run: Run, options: Options, report: Report) -> Workload:
+    definition = run.definition
+    owners = (
+        (definition.metadata.annotations if definition.metadata is not None else {}, definition.metadata_place),
+        (run.document["metadata"].get("annotations") or {}, run.metadata_place),
+    )
+    annotations = {
+        name: (text, place.at("annotations", name)) for texts, place in owners for name, text in texts.items()
+    }
+    workload, problems = with_annotations(options.workload, annotations)
+    report.extend(problems)
+    return workload
 
 
 def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, report: Report) -> CompilerState:

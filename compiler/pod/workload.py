@@ -10,10 +10,11 @@ Rules:
   ``backoffLimit`` is for these Pods.
 - Before 1.26 a Job does not know why its Pod failed, so it never retries: a missing run is better than a second
   deployment.
-- A Job creates a second Pod, and a CronJob a second run, only after the first has ended.
+- A Job creates a second Pod, and a CronJob by default a second run, only after the first has ended.
 - Equal Pods give equal objects.
 
-Left to others: the Pod (``pod.assembly``), and reading the options.
+Left to others: the Pod (``pod.assembly``), reading the options, and the annotations of a run that say the same
+(``workload_annotations``).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from monopod.compiler.pod.kube_version import KubeVersion
 Kind: TypeAlias = Literal["Pod", "Job", "CronJob", "PodTemplate"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+CONCURRENCY_POLICIES = ("Allow", "Forbid", "Replace")
 RETRIES = 3
 """How many Pods of a Job may fail without having run before the Job does."""
 MAX_SECONDS = 2**31 - 1
@@ -41,17 +43,21 @@ _OF_THE_POD_ALONE = frozenset({"kubectl.kubernetes.io/default-container"})
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The options of a workload. ``schedule`` and ``time_zone`` are for CronJobs; ``ttl``, in seconds, for Jobs too."""
+    """The options of a workload: ``ttl``, in seconds, for Jobs and CronJobs, the others for CronJobs.
+
+    There are options of the command line for ``schedule``, ``time_zone`` and ``ttl``. Annotations of the run can set
+    all (``workload_annotations``).
+    """
 
     kind: Kind = "Pod"
     schedule: str | None = None
     time_zone: str | None = None
     ttl: float | None = None
+    concurrency_policy: str = "Forbid"
+    suspend: bool = False
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the options, each a message that starts with the option of the command line."""
-        if self.kind == "CronJob" and self.schedule is None:
-            yield "--kind CronJob needs --schedule, such as --schedule '30 3 * * 1-5'"
         for option, value in (("--schedule", self.schedule), ("--time-zone", self.time_zone)):
             if value is not None and self.kind != "CronJob":
                 yield f"{option} is for --kind CronJob, not for {self.kind}"
@@ -61,7 +67,7 @@ class Workload:
             yield f"--ttl may be {MAX_SECONDS} seconds at most"
         if self.schedule is not None and (wrong := _schedule_problem(self.schedule)) is not None:
             yield f"--schedule: {wrong}"
-        if self.time_zone is not None and (wrong := _time_zone_problem(self.time_zone)) is not None:
+        if self.time_zone is not None and (wrong := time_zone_problem(self.time_zone)) is not None:
             yield f"--time-zone: {wrong}"
 
 
@@ -108,7 +114,8 @@ def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVer
         "spec": {
             "schedule": workload.schedule,
             **({"timeZone": workload.time_zone} if workload.time_zone is not None else {}),
-            "concurrencyPolicy": "Forbid",
+            "concurrencyPolicy": workload.concurrency_policy,
+            **({"suspend": True} if workload.suspend else {}),
             "jobTemplate": {"metadata": {"labels": metadata["labels"], "annotations": annotations}, "spec": job},
         },
     }
@@ -146,7 +153,7 @@ def _retries(kube_version: KubeVersion) -> dict[str, Any]:
     }
 
 
-def _time_zone_problem(name: str) -> str | None:
+def time_zone_problem(name: str) -> str | None:
     """Return what is wrong with a time zone, checked against this machine's list."""
     import zoneinfo  # noqa: PLC0415  # only a CronJob has a time zone
 

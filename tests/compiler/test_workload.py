@@ -163,7 +163,6 @@ def test_runs_of_a_cron_job_do_not_overlap(pod: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("workload", "message"),
     [
-        (Workload("CronJob"), "--kind CronJob needs --schedule"),
         (Workload("Pod", schedule="@daily"), "--schedule is for --kind CronJob, not for Pod"),
         (Workload("Job", time_zone="Etc/UTC"), "--time-zone is for --kind CronJob, not for Job"),
         (Workload("Pod", ttl=1), "--ttl is for --kind Job and CronJob: no cluster removes a Pod by itself"),
