@@ -1,4 +1,7 @@
-"""Builds what pyproject.toml cannot express: the entrypoint for every machine, and the runtime that Pods carry."""
+"""Builds what pyproject.toml cannot express: the entrypoint for every machine, and the runtime that Pods carry.
+
+It also finds the packages: a folder at the top of the repository with an ``__init__.py``, and every package in it.
+"""
 
 import importlib.util
 import os
@@ -19,6 +22,13 @@ from monopod.runtime import build, packed
 package = Path(sys.argv[1])
 packed.write(package / packed.FILE, build.pack(package))
 """
+
+
+def find_packages():
+    """Return the names of all packages."""
+    roots = [path.parent for path in ROOT.glob("[a-z]*/__init__.py")]
+    folders = sorted(path.parent.relative_to(ROOT) for root in roots for path in root.rglob("__init__.py"))
+    return ["monopod", *(".".join(("monopod", *folder.parts)) for folder in folders)]
 
 
 def load_builder():
@@ -67,4 +77,4 @@ class BuildWithRuntime(build_py):
         return list(dict.fromkeys([*super().get_outputs(include_bytecode), *paths]))
 
 
-setup(cmdclass={"build_py": BuildWithRuntime})
+setup(packages=find_packages(), cmdclass={"build_py": BuildWithRuntime})

@@ -102,6 +102,13 @@ def test_the_installed_programs_work(wheel: Path, install, tmp_path: Path):
     assert "commands:" in installed.run("kubectl-monopod", "--help")
 
 
+def own_modules() -> list[str]:
+    """Return the paths of monopod's modules in this checkout: the folders at its top that are packages hold them."""
+    folders = sorted(path.parent.name for path in ROOT.glob("[a-z]*/__init__.py"))
+    command = ["git", "ls-files", "__init__.py", "__main__.py", *(f"{folder}/*.py" for folder in folders)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
 def test_one_wheel_is_for_every_architecture(wheel: Path):
     assert wheel.name == f"monopod-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
@@ -109,6 +116,6 @@ def test_one_wheel_is_for_every_architecture(wheel: Path):
         binaries = {f"monopod/entrypoint/bin/entrypoint-{machine}" for machine in TARGETS}
         assert binaries <= files
         assert all(archive.getinfo(each).external_attr >> 16 & 0o111 for each in binaries)
-    assert "monopod/__main__.py" in files
+    assert {f"monopod/{name}" for name in own_modules()} <= files
     assert "monopod/py.typed" in files
     assert not {name for name in files if name.startswith(("tests/", "monopod/tests/", "monopod/setup.py"))}
