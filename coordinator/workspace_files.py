@@ -28,12 +28,12 @@ import time
 from collections.abc import Iterable, Sequence
 
 from monopod.coordinator.files_container import COMPLETE, FETCHED, LOCK
-from monopod.system.descriptor_channel import DescriptorChannel
-from monopod.system.file_transfer import BrokenError, FailedError, receive, refuse
-from monopod.system.send_files import send_files
-from monopod.system.tar_entries import MalformedError
-from monopod.system.tree_reading import ChangedError
-from monopod.system.tree_writing import Modes, TreeWriter
+from monopod.system.files.descriptor_channel import DescriptorChannel
+from monopod.system.files.file_transfer import BrokenError, FailedError, receive, refuse
+from monopod.system.files.send_files import send_files
+from monopod.system.files.tar_entries import MalformedError
+from monopod.system.files.tree_reading import ChangedError
+from monopod.system.files.tree_writing import Modes, TreeWriter
 
 NOT_YET = 3
 OWNER_DIRECTORY = "/monopod/owner"

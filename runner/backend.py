@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from monopod.runner.display.summary import Outcome
     from monopod.runner.follow.pod_events import Event
     from monopod.runner.follow.usage import ContainerUsage
-    from monopod.system.file_transfer import Channel
+    from monopod.system.files.file_transfer import Channel
 
 
 DELETED = "DeletedToCancel"

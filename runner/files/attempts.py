@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 
-from monopod.system.file_transfer import BrokenError
-from monopod.system.tree_reading import ChangedError
+from monopod.system.files.file_transfer import BrokenError
+from monopod.system.files.tree_reading import ChangedError
 
 MOST_WITHOUT_PROGRESS = 5
 MOST_CHANGES = 3

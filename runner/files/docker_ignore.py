@@ -17,7 +17,7 @@ import posixpath
 import re
 from typing import NamedTuple
 
-from monopod.system.tree_reading import Choice
+from monopod.system.files.tree_reading import Choice
 
 
 class _Pattern(NamedTuple):

@@ -24,10 +24,10 @@ from typing import TypeAlias
 from monopod.runner.files.attempts import Attempts, CopyError
 from monopod.runner.files.fetch import Fetch
 from monopod.runner.files.sizes import format_files
-from monopod.system.file_transfer import BrokenError, Channel, FailedError, receive, refuse
-from monopod.system.tar_entries import MalformedError
-from monopod.system.tree_reading import ChangedError
-from monopod.system.tree_writing import Modes, TreeWriter, move_into
+from monopod.system.files.file_transfer import BrokenError, Channel, FailedError, receive, refuse
+from monopod.system.files.tar_entries import MalformedError
+from monopod.system.files.tree_reading import ChangedError
+from monopod.system.files.tree_writing import Modes, TreeWriter, move_into
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Channel]]
 """Opens a connection to a sender of the files. Raises CopyError, BrokenError."""

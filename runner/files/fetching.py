@@ -19,7 +19,7 @@ from monopod.runner.files.fetch import Fetch
 from monopod.runner.files.fetched_files import fetch_files
 from monopod.runner.files.progress_line import ProgressLine, format_progress
 from monopod.runner.signals import ENDING, raising_interrupt
-from monopod.system.file_transfer import Channel
+from monopod.system.files.file_transfer import Channel
 
 
 class FilesSource(Protocol):

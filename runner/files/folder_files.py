@@ -9,7 +9,7 @@ import os
 
 from monopod.runner.files.docker_ignore import DockerIgnore
 from monopod.runner.files.git_ignore import GitIgnore
-from monopod.system.tree_reading import Choice
+from monopod.system.files.tree_reading import Choice
 
 _GIT = b".git"
 

@@ -60,7 +60,7 @@ from monopod.system.never_started import LONGEST_MESSAGE
 if TYPE_CHECKING:
     from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.display.summary import Outcome
-    from monopod.system.file_transfer import Channel
+    from monopod.system.files.file_transfer import Channel
 
 _PIECE = 65536
 _READY_SECONDS = 60.0

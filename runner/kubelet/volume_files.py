@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from monopod.runner.files.attempts import CopyError
-from monopod.system import send_files
-from monopod.system.descriptor_channel import DescriptorChannel
-from monopod.system.file_transfer import Channel
+from monopod.system.files import send_files
+from monopod.system.files.descriptor_channel import DescriptorChannel
+from monopod.system.files.file_transfer import Channel
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from kubernetes.stream import ws_client
 from websocket import ABNF, WebSocketException
 
 from monopod.runner.kubernetes.container_commands import handshake
-from monopod.system.file_transfer import QUIET_SECONDS, BrokenError
+from monopod.system.files.file_transfer import QUIET_SECONDS, BrokenError
 
 _ws_client: Any = ws_client  # it has no types
 _STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255

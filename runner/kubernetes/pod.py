@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
     from monopod.runner.display.summary import Outcome
-    from monopod.system.file_transfer import Channel
+    from monopod.system.files.file_transfer import Channel
 
 
 _RETIRED = "monopod.invalid/this-run-is-over"

@@ -29,8 +29,8 @@ from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
 from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.retrying import patiently
-from monopod.system.file_transfer import BrokenError, Channel, FailedError, send
-from monopod.system.tree_reading import ChangedError, Size, UnreadableError, everything, measure, read_segments
+from monopod.system.files.file_transfer import BrokenError, Channel, FailedError, send
+from monopod.system.files.tree_reading import ChangedError, Size, UnreadableError, everything, measure, read_segments
 
 if TYPE_CHECKING:
     from monopod.runner.kubernetes.exec_channel import ExecChannel

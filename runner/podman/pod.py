@@ -73,7 +73,7 @@ from monopod.system.never_started import mark_never_started
 if TYPE_CHECKING:
     from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.display.summary import Outcome
-    from monopod.system.file_transfer import Channel
+    from monopod.system.files.file_transfer import Channel
 
 _ENDED = ("exited", "stopped")
 """podman's names for the state of a container that has ended."""

@@ -15,9 +15,9 @@ from monopod.coordinator import workspace_files
 from monopod.coordinator.engine.events import Begun, CancelRequested, Finish
 from monopod.coordinator.files_container import COPY_SECONDS, HOLD_SECONDS, FilesContainer
 from monopod.coordinator.shell import NO_FILES, Coordinator
-from monopod.system.descriptor_channel import DescriptorChannel
-from monopod.system.file_transfer import BrokenError, FailedError, receive, send
-from monopod.system.tree_reading import read_segments
+from monopod.system.files.descriptor_channel import DescriptorChannel
+from monopod.system.files.file_transfer import BrokenError, FailedError, receive, send
+from monopod.system.files.tree_reading import read_segments
 
 BEGUN = Begun(1.0, "run", "default", "uid", monotonic=0.0)
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.system import file_transfer
-from monopod.system.descriptor_channel import DescriptorChannel
-from monopod.system.file_transfer import WINDOW, BrokenError, FailedError, receive, refuse, send
-from monopod.system.tree_reading import ChangedError, UnreadableError
+from monopod.system.files import file_transfer
+from monopod.system.files.descriptor_channel import DescriptorChannel
+from monopod.system.files.file_transfer import WINDOW, BrokenError, FailedError, receive, refuse, send
+from monopod.system.files.tree_reading import ChangedError, UnreadableError
 
 
 class Receiver:

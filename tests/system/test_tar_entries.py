@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.system.tar_entries import Entry, MalformedError, components, pack, stays_inside, unpack
+from monopod.system.files.tar_entries import Entry, MalformedError, components, pack, stays_inside, unpack
 
 NAMES = st.binary(min_size=1, max_size=255).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
 NAMES = NAMES.filter(lambda name: name not in (b".", b".."))

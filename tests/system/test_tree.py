@@ -11,9 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.system.tar_entries import Entry, MalformedError, pack
-from monopod.system.tree_reading import SEGMENT_BYTES, ChangedError, Choice, UnreadableError, measure, read_segments
-from monopod.system.tree_writing import Modes, TreeWriter, move_into
+from monopod.system.files.tar_entries import Entry, MalformedError, pack
+from monopod.system.files.tree_reading import (
+    SEGMENT_BYTES,
+    ChangedError,
+    Choice,
+    UnreadableError,
+    measure,
+    read_segments,
+)
+from monopod.system.files.tree_writing import Modes, TreeWriter, move_into
 
 
 def write(root, segments, **options):

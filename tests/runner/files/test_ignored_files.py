@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from monopod.runner.files.docker_ignore import DockerIgnore
 from monopod.runner.files.folder_files import FolderFiles
 from monopod.runner.files.git_ignore import GitIgnore
-from monopod.system.tree_reading import Choice, walk
+from monopod.system.files.tree_reading import Choice, walk
 
 
 @pytest.fixture(autouse=True)

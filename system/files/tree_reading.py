@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
-from monopod.system.tar_entries import BLOCK, DEEPEST, Entry, pack
+from monopod.system.files.tar_entries import BLOCK, DEEPEST, Entry, pack
 
 SEGMENT_BYTES: Final = 1 << 20
 

@@ -1,4 +1,4 @@
-"""Sends the files at a path of a volume: ``python3 -m monopod.system.send_files ROOT PATH``.
+"""Sends the files at a path of a volume: ``python3 -m monopod.system.files.send_files ROOT PATH``.
 
 Rules: the path stays in the volume, regardless of symbolic links in it. Standard input and output are the connection
 (``file_transfer``).
@@ -10,9 +10,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from monopod.system.descriptor_channel import DescriptorChannel
-from monopod.system.file_transfer import BrokenError, Channel, FailedError, refuse, send
-from monopod.system.tree_reading import ChangedError, UnreadableError, read_segments
+from monopod.system.files.descriptor_channel import DescriptorChannel
+from monopod.system.files.file_transfer import BrokenError, Channel, FailedError, refuse, send
+from monopod.system.files.tree_reading import ChangedError, UnreadableError, read_segments
 
 
 def send_files(channel: Channel, root: bytes, path: bytes) -> int:

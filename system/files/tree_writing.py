@@ -20,7 +20,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from monopod.system.tar_entries import Entry, MalformedError, components, stays_inside, unpack
+from monopod.system.files.tar_entries import Entry, MalformedError, components, stays_inside, unpack
 from monopod.system.write_all import write_all
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from monopod.system.file_transfer import QUIET_SECONDS, BrokenError
+from monopod.system.files.file_transfer import QUIET_SECONDS, BrokenError
 
 _PIECE = 1 << 18
 

@@ -33,8 +33,8 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
-from monopod.system.tar_entries import BLOCK
-from monopod.system.tree_reading import SEGMENT_BYTES, ChangedError, UnreadableError
+from monopod.system.files.tar_entries import BLOCK
+from monopod.system.files.tree_reading import SEGMENT_BYTES, ChangedError, UnreadableError
 
 WINDOW: Final = 8
 QUIET_SECONDS: Final = 60.0
