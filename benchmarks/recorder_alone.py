@@ -13,7 +13,7 @@ from monopod.compiler.compilation import compile_runs
 from monopod.compiler.documents.documents import load
 from monopod.compiler.options import Options
 from monopod.runner.display.summary import Outcome
-from monopod.runner.follow.follower import OutputLine
+from monopod.runner.follow.follower import OutputLines
 from monopod.runner.records.recorder import Recorder
 from monopod.schemas.run_events import RunStarted
 
@@ -22,7 +22,7 @@ def recorder_seconds(lines: int) -> float:
     """Return the processor time of recording this many lines of 60 characters."""
     with written(chain_of_tasks(1)) as file:
         (compilation,) = compile_runs(load([file]), Options())
-    shown = OutputLine("task-0", "step-0", "x" * 60)
+    shown = OutputLines("task-0", "step-0", "x" * 60)
     with tempfile.TemporaryDirectory(prefix="monopod-bench-") as folder:
         recorder = Recorder(Path(folder), compilation.plan, compilation.pod, backend="host", files=(file,))
         recorder.take(RunStarted(time.time(), "bench", "default", ""))

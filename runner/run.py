@@ -39,7 +39,7 @@ from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.evidence import evident_outcome
-from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.runner.follow.lines import LineSplitter
 from monopod.runner.follow.ordered import Ordered, Output
 from monopod.runner.follow.output_order import OutputOrder
@@ -279,7 +279,7 @@ class Run:
         try:
             event = from_line(line)
         except ValueError:
-            self._display.show(OutputLine(COORDINATOR, "", line))
+            self._display.show(OutputLines(COORDINATOR, "", line))
             return
         if line not in self._lines:
             self._lines.add(line)

@@ -20,7 +20,7 @@ from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.display.printable import printable
 from monopod.runner.display.summary import Summary
-from monopod.runner.follow.follower import Follower, OutputLine, Shown
+from monopod.runner.follow.follower import Follower, OutputLines, Shown
 from monopod.schemas.run_events import SidecarFinished, StepFinished, TaskFinished, TaskStarted
 from monopod.schemas.run_log import describe_params
 
@@ -41,7 +41,7 @@ class FoldedDisplay(PlainDisplay):
         """Write or buffer a line or an event."""
         text = self.text(shown)
         match shown:
-            case OutputLine(task, step) if step:
+            case OutputLines(task, step) if step:
                 if text is not None:
                     self._groups.add(task, text)
             case TaskStarted():

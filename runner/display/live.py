@@ -23,12 +23,13 @@ from monopod.runner.display.grouped_output import GroupedOutput
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.live_view import MOST_TAIL_LINES, Row, Source, View, shortened
 from monopod.runner.display.plain import step_ending
-from monopod.runner.display.printable import printable
+from monopod.runner.display.printable import printable, printable_lines
 from monopod.runner.display.screen_region import ScreenRegion
 from monopod.runner.display.status_styles import TASK_COLOURS, in_ascii, styled
 from monopod.runner.display.summary import Summary
 from monopod.runner.display.summary_view import print_summary
-from monopod.runner.follow.follower import Follower, OutputLine, Shown
+from monopod.runner.follow.follower import Follower, OutputLines, Shown
+from monopod.runner.follow.lines import prefixed
 from monopod.runner.follow.usage import LoadMeter
 from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, describe_sidecar_end
 
@@ -70,12 +71,12 @@ class LiveDisplay:
         self._ascii = console.options.ascii_only
 
     def show(self, shown: Shown) -> None:
-        """Collect a line or an event for the next refresh."""
+        """Collect lines or an event for the next refresh."""
         self._changed = True
         selected = self._options.selection.shows(shown)
         match shown:
-            case OutputLine(task, step) if selected:
-                self._take_line(task, step, printable(shown.text, colours=self._options.colours))
+            case OutputLines(task, step) if selected:
+                self._take_lines(task, step, printable_lines(shown.text, colours=self._options.colours))
             case StepFinished():
                 self._end_step(shown, selected=selected)
             case SidecarFinished() if selected:
@@ -143,7 +144,7 @@ class LiveDisplay:
         self._tails = {source: tail for source, tail in self._tails.items() if source[0] != task}
 
     def write_line(self, line: str) -> None:
-        """Collect a line that scrolls by."""
+        """Collect a line, or lines joined by newlines, that scroll by."""
         self._changed = True
         self._pending.append(line)
         self._pending_size += len(line)
@@ -153,14 +154,15 @@ class LiveDisplay:
     def end_group(self) -> None:
         """Groups have no visible end: each line has a prefix."""
 
-    def _take_line(self, task: str, step: str, text: str) -> None:
-        line = self._options.stamp() + self._prefix(task, step) + text
+    def _take_lines(self, task: str, step: str, text: str) -> None:
+        lines = prefixed(text, self._options.stamp() + self._prefix(task, step))
         if not step:
-            self._groups.write_between(line)
+            self._groups.write_between(lines)
             return
-        self._groups.add(task, line)
+        self._groups.add(task, lines)
         if self._groups.current != task:
-            self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).append(text)
+            last = text.rsplit("\n", MOST_TAIL_LINES)[-MOST_TAIL_LINES:]
+            self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).extend(last)
 
     def _end_step(self, event: StepFinished, *, selected: bool) -> None:
         task = self._follower.label(event.task, event.index)

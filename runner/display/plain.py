@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from monopod.runner.display.line_options import LineOptions
-from monopod.runner.display.printable import printable
+from monopod.runner.display.printable import printable, printable_lines
 from monopod.runner.display.summary import Summary
-from monopod.runner.follow.follower import Follower, OutputLine, Shown
+from monopod.runner.follow.follower import Follower, OutputLines, Shown
+from monopod.runner.follow.lines import prefixed
 from monopod.runner.reports.failures import Failure, describe_failed_step
 from monopod.schemas.formats.words import describe_exit_code, format_duration, table_lines
 from monopod.schemas.run_events import (
@@ -75,12 +76,13 @@ class PlainDisplay:
         self.refresh(0)
 
     def text(self, shown: Shown) -> str | None:
-        """Return the line to write, without its newline; None if nothing is shown."""
+        """Return the line or lines to write, without the last newline; None if nothing is shown."""
         if not self._options.selection.shows(shown):
             return None
-        if isinstance(shown, OutputLine):
+        if isinstance(shown, OutputLines):
             source = f"{shown.task} : {shown.step}" if shown.step else shown.task
-            return self.stamped(f"[{source}] {shown.text}")
+            text = printable_lines(shown.text, colours=self._options.colours)
+            return _without_blanks(prefixed(text, self.stamped(f"[{source}]") + " "))
         text = self._event(shown)
         return self.stamped(text) if text else None
 
@@ -89,7 +91,7 @@ class PlainDisplay:
         return self._options.stamp() + self._printable(text)
 
     def write_line(self, line: str) -> None:
-        """Write a line as it is."""
+        """Write a line, or lines joined by newlines, as it is."""
         self._pending.append(line + "\n")
         self._pending_size += len(line)
         if self._pending_size >= MOST_PENDING:
@@ -129,6 +131,13 @@ class PlainDisplay:
         took = f" in {format_duration(event.at - task.started)}" if task is not None and task.started else ""
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
         return f"[{name}] {event.status}{took}{why}"
+
+
+def _without_blanks(text: str) -> str:
+    """Return lines without blanks at their ends."""
+    if " \n" in text or text.endswith(" "):
+        return "\n".join(line.rstrip(" ") for line in text.split("\n"))
+    return text
 
 
 def step_ending(event: StepFinished) -> str:

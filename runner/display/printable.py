@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from monopod.schemas.formats.visible_text import HIDDEN, escape
+from monopod.schemas.formats.visible_text import HIDDEN, HIDDEN_EXCEPT_NEWLINES, escape
 
 _COLOUR = r"\x1b\[[0-9;:]*m"
 _STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC
@@ -19,6 +19,8 @@ _SEQUENCE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
 _ESCAPE = r"\x1b[ -/]*[0-~]?"
 _CONTROLS = re.compile(f"(?P<colour>{_COLOUR})|{_STRING}|{_SEQUENCE}|{_ESCAPE}|(?P<hidden>{HIDDEN})", re.DOTALL)
 _ANY_CONTROL = re.compile(HIDDEN)
+_ANY_CONTROL_IN_LINES = re.compile(HIDDEN_EXCEPT_NEWLINES)
+_ASCII_CONTROLS = "".join(filter(_ANY_CONTROL_IN_LINES.match, map(chr, range(0x80)))).encode()
 RESET = "\x1b[0m"
 
 
@@ -28,6 +30,20 @@ def printable(text: str, *, colours: bool) -> str:
         return text
     kept = _CONTROLS.sub(_with_colours if colours else _without_colours, text)
     return kept + RESET if "\x1b" in kept and not kept.endswith((RESET, "\x1b[m")) else kept
+
+
+def printable_lines(text: str, *, colours: bool) -> str:
+    """Do the same for each line of a text."""
+    if _has_controls(text):
+        return "\n".join(printable(line, colours=colours) for line in text.split("\n"))
+    return text
+
+
+def _has_controls(text: str) -> bool:
+    """Return whether there are characters that `printable` changes, other than newlines. Fast for ASCII."""
+    if not text.isascii():
+        return _ANY_CONTROL_IN_LINES.search(text) is not None
+    return len(text.encode().translate(None, _ASCII_CONTROLS)) < len(text)
 
 
 def _with_colours(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.scope.known_combinations import known_combinations
-from monopod.runner.follow.follower import OutputLine, Shown
+from monopod.runner.follow.follower import OutputLines, Shown
 from monopod.runner.follow.source import Source, find_source
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan, runnable_tasks
@@ -33,13 +33,13 @@ class Selection:
 
     def shows(self, shown: Shown) -> bool:
         """Return whether to show a line or an event."""
-        if not isinstance(shown, OutputLine):
+        if not isinstance(shown, OutputLines):
             self._names.note(shown)
         return not (self.quiet or self._sources) or self._includes(shown)
 
     def _includes(self, shown: Shown) -> bool:
         match shown:
-            case OutputLine(task, step):
+            case OutputLines(task, step):
                 return not step or self._selects(task, step)
             case TaskSkipped():
                 return self._selects(shown.task, None)

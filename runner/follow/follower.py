@@ -41,15 +41,19 @@ LONGEST_LAST_LINE = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class OutputLine:
-    """One line that a Step or Sidecar wrote. ``task`` is the label of the Task instance."""
+class OutputLines:
+    """Lines that a Step or Sidecar wrote. ``task`` is the label of the Task instance.
+
+    ``text`` has one line or several, joined by newlines: what is done once per text, not per line, keeps up with a Step
+    that writes a million lines.
+    """
 
     task: str
     step: str
     text: str
 
 
-Shown: TypeAlias = OutputLine | RunEvent
+Shown: TypeAlias = OutputLines | RunEvent
 """What displays show."""
 
 
@@ -62,16 +66,19 @@ class _Source:
     splitters: defaultdict[str, LineSplitter] = dataclasses.field(default_factory=lambda: defaultdict(LineSplitter))
     last_lines: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
-    def lines(self, data: bytes, stream: str) -> list[OutputLine]:
-        return self._attribute(self.splitters[stream].feed(data))
+    def lines(self, data: bytes, stream: str) -> list[OutputLines]:
+        return self._attribute(self.splitters[stream].feed_text(data))
 
-    def rest(self) -> list[OutputLine]:
+    def rest(self) -> list[OutputLines]:
         """Return the last line of each stream, which has no newline."""
-        return self._attribute([line for splitter in self.splitters.values() for line in splitter.finish()])
+        lines = [line for splitter in self.splitters.values() for line in splitter.finish()]
+        return self._attribute("\n".join(lines) if lines else None)
 
-    def _attribute(self, texts: list[str]) -> list[OutputLine]:
-        self.last_lines.extend(text[:LONGEST_LAST_LINE] for text in texts[-LAST_LINES:])
-        return [OutputLine(self.task, self.step, text) for text in texts]
+    def _attribute(self, text: str | None) -> list[OutputLines]:
+        if text is None:
+            return []
+        self.last_lines.extend(line[:LONGEST_LAST_LINE] for line in text.rsplit("\n", LAST_LINES)[-LAST_LINES:])
+        return [OutputLines(self.task, self.step, text)]
 
 
 class Follower:
@@ -164,14 +171,14 @@ class Follower:
             return list(self.output(ordered.container, ordered.data, ordered.stream))
         return list(self._late_output(ordered, ordered.late))
 
-    def output(self, container: str, data: bytes, stream: str = "stdout") -> list[OutputLine]:
+    def output(self, container: str, data: bytes, stream: str = "stdout") -> list[OutputLines]:
         """Take output of a container; return the lines to show now."""
         source = self._containers.get(container)
         if source is None:
             source = self._containers[container] = _Source(container, "")
         return source.lines(data, stream)
 
-    def _late_output(self, output: Output, start: Start) -> list[OutputLine]:
+    def _late_output(self, output: Output, start: Start) -> list[OutputLines]:
         """Take output of a Step or Sidecar that comes after its end or after the start of the next one."""
         key = (output.container, start.task, start.index, start.attempt)
         if key not in self._late:
@@ -200,7 +207,7 @@ class Follower:
                 pass
         return [*before, event]
 
-    def _end_source(self, event: RunEvent) -> list[OutputLine]:
+    def _end_source(self, event: RunEvent) -> list[OutputLines]:
         """Return the unfinished lines of what has ended, and keep the last lines of a Sidecar or a failed Step."""
         match event:
             case StepFinished():
@@ -221,7 +228,7 @@ class Follower:
     def _source(self, event: StepFinished | SidecarFinished, name: str) -> _Source:
         return self._containers.setdefault(event.container, _Source(self.label(event.task, event.index), name))
 
-    def end(self) -> list[OutputLine]:
+    def end(self) -> list[OutputLines]:
         """Return the last lines, which have no newline, since no more output will come."""
         lines = [line for source in self._containers.values() for line in source.rest()]
         for start, source in self._late.values():
@@ -255,7 +262,7 @@ class Follower:
             return event._replace(message=words)
         return event
 
-    def _keep_late(self, start: Start, source: _Source, lines: list[OutputLine]) -> list[OutputLine]:
+    def _keep_late(self, start: Start, source: _Source, lines: list[OutputLines]) -> list[OutputLines]:
         """Return late `lines`; if the Step that wrote them failed, keep them among its last lines."""
         if lines and isinstance(start, StepStarted):
             key = _key(start, start.container, start.step)

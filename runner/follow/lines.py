@@ -7,6 +7,7 @@ Rules:
   is its last state; a carriage return before a newline means nothing.
 - A line longer than `LONGEST_LINE` bytes comes in several pieces, so memory stays bounded for any output of a Step.
 - Bytes that are not UTF-8 become U+FFFD.
+- Much output costs little per line: ordinary lines are decoded together, and stay together in one text (`feed_text`).
 
 What is left to others: whose line it is (``follower``), and what of it may go to a terminal (``printable``).
 """
@@ -14,6 +15,11 @@ What is left to others: whose line it is (``follower``), and what of it may go t
 from __future__ import annotations
 
 LONGEST_LINE = 64 * 1024
+
+
+def prefixed(text: str, prefix: str) -> str:
+    """Return lines that are joined by newlines with a prefix before each."""
+    return prefix + text.replace("\n", f"\n{prefix}")
 
 
 class LineSplitter:
@@ -27,13 +33,25 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines (or pieces of very long ones) that `data` completes."""
-        parts = data.split(b"\n")
-        if self._is_ordinary(data, parts):
-            parts[0] = bytes(self._partial) + parts[0]
-            self._partial = bytearray(parts.pop())
-            return [part.decode(errors="replace") for part in parts]
+        text = self.feed_text(data)
+        return [] if text is None else text.split("\n")
+
+    def feed_text(self, data: bytes) -> str | None:
+        """Return the same lines as one text, joined by newlines; None if there are none."""
+        if not self._is_ordinary(data):
+            lines = self._cut_lines(data)
+            return "\n".join(lines) if lines else None
+        end = data.rfind(b"\n")
+        if end < 0:
+            self._partial += data
+            return None
+        text = bytes(self._partial) + data[:end]
+        self._partial = bytearray(data[end + 1 :])
+        return text.decode(errors="replace")
+
+    def _cut_lines(self, data: bytes) -> list[str]:
         lines: list[str] = []
-        first, *others = parts
+        first, *others = data.split(b"\n")
         self._extend(first, lines)
         for part in others:
             self._end_line(lines)
@@ -48,11 +66,12 @@ class LineSplitter:
         self._cut = self._returned = False
         return lines
 
-    def _is_ordinary(self, data: bytes, parts: list[bytes]) -> bool:
+    def _is_ordinary(self, data: bytes) -> bool:
         """Return whether there is nothing but lines to split: nearly always, so this is the short way."""
         if self._returned or self._cut or b"\r" in data:
             return False
-        return len(self._partial) + max(map(len, parts)) <= self._longest
+        room = self._longest - len(self._partial)
+        return len(data) <= room or max(map(len, data.split(b"\n"))) <= room
 
     def _extend(self, part: bytes, lines: list[str]) -> None:
         for number, segment in enumerate(part.split(b"\r")):

@@ -12,9 +12,9 @@ from contextlib import closing, suppress
 
 from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.backend_errors import BackendUnavailableError
-from monopod.runner.display.printable import printable
-from monopod.runner.follow.follower import Follower, OutputLine, Shown
-from monopod.runner.follow.lines import LineSplitter
+from monopod.runner.display.printable import printable, printable_lines
+from monopod.runner.follow.follower import Follower, OutputLines, Shown
+from monopod.runner.follow.lines import LineSplitter, prefixed
 from monopod.runner.follow.ordered import Ordered
 from monopod.runner.follow.output_order import OutputOrder
 from monopod.runner.follow.pod_events import ContainerOutput, Event, PodFinished, PodWarning
@@ -140,9 +140,9 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
 
 
 def _print_chosen(shown: Iterable[Shown], selection: Selection, names: InstanceNames) -> None:
-    for line in shown:
-        if isinstance(line, OutputLine) and selection.wants(line, names):
-            _print(line.text if selection.is_single else f"[{line.task} : {line.step}] {line.text}")
+    for lines in shown:
+        if isinstance(lines, OutputLines) and selection.wants(lines, names):
+            _print_output(lines.text, "" if selection.is_single else f"[{lines.task} : {lines.step}] ")
 
 
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
@@ -153,8 +153,9 @@ def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) ->
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         if isinstance(event, ContainerOutput) and event.container in splitters:
-            for line in splitters[event.container].feed(event.data):
-                _print(line if selection.is_single else f"[{selection.steps[event.container]}] {line}")
+            text = splitters[event.container].feed_text(event.data)
+            if text is not None:
+                _print_output(text, "" if selection.is_single else f"[{selection.steps[event.container]}] ")
 
 
 def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
@@ -174,6 +175,11 @@ def _print(*lines: str) -> None:
     for line in lines:
         print(printable(line, colours=sys.stdout.isatty()))
     sys.stdout.flush()
+
+
+def _print_output(text: str, prefix: str) -> None:
+    """Print lines that are joined by newlines, with a prefix before each."""
+    print(prefixed(printable_lines(text, colours=sys.stdout.isatty()), printable(prefix, colours=False)), flush=True)
 
 
 def _print_warning(event: Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.scope.known_combinations import known_combinations
-from monopod.runner.follow.follower import OutputLine
+from monopod.runner.follow.follower import OutputLines
 from monopod.runner.follow.source import Source, find_source, step_names
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan, Slot, Task, runnable_tasks
@@ -29,9 +29,9 @@ class Selection:
         one_instance = self.source.combination is not None and len(set(self.steps.values())) == 1
         return one_instance or len(self.steps) == 1
 
-    def wants(self, line: OutputLine, names: InstanceNames) -> bool:
-        """Whether a line comes from one of these Steps."""
-        return self.source.covers(line.task, line.step, names)
+    def wants(self, lines: OutputLines, names: InstanceNames) -> bool:
+        """Whether lines come from one of these Steps."""
+        return self.source.covers(lines.task, lines.step, names)
 
 
 def choose(plan: Plan, text: str) -> Selection:

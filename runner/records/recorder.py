@@ -31,7 +31,8 @@ import monopod
 from monopod.compiler.pod.assembly import plan_arguments
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome, Summary
-from monopod.runner.follow.follower import OutputLine, Shown
+from monopod.runner.follow.follower import OutputLines, Shown
+from monopod.runner.follow.lines import prefixed
 from monopod.runner.records import store
 from monopod.runner.records.store import Ended, Header
 from monopod.schemas.matrix_names import InstanceNames
@@ -70,15 +71,16 @@ class Recorder:
         self._flushed = 0.0
 
     def take(self, shown: Shown) -> None:
-        """Record a line or an event."""
+        """Record lines or an event."""
         if self.problem:
             return
-        if not isinstance(shown, OutputLine):
+        if not isinstance(shown, OutputLines):
             self._take_event(shown)
             return
-        line = f"{time.time():.3f}\t{shown.task}\t{shown.step}\t{self._attempts.get(shown.task, 0)}\t{shown.text}\n"
-        self._pending_lines.append(line)
-        self._pending_size += len(line)
+        prefix = f"{time.time():.3f}\t{shown.task}\t{shown.step}\t{self._attempts.get(shown.task, 0)}\t"
+        lines = prefixed(shown.text, prefix) + "\n"
+        self._pending_lines.append(lines)
+        self._pending_size += len(lines)
         if self._pending_size > MOST_PENDING:
             self._flush()
 

@@ -14,7 +14,8 @@ import re
 DIRECTION_MARKS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """ALM, LRM, RLM, the embeddings, overrides and isolates, for a character class."""
 
-HIDDEN = rf"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029{DIRECTION_MARKS}]"
+HIDDEN_EXCEPT_NEWLINES = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{DIRECTION_MARKS}]"
+HIDDEN = rf"[\n{HIDDEN_EXCEPT_NEWLINES[1:]}"
 """A pattern of the escaped characters. A tab is not one: it only moves the cursor to the right."""
 
 _HIDDEN = re.compile(HIDDEN)

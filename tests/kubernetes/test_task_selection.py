@@ -2,7 +2,7 @@
 
 import pytest
 
-from monopod.runner.follow.follower import OutputLine
+from monopod.runner.follow.follower import OutputLines
 from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Matrix, Param, Pipeline, Plan, Slot, Step, Task
@@ -29,8 +29,8 @@ def test_combination_without_its_own_slot_is_read_in_all_slots(name):
     assert chosen.steps == {"test-0-run": "run", "test-1-run": "run"}
     names = InstanceNames()
     names.note(MatrixExpanded(0, "test", ["go=1.21", "go=1.22"]))
-    assert chosen.wants(OutputLine("test[go=1.22]", "run", ""), names)
-    assert not chosen.wants(OutputLine("test[go=1.21]", "run", ""), names)
+    assert chosen.wants(OutputLines("test[go=1.22]", "run", ""), names)
+    assert not chosen.wants(OutputLines("test[go=1.21]", "run", ""), names)
 
 
 def test_unknown_combination():

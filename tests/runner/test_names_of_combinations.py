@@ -10,7 +10,7 @@ from monopod.runner.display.live_view import View
 from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.display.selection import Selection, find_sources
 from monopod.runner.display.summary import Outcome, summarize
-from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.runner.follow.usage import LoadMeter
 from monopod.runner.records.recorder import Recorder
 from monopod.schemas.plan import Matrix, Param, Sidecar, Step
@@ -100,7 +100,7 @@ def test_record_assigns_lines_to_the_attempt_of_a_combination(feed, tmp_path):
     recorder = Recorder(tmp_path, plan, pod, backend="host", files=())
     recorder.take(happenings[1])
     recorder.take(happenings[2]._replace(attempt=1))
-    recorder.take(OutputLine('test[go="a,b"]', "make", "hello"))
+    recorder.take(OutputLines('test[go="a,b"]', "make", "hello"))
     assert recorder._pending_lines[0].split("\t")[1:] == ['test[go="a,b"]', "make", "1", "hello\n"]
 
 

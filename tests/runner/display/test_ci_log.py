@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from monopod.runner.display import ci_log, display
 from monopod.runner.display.ci_systems import job_environment, systems_of
 from monopod.runner.display.summary import Outcome, summarize
-from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.schemas.run_events import RunWarning
 
 
@@ -173,7 +173,7 @@ def test_lines_names_and_summaries_are_never_commands(sample, feed_all, variable
             ],
         )
         shown.notice(command)
-        shown.show(OutputLine("coordinator", "", command))
+        shown.show(OutputLines("coordinator", "", command))
         shown.close(summarize(follower, Outcome("Failed", "Failed", command), 3, command))
         assert forged(variable, stream.getvalue()) == []
         assert "forged" in stream.getvalue()

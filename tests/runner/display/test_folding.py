@@ -8,7 +8,7 @@ from monopod.runner.display import display
 from monopod.runner.display.folding import folding_of, identifier
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.summary import Outcome, summarize
-from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.follower import Follower, OutputLines
 
 MARKS = {
     "GITHUB_ACTIONS": ("true", "::group::test[1] 100%25", "::endgroup::"),
@@ -83,7 +83,7 @@ def folded(feed, feed_all):
         shown = display.make_display(stream, follower, environment, options)
         feed_all(follower, shown, happenings)
         shown.notice("a notice")
-        shown.show(OutputLine("coordinator", "", "its own words"))
+        shown.show(OutputLines("coordinator", "", "its own words"))
         shown.close(summarize(follower, Outcome("Failed", "Failed", ""), follower.finished.at, None))
         return stream.getvalue().split("\n\n")[0]
 

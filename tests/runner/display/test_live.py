@@ -13,7 +13,7 @@ from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.live import LiveDisplay
 from monopod.runner.display.selection import Selection, Source
 from monopod.runner.display.summary import Outcome, summarize
-from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.runner.follow.usage import ContainerUsage, LoadMeter
 from monopod.schemas.run_events import RunWarning
 
@@ -214,7 +214,7 @@ def test_view_is_drawn_only_when_something_changed(view, sample, start):
     writes = run.terminal.writes
     assert run.display.refresh(run.now + 0.05) == pytest.approx(0.95)
     assert run.terminal.writes == writes
-    run.display.show(OutputLine("build", "run", "text"))
+    run.display.show(OutputLines("build", "run", "text"))
     assert run.display.refresh(run.now + 0.05) == pytest.approx(0.05)
     assert run.terminal.writes == writes
     run.display.refresh(run.now + 0.1)

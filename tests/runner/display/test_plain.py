@@ -140,8 +140,8 @@ def test_timestamps_are_the_times_of_reading(show, failed_run, start):
     clock = iter(range(100))
     lines = show(*failed_run, timestamps=True, clock=lambda: start + next(clock) / 8).splitlines()
     assert lines[0] == "2023-11-14T22:13:20.000Z Run ci-x7k2p started in namespace default"
-    assert lines[9] == "2023-11-14T22:13:21.125Z [unit-tests : pytest] 1 failed"
-    assert lines[8] == "2023-11-14T22:13:21.000Z [unit-tests : pytest]"
+    assert lines[9] == "2023-11-14T22:13:20.875Z [unit-tests : pytest] 1 failed"
+    assert lines[8] == "2023-11-14T22:13:20.875Z [unit-tests : pytest]"  # read together
     assert lines[lines.index("") + 1].startswith("=== unit-tests : pytest failed")
 
 

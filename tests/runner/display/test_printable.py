@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.display.printable import RESET, printable
+from monopod.runner.display.printable import RESET, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,11 @@ def test_only_colours_remain_of_control_sequences(text):
     kept = printable(text, colours=True)
     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", kept))
     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", printable(text, colours=False))
+
+
+@given(st.lists(st.text(st.one_of(st.sampled_from("\x1b[m0;1\x07\t é\x9b\u202e"), st.characters())), min_size=1))
+def test_lines_together_are_as_printable_as_each_line(lines):
+    lines = [line.replace("\n", "") for line in lines]
+    for colours in (False, True):
+        each = [printable(line, colours=colours) for line in lines]
+        assert printable_lines("\n".join(lines), colours=colours) == "\n".join(each)

@@ -5,7 +5,7 @@ import pytest
 from monopod.compiler.diagnostics import Problems
 from monopod.runner.commands.options.lines import without_line_options
 from monopod.runner.display.selection import Selection, find_sources
-from monopod.runner.follow.follower import OutputLine
+from monopod.runner.follow.follower import OutputLines
 from monopod.runner.follow.source import Source
 from monopod.schemas import plan
 from monopod.schemas.matrix_names import InstanceNames
@@ -110,8 +110,8 @@ def test_unknown_combinations(matrices, name, problem):
 def test_combination_is_shown_under_every_name(sample, combination):
     selection = Selection([Source("test", combination)])
     selection.shows(MatrixExpanded(0, "test", ["go=1.21", "go=1.22"]))
-    assert selection.shows(OutputLine("test[go=1.22]", "make", "text"))
-    assert not selection.shows(OutputLine("test[go=1.21]", "make", "text"))
+    assert selection.shows(OutputLines("test[go=1.22]", "make", "text"))
+    assert not selection.shows(OutputLines("test[go=1.21]", "make", "text"))
     assert selection.shows(sample.task_started("test", 1, index=1))
     assert not selection.shows(sample.task_started("test", 1, index=0))
 
@@ -151,9 +151,9 @@ def test_selection_of_events(sample):
     def shown_by(event):
         return [selection.shows(event) for selection in (Selection(), selected, quiet, quiet_but)]
 
-    assert shown_by(OutputLine("build", "link", "text")) == [True, True, False, True]
-    assert shown_by(OutputLine("build", "compile", "text")) == [True, False, False, True]
-    assert shown_by(OutputLine("coordinator", "", "text")) == [True, True, True, True]
+    assert shown_by(OutputLines("build", "link", "text")) == [True, True, False, True]
+    assert shown_by(OutputLines("build", "compile", "text")) == [True, False, False, True]
+    assert shown_by(OutputLines("coordinator", "", "text")) == [True, True, True, True]
     assert shown_by(sample.run_started()) == [True, True, False, False]
     assert shown_by(sample.task_started("build", 1)) == [True, True, False, True]
     assert shown_by(sample.task_started("test", 1)) == [True, False, False, False]

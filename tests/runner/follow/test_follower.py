@@ -2,7 +2,7 @@
 
 import pytest
 
-from monopod.runner.follow.follower import LAST_LINES, Follower, OutputLine
+from monopod.runner.follow.follower import LAST_LINES, Follower, OutputLines
 from monopod.runner.follow.ordered import Output
 from monopod.schemas import plan
 
@@ -16,15 +16,15 @@ def test_output_comes_before_the_end_of_its_step(build, sample):
     build.event(sample.step_started("build", "make", 1))
     build.output("build-make", b"no newline")
     finished = sample.step_finished("build", "make", 2)
-    assert build.event(finished) == [OutputLine("build", "make", "no newline"), finished]
+    assert build.event(finished) == [OutputLines("build", "make", "no newline"), finished]
 
 
 def test_streams_are_split_into_lines_separately(build, sample):
     build.event(sample.step_started("build", "make", 1))
     assert build.output("build-make", b"half of an error", "stderr") == []
-    assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "a line")]
+    assert build.output("build-make", b"a line\n") == [OutputLines("build", "make", "a line")]
     finished = sample.step_finished("build", "make", 2)
-    assert build.event(finished) == [OutputLine("build", "make", "half of an error"), finished]
+    assert build.event(finished) == [OutputLines("build", "make", "half of an error"), finished]
 
 
 def last_lines(follower):
@@ -49,9 +49,9 @@ def test_late_output_is_among_the_last_lines_of_its_step(build, sample):
     build.output("build-make", b"in time\n")
     build.event(sample.step_finished("build", "make", 1, code=1))
     build.event(sample.task_finished("build", 1, "Failed", attempt=0))
-    assert build.take(Output("build-make", b"late\nno newline", start)) == [OutputLine("build", "make", "late")]
+    assert build.take(Output("build-make", b"late\nno newline", start)) == [OutputLines("build", "make", "late")]
     assert last_lines(build) == [("in time", "late")]
-    assert build.end() == [OutputLine("build", "make", "no newline")]
+    assert build.end() == [OutputLines("build", "make", "no newline")]
     assert last_lines(build) == [("in time", "late", "no newline")]
 
 
@@ -63,8 +63,8 @@ def test_late_output_does_not_belong_to_the_next_attempt(build, sample):
     build.event(sample.task_started("build", 1, attempt=1))
     build.event(sample.step_started("build", "make", 1, attempt=1))
     assert build.output("build-make", b"half of ") == []
-    assert build.take(Output("build-make", b"late\n", first)) == [OutputLine("build", "make", "late")]
-    assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "half of a line")]
+    assert build.take(Output("build-make", b"late\n", first)) == [OutputLines("build", "make", "late")]
+    assert build.output("build-make", b"a line\n") == [OutputLines("build", "make", "half of a line")]
     build.event(sample.step_finished("build", "make", 2, code=1, attempt=1))
     build.event(sample.task_finished("build", 2, "Failed", attempt=1))
     assert last_lines(build) == [("half of a line",)]
@@ -108,11 +108,11 @@ def test_sidecar_output_is_shown_under_its_current_instance(sample):
     )
     follower = Follower(sample.plan(task))
     follower.event(sample.task_started("test", 0, index=0))
-    assert follower.output("sidecar-test-db", b"ready\n") == [OutputLine("test[0]", "db", "ready")]
+    assert follower.output("sidecar-test-db", b"ready\n") == [OutputLines("test[0]", "db", "ready")]
     follower.event(sample.task_finished("test", 1, index=0))
     started = sample.task_started("test", 0, index=0)
     follower.event(type(started)(started.at, "test", 3, 0, "test", {}))
-    assert follower.output("sidecar-test-db", b"ready\n") == [OutputLine("test[3]", "db", "ready")]
+    assert follower.output("sidecar-test-db", b"ready\n") == [OutputLines("test[3]", "db", "ready")]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from recorded import feed_recorder, record_run, recorder_of
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.display.summary import Outcome
-from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.runner.records import recorder as recorder_module
 from monopod.runner.records.recorded_run import Line, read_run
 from monopod.runner.records.recorder import recording
@@ -232,7 +232,7 @@ def test_lines_are_recorded_verbatim(tmp_path, sample):
     recorder = recorder_of(tmp_path, plan)
     recorder.take(sample.run_started())
     for text in hostile:
-        recorder.take(OutputLine("a", "b", text))
+        recorder.take(OutputLines("a", "b", text))
     recorder.end(Outcome("Succeeded", "Succeeded", ""), 1.0)
     recorder.close()
     run = read_run(open_record(recorder.directory))
