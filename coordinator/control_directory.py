@@ -32,6 +32,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from monopod.coordinator.engine.events import Exit, RunProbe, RunStep
+from monopod.system.locks import is_locked
 from monopod.system.write_all import write_all
 
 Liveness: TypeAlias = Literal["absent", "alive", "dead"]
@@ -280,16 +281,6 @@ class ControlDirectory:
 
     def _write(self, name: str, content: bytes) -> None:
         write_file(self._directory, name, content, 0o644)
-
-
-def is_locked(descriptor: int) -> bool:
-    """Return whether another process has locked a file. The lock is taken for a moment to find out."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
 
 
 def write_file(directory: int, name: str, content: bytes, mode: int) -> None:

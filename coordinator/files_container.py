@@ -18,7 +18,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from monopod.coordinator.control_directory import ControlDirectory, is_locked
+from monopod.coordinator.control_directory import ControlDirectory
+from monopod.system.locks import is_locked
 
 FILES: Final = "files"
 """The name of the container."""

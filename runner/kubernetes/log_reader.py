@@ -46,21 +46,21 @@ _MOST_FAILURES = 6
 """How often in a row reading the log of an ended container, or authentication, may fail."""
 _MOST_OUTAGE_SECONDS = 60.0
 """How long the log of a container that has ended may be out of reach."""
-_TOLD_FAILURES = 2
+_REPORTED_FAILURES = 2
 """How often in a row a log must be out of reach before `LogDisturbed` is reported."""
 _AT_THE_SAME_TIME = threading.BoundedSemaphore(32)
 """Limits concurrent requests without `follow`, of all containers: a Pod of 200 Steps must not flood the API server."""
 
 
 class LogReader:
-    """Reads one container's log and passes it to `tell`, which must be thread-safe."""
+    """Reads one container's log and passes it to `report`, which must be thread-safe."""
 
     def __init__(
         self,
         cluster: Cluster,
         identity: PodIdentity,
         container: str,
-        tell: Callable[[LogMessage], None],
+        report: Callable[[LogMessage], None],
         *,
         longest: int = LONGEST_PIECE,
         restarts: int = 0,
@@ -71,15 +71,15 @@ class LogReader:
         """Whether `end` was called: the container has ended."""
         self._cluster = cluster
         self._identity = identity
-        self._tell = tell
+        self._report = report
         self._lines = LogLines(longest)
         self._changed = threading.Condition()
         self._stream: Stream | None = None
         self._is_unanswered = False  # a request to follow has no answer yet
         self._generation = 0  # of the current thread
         self._follows = False
-        self._asked = 0
-        self._answered = 0
+        self._requested = 0
+        self._caught_up = 0
         self._restarts = restarts
         self._is_over = False
         self._is_closed = False
@@ -108,7 +108,7 @@ class LogReader:
         """Read what the log holds now, and no more until `follow`. `CaughtUp` has its number, counted from 1."""
         with self._changed:
             self._follows = False
-            self._asked += 1
+            self._requested += 1
             self._interrupt()
 
     def end(self, *, is_over: bool) -> None:
@@ -117,7 +117,7 @@ class LogReader:
             self._is_over = self._is_over or is_over
             if not self.has_ended:
                 self.has_ended = True
-                if is_over or self._asked == self._answered:  # otherwise the current catch-up comes first
+                if is_over or self._requested == self._caught_up:  # otherwise the current catch-up comes first
                     self._interrupt()
 
     def try_now(self) -> None:
@@ -176,20 +176,20 @@ class LogReader:
             if problem is None and order.is_last:
                 last_line = b"".join(line.data for line in self._lines.end())
                 remark = "" if self._lines.since() else self._lines.remark
-                self._tell(LogEnded(self.container, remark, last_line=last_line))
+                self._report(LogEnded(self.container, remark, last_line=last_line))
                 return
             if problem is None:
                 self._answer(order)
             elif not self._is_superseded(order) and self._gives_up(order, problem):
                 error = problem if isinstance(problem, ApiError) else None
-                self._tell(LogEnded(self.container, describe(problem), error))
+                self._report(LogEnded(self.container, describe(problem), error))
                 return
 
     def _next_order(self, generation: int) -> _Order | None:
         """Wait until there is something to read; None: the reader was closed, or another thread has taken over."""
         with self._changed:
             while generation == self._generation and not self._is_closed:
-                if self._follows or self.has_ended or self._asked > self._answered:
+                if self._follows or self.has_ended or self._requested > self._caught_up:
                     return self._wanted()
                 self._changed.wait()
         return None
@@ -201,7 +201,7 @@ class LogReader:
             return True
         if meaning is About.GONE and self._identity.is_gone():
             return True
-        if meaning is About.NOT_YET and order.number > self._answered:
+        if meaning is About.NOT_YET and order.number > self._caught_up:
             with self._changed:
                 self._follows = True  # it continues as soon as kubelet knows the container
             self._answer(order)
@@ -228,9 +228,9 @@ class LogReader:
         self._outages += 1
         if self._out_of_reach_since is None:
             self._out_of_reach_since = time.monotonic()
-        if self._outages >= _TOLD_FAILURES and not self._is_disturbed:
+        if self._outages >= _REPORTED_FAILURES and not self._is_disturbed:
             self._is_disturbed = True
-            self._tell(LogDisturbed(self.container, describe(problem)))
+            self._report(LogDisturbed(self.container, describe(problem)))
 
     def _is_out_of_reach_for_long(self) -> bool:
         since = self._out_of_reach_since
@@ -240,7 +240,7 @@ class LogReader:
         self._outages, self._out_of_reach_since = 0, None
         if self._is_disturbed:
             self._is_disturbed = False
-            self._tell(LogDisturbed(self.container, ""))
+            self._report(LogDisturbed(self.container, ""))
 
     def _carry_out(self, order: _Order) -> Exception | None:
         """Read what the order requests; return the error, None on success."""
@@ -251,7 +251,7 @@ class LogReader:
             with self._changed:
                 self._restarts -= order.restarts
                 order = _Order(order.number, self._restarts, order.generation, is_last=order.is_last)
-        follows = order.is_last or order.number == self._answered
+        follows = order.is_last or order.number == self._caught_up
         return self._read([("follow", "true")] if follows else [], order)
 
     def _read(self, query: Query, order: _Order) -> Exception | None:
@@ -304,7 +304,7 @@ class LogReader:
         self._lines.begin()
         try:
             for piece in stream.pieces():
-                self._report(self._lines.feed(piece))
+                self._report_lines(self._lines.feed(piece))
         except UnreachableError as error:
             raise StreamEndedError(str(error)) from error
         finally:
@@ -321,18 +321,18 @@ class LogReader:
 
     def _wanted(self) -> _Order:
         """Return what to read now. Call it with the lock held."""
-        is_last = self.has_ended and (self._is_over or self._asked == self._answered)
-        return _Order(self._asked, self._restarts, self._generation, is_last=is_last)
+        is_last = self.has_ended and (self._is_over or self._requested == self._caught_up)
+        return _Order(self._requested, self._restarts, self._generation, is_last=is_last)
 
     def _answer(self, order: _Order) -> None:
         with self._changed:
-            self._answered = order.number
-        self._tell(CaughtUp(self.container, order.number))
+            self._caught_up = order.number
+        self._report(CaughtUp(self.container, order.number))
 
-    def _report(self, lines: list[LogLine]) -> None:
+    def _report_lines(self, lines: list[LogLine]) -> None:
         if lines:
             self._wait, self._failures = _FIRST_WAIT, 0
-            self._tell(LogOutput(self.container, lines))
+            self._report(LogOutput(self.container, lines))
 
     def _pause(self, seconds: float) -> None:
         with self._changed:

@@ -27,6 +27,7 @@ from typing import Any, Literal, TypeAlias
 from monopod.runner.records import own_directories
 from monopod.schemas.formats.plain_data import made_from
 from monopod.schemas.run_events import FinalStatus
+from monopod.system.locks import is_locked
 
 FORMAT = 1
 MOST_RUNS = 100
@@ -204,12 +205,9 @@ def _is_locked(directory: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(lock)
     finally:
         os.close(lock)
-    return False
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
