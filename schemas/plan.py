@@ -28,7 +28,7 @@ Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 
 ValueType: TypeAlias = Literal["string", "array", "object"]
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 PIECE_BYTES = 96 * 1024
 """Longest piece of an encoded Plan: the kernel takes 128 KiB for one argument of a program, its NUL included."""
 
@@ -74,6 +74,8 @@ class Step(NamedTuple):
     ``params`` are a StepAction's, evaluated in the Task's scope; a template refers to them as ``step.params.x``.
     ``variables`` are references that are fixed only for this Step (``step.results.digest.path`` and the like).
     ``timeout`` and ``on_error`` are as in Tekton docs/tasks.md; ``on_error`` may be a template.
+    ``always``: it also runs after an earlier Step of the attempt has failed, which stays the reason of the failure. It
+    does not run once the attempt is cut off. Only the compiler sets it, for Steps that it adds.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Step(NamedTuple):
     when: tuple[WhenExpression, ...] = ()
     params: tuple[Param, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    always: bool = False
 
 
 class Probe(NamedTuple):

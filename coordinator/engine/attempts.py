@@ -8,6 +8,10 @@ handler issues commands and returns the next state. Anything that a state does n
 
 A state is skipped if there is nothing to wait for: no Sidecars, a container that is ready, no CEL, no Results.
 
+When a Step fails, the Steps after it are skipped, except those that always run (``Step.always``, set by the compiler
+only). The first failure stays the outcome, also if such a Step fails too or is cut off. None of them runs once the
+attempt is cut off.
+
 Semantics are Tekton's: docs/tasks.md (Steps, Sidecars, Results), docs/taskruns.md (timeouts, cancelling).
 
 Left to others: when an attempt starts, and what follows from its end (``engine``); the request of a Step
@@ -349,7 +353,7 @@ class Attempts:
         message = f'container "{container.name}" did not start within {seconds:g} seconds'
         if container.deaths:
             message = f'container "{container.name}" was not restarted within {seconds:g} seconds'
-        return self._end(attempt, Outcome("Failed", "PodCreationFailed", message))
+        return self._end(attempt, _outcome_if_stopped(attempt, Outcome("Failed", "PodCreationFailed", message)))
 
     def _check_reuse(self, container: Container, how: Exit) -> None:
         """Give up a container in which something may still run: its output would be attributed to the next request."""
@@ -445,20 +449,31 @@ class Attempts:
 
     def _start_next_step(self, attempt: AttemptState, _: ContainerChanged) -> State:
         """Start the next Step that is not skipped, or wait for its container; finish if there is none."""
-        while attempt.ending is None and attempt.position < len(attempt.steps):
+        while (attempt.ending is None and attempt.position < len(attempt.steps)) or _closes(attempt):
             step = attempt.steps[attempt.position]
-            needed = [self._containers[each.container] for each in attempt.steps[attempt.position :]]
-            lost = next((container for container in needed if container.lost), None)
-            if lost is not None:
+            container = self._containers[step.container]
+            if attempt.ending is not None and (not step.plan.always or container.lost):
+                step.message = f'container "{container.name}" {container.lost}' if step.plan.always else ""
+                self._commands.clear_timer(f"container:{container.name}")
+                self._report_end(attempt, step, "Skipped", 1)
+                attempt.position += 1
+            elif attempt.ending is None and (lost := self._lost_for(attempt)) is not None:
                 attempt.ending = lost_step(lost.name, lost.lost)
-            elif not needed[0].ready:
+            elif not container.ready:
+                attempt.closing = attempt.ending is not None
                 self._await_container(attempt, step.container)
                 return State.CONTAINER
             elif (state := self._start_step(attempt, step)) is not None:
+                attempt.closing = attempt.ending is not None and step.plan.always
                 return state
             else:
                 attempt.position += 1
         return self._finish_steps(attempt)
+
+    def _lost_for(self, attempt: AttemptState) -> Container | None:
+        """Return the first lost container of the Steps that are still to run, or None."""
+        needed = (self._containers[each.container] for each in attempt.steps[attempt.position :])
+        return next((container for container in needed if container.lost), None)
 
     def _take_truth(self, attempt: AttemptState, event: CelEvaluated) -> State:
         guards = attempt.steps[attempt.position].guards
@@ -493,7 +508,8 @@ class Attempts:
         except EvaluationError as error:
             step.message = str(error)
             self._report_end(attempt, step, "Error", 1)
-            attempt.ending = Outcome("Failed", "StepFailed", f'"step-{step.plan.name}" could not start: {error}')
+            text = f'"step-{step.plan.name}" could not start: {error}'
+            attempt.ending = attempt.ending or Outcome("Failed", "StepFailed", text)
             return None
         attempt.begun = True
         self._containers[step.container].admit(step)
@@ -530,11 +546,11 @@ class Attempts:
         if attempt.stop is not None:
             reason = "TimedOut" if attempt.stop.status == "TimedOut" else "Cancelled"
             self._report_end(attempt, step, reason, None, how)
-            attempt.ending = attempt.stop
+            attempt.ending = _outcome_if_stopped(attempt, attempt.stop)
         elif step.timed_out:
             step.message = "the Step exceeded its timeout"
             self._report_end(attempt, step, "TimedOut", step.exit_code or 1, how)
-            attempt.ending = step_failure(step)
+            attempt.ending = attempt.ending or step_failure(step)
         elif step.exit_code and _continues(step) and not _container_died(how):
             step.tolerated = True
             self._report_end(attempt, step, "Continued", None, how)
@@ -604,7 +620,7 @@ class Attempts:
         else:
             _take_step_results(attempt, attempt.steps[attempt.position - 1], event, problems)
         if attempt.stop is not None:
-            attempt.ending = attempt.stop
+            attempt.ending = _outcome_if_stopped(attempt, attempt.stop)
         elif problems and attempt.collected:
             attempt.invalid = invalid_results(problems, too_large=event.too_large)
         elif problems and attempt.ending is None:
@@ -617,7 +633,7 @@ class Attempts:
 
     def _end_at_once(self, attempt: AttemptState, stop: Stop) -> State:
         attempt.stop = stop.outcome
-        return self._end(attempt, stop.outcome)
+        return self._end(attempt, _outcome_if_stopped(attempt, stop.outcome))
 
     def _conclude(self, attempt: AttemptState) -> State:
         """Take the Task's Results that come from its Steps, and end the attempt."""
@@ -627,7 +643,8 @@ class Attempts:
         except EvaluationError as error:
             attempt.invalid = attempt.invalid or invalid_results([str(error)])
         success = Outcome("Succeeded", "Succeeded", "All Steps have completed executing")
-        outcome = attempt.stop or outcome_of_pod(attempt, attempt.ending or success)
+        stopped = None if attempt.stop is None else _outcome_if_stopped(attempt, attempt.stop)
+        outcome = stopped or outcome_of_pod(attempt, attempt.ending or success)
         return self._end(attempt, attempt.invalid if outcome.succeeded and attempt.invalid else outcome)
 
     def _end(self, attempt: AttemptState, outcome: Outcome) -> State:
@@ -647,6 +664,20 @@ class Attempts:
                 self._probes.stop(sidecar)
                 self._send_stop(sidecar)
         return State.OVER
+
+
+def _closes(attempt: AttemptState) -> bool:
+    """Whether an attempt has failed, and a Step that always runs is still to run."""
+    if attempt.ending is None or attempt.stop is not None or attempt.collected:
+        return False
+    return any(step.plan.always for step in attempt.steps[attempt.position :])
+
+
+def _outcome_if_stopped(attempt: AttemptState, of_stop: Outcome) -> Outcome:
+    """Return the outcome of an attempt that is cut off: that of its first failure if only closing Steps were left."""
+    if attempt.closing and attempt.ending is not None:
+        return outcome_of_pod(attempt, attempt.ending)
+    return of_stop
 
 
 def _sidecar_finished(sidecar: SidecarState, how: Exit, now: float) -> SidecarFinished:

@@ -112,7 +112,8 @@ class AttemptState:
     - ``begun``: a request was made, so what is in the slot's files is this attempt's.
     - ``collected``: its Task's Results were read, or are being read.
     - ``stop``: its outcome because it was cut off, whatever else happens.
-    - ``ending``: its outcome once its Results are read. No further Step starts.
+    - ``ending``: its outcome once its Results are read. No further Step starts, except those that always run.
+    - ``closing``: it has failed, and a Step that always runs was begun. Whatever happens now, ``ending`` counts.
     - ``invalid``: its outcome unless a container failed, because its Results are not what the Task declares.
     """
 
@@ -136,6 +137,7 @@ class AttemptState:
         self.collected = False
         self.stop: Outcome | None = None
         self.ending: Outcome | None = None
+        self.closing = False
         self.invalid: Outcome | None = None
         self.outcome: Outcome | None = None
         self.finished: float = 0

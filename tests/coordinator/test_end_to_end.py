@@ -86,6 +86,25 @@ def test_failure(pod, root):
     assert pod.end() == 1
 
 
+def test_closing_step_runs_after_a_failure(pod, root):
+    plan = task(root, "test", ["exit 3", "exit 0", "echo closed > {root}/closed"])
+    closing = plan.steps[-1]._replace(always=True)
+    pod = pod(plan._replace(steps=(*plan.steps[:-1], closing)))
+    pod.start()
+    events = list(pod.events())
+    assert [(event.step, event.reason) for event in of(events, StepFinished)] == [
+        ("s0", "Error"),
+        ("s1", "Skipped"),
+        ("s2", "Completed"),
+    ]
+    assert (root / "closed").read_text() == "closed\n"
+    assert [(event.reason, event.message) for event in of(events, TaskFinished)] == [
+        ("StepFailed", '"step-s0" exited with code 3: Error')
+    ]
+    assert pod.exit_codes() == {"test": 3, "test-1": 0, "test-2": 0}
+    assert pod.end() == 1
+
+
 def test_log_for_a_person(pod, root):
     pod = pod(task(root, "build", "exit 3"), form="human")
     pod.start()

@@ -153,7 +153,8 @@ class Attempt:
     step_stop: float = NEVER
     step_timed_out: bool = False
     failed: bool = False
-    killed_for_memory: bool = False  # one of its Steps was
+    closing: bool = False  # it has failed, and waits for a Step that runs all the same, or runs it
+    killed_for_memory: bool = False  # the Step that failed it was
     behaviour: Behaviour = field(default_factory=Behaviour)
     files: dict[str, str] = field(default_factory=dict)
     step_results: Values = field(default_factory=dict)
@@ -748,7 +749,7 @@ class Oracle:
             attempt.cause = "TaskRunImagePullFailed"  # at once, whatever runs: Tekton's checkPodFailed
         if attempt.step_start is not None:
             self.look_at_step(task, instance, attempt, task.steps[attempt.position])
-        elif attempt.cause or attempt.failed:
+        elif attempt.cause or (attempt.failed and not self.closes(task, instance, attempt)):
             self.end_attempt(task, instance, attempt)
         elif not attempt.sidecars_ready:
             self.look_at_sidecars(task, instance, attempt)
@@ -756,6 +757,24 @@ class Oracle:
             self.end_attempt(task, instance, attempt)
         else:
             self.look_for_container(task, instance, attempt)
+
+    def closes(self, task: Task, instance: Instance, attempt: Attempt) -> bool:
+        """Whether a Step of an attempt that has failed runs all the same. The Steps before it are skipped."""
+        if attempt.decided_at is not None and self.now < attempt.decided_at:
+            return True  # its guards are evaluated
+        assert instance.slot is not None
+        before = position = attempt.position
+        while position < len(task.steps) and (
+            not task.steps[position].always or self.broken((instance.slot.containers[position],))
+        ):
+            position += 1
+        if position == len(task.steps):
+            return False
+        if position > before:
+            attempt.steps += [(step.name, "Skipped", 1) for step in task.steps[before:position]]
+            attempt.position, attempt.waiting_since, attempt.decided_at = position, self.now, None
+        attempt.closing = True
+        return True
 
     def look_at_sidecars(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         """Start each Sidecar whose container is there; the Steps begin when all are ready, or cannot be any more."""
@@ -798,8 +817,9 @@ class Oracle:
         if attempt.decided_at is not None and self.now < attempt.decided_at:
             return  # its guards are evaluated
         attempt.waiting_since = max(attempt.waiting_since, attempt.decided_at or 0)
-        if self.broken(instance.slot.containers[attempt.position :]):
+        if not attempt.failed and self.broken(instance.slot.containers[attempt.position :]):
             attempt.failed = self.changed = True
+            attempt.decided_at = None
         elif self.now >= self.comes(container):
             self.request(task, instance, attempt, container)
         elif self.now >= attempt.waiting_since + self.patience(container):
@@ -817,7 +837,7 @@ class Oracle:
         attempt.decided_at = None
         if not holds:
             attempt.steps.append((step.name, "Skipped", 0) if holds is False else (step.name, "Error", 1))
-            attempt.failed = holds is None
+            attempt.failed |= holds is None
             attempt.position += 1
             attempt.waiting_since = self.now
             return
@@ -857,19 +877,26 @@ class Oracle:
             text = attempt.files.get(f"/tekton/steps/step-{step.name}/results/{result.name}")
             if text is not None:
                 attempt.step_results[f"steps.{step.name}.results.{result.name}"] = text
-        if attempt.step_timed_out or attempt.cause:
-            reason = (
-                attempt.cause if attempt.cause in FROM_OUTSIDE else "Cancelled" if attempt.cause else "TimeoutExceeded"
-            )
-            code = code if attempt.cause else code or 1
-        else:
-            attempt.killed_for_memory = attempt.behaviour.out_of_memory and natural <= self.now < dead
-            tolerated = step.on_error == "continue" and self.now < dead
-            reason = self.reason_of_step(code, tolerated, attempt.killed_for_memory)
-        attempt.failed = attempt.killed_for_memory or reason not in ("Completed", "Continued")
+        if attempt.step_timed_out and not attempt.cause:
+            code = code or 1
+        by_itself = not (attempt.cause or attempt.step_timed_out)
+        killed_for_memory = by_itself and attempt.behaviour.out_of_memory and natural <= self.now < dead
+        tolerated = step.on_error == "continue" and self.now < dead
+        reason = self.why_cut_off(attempt) or self.reason_of_step(code, tolerated, killed_for_memory)
+        if not attempt.failed:  # else the first failure counts
+            attempt.killed_for_memory = killed_for_memory
+            attempt.failed = killed_for_memory or reason not in ("Completed", "Continued")
         attempt.steps.append((step.name, reason, code))
         attempt.position += 1
         attempt.step_start, attempt.waiting_since, self.changed = None, self.now, True
+
+    @staticmethod
+    def why_cut_off(attempt: Attempt) -> str:
+        """The reason of a Step that was told to end."""
+        if attempt.cause:
+            of_step = "TimeoutExceeded" if attempt.cause == "TaskRunTimeout" else "Cancelled"
+            return attempt.cause if attempt.cause in FROM_OUTSIDE and not attempt.closing else of_step
+        return "TimeoutExceeded" if attempt.step_timed_out else ""
 
     def note_end(self, attempt: Attempt, container: str, dead: float) -> None:
         """Note that a container ends with a Step, or may not be used again."""
@@ -886,11 +913,12 @@ class Oracle:
 
     def end_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         attempt.end, self.changed = self.now, True
+        cut_off = attempt.cause in FROM_OUTSIDE and not attempt.closing
         attempt.steps += [
-            (step.name, attempt.cause if attempt.cause in FROM_OUTSIDE else "Skipped", 1)
-            for step in task.steps[attempt.position :]
+            (step.name, attempt.cause if cut_off else "Skipped", 1) for step in task.steps[attempt.position :]
         ]
-        attempt.reason = attempt.cause or self.reason_of_pod(instance, attempt)
+        attempt.reason = "" if attempt.closing else attempt.cause
+        attempt.reason = attempt.reason or self.reason_of_pod(instance, attempt)
         for container, sidecar in attempt.sidecars.items():
             dead = self.dies(container, sidecar.start)
             is_running = self.now < min(sidecar.end, dead)

@@ -311,6 +311,7 @@ class _Generator:
                 on_error="continue" if self.chance(0.15) else "stopAndFail",
                 timeout=self.moment(0, 4) if not self.calm and self.chance(0.1) else None,
                 when=() if self.calm else tuple(self.guards_of_step()),
+                always=number > 0 and self.chance(0.25),
             )
 
     def guards_of_step(self) -> Iterator[WhenExpression]:

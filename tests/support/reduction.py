@@ -103,7 +103,10 @@ def _with_smaller_steps(task: Task) -> Iterator[Task]:
         slots = tuple(slot._replace(containers=slot.containers[:-1]) for slot in task.slots)
         yield task._replace(steps=task.steps[:-1], slots=slots)
     for number, step in enumerate(task.steps):
-        plain = (("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("results", ()))
+        plain = (
+            *(("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail")),
+            *(("when", ()), ("results", ()), ("always", False)),
+        )
         for name, value in plain:
             if getattr(step, name) != value:
                 smaller = step._replace(**{name: value})  # type: ignore[arg-type]  # names and values fit
