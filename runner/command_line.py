@@ -38,6 +38,7 @@ COMMANDS = (
     "runs",
     "report",
     "explain",
+    "cache",
     "compile",
     "convert",
     "check",

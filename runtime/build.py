@@ -26,6 +26,7 @@ from monopod.runtime.packed import Runtime, digest_of, entrypoints
 
 PROGRAMS = (
     "monopod.coordinator.__main__",
+    "monopod.coordinator.caches.__main__",
     "monopod.coordinator.outside_request",
     "monopod.coordinator.workspace_files",
 )

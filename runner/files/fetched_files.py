@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from monopod.runner.files.attempts import Attempts, CopyError
 from monopod.runner.files.fetch import Fetch
-from monopod.runner.files.sizes import format_files
+from monopod.schemas.formats.sizes import format_files
 from monopod.system.files.file_transfer import BrokenError, Channel, FailedError, receive, refuse
 from monopod.system.files.tar_entries import MalformedError
 from monopod.system.files.tree_reading import ChangedError

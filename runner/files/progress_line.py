@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from monopod.runner.files.sizes import format_size
+from monopod.schemas.formats.sizes import format_size
 
 _REDRAW_SECONDS = 0.2
 

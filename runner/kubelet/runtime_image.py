@@ -29,7 +29,16 @@ LIBRARY_PATH = "/monopod/runtime/lib"
 SMALL_FILES = re.compile(r"/monopod/(state|steps/[^/]+|slots/[^/]+/scripts)")
 """The parent directory of volumes that hold only small files. Each Step waits for these, so the disk is too slow."""
 
-RUNTIME_FOLDERS = ("coordinator", "coordinator/engine", "schemas", "schemas/formats", "system")
+RUNTIME_FOLDERS = (
+    "coordinator",
+    "coordinator/caches",
+    "coordinator/engine",
+    "schemas",
+    "schemas/formats",
+    "system",
+    "system/caches",
+    "system/files",
+)
 """The directories below `PACKAGE_DIRECTORY` with the modules that the coordinator imports."""
 PACKAGE_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

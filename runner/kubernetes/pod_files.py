@@ -23,12 +23,12 @@ from monopod.compiler.pod.files_container import FILES, ExchangedWorkspace
 from monopod.runner.files.attempts import Attempts, CopyError
 from monopod.runner.files.folder_files import FolderFiles
 from monopod.runner.files.progress_line import format_progress
-from monopod.runner.files.sizes import format_files
 from monopod.runner.kubernetes.answers import Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
 from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.retrying import patiently
+from monopod.schemas.formats.sizes import format_files
 from monopod.system.files.file_transfer import BrokenError, Channel, FailedError, send
 from monopod.system.files.tree_reading import ChangedError, Size, UnreadableError, everything, measure, read_segments
 

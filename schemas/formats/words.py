@@ -22,6 +22,15 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def format_age(seconds: float) -> str:
+    """Return an age as kubectl prints it, in its largest unit: ``12s``, ``5m``, ``3h``, ``7d``."""
+    whole = max(int(seconds), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole >= length:
+            return f"{whole // length}{unit}"
+    return f"{whole}s"
+
+
 def describe_exit(code: int) -> str:
     """Return how a process ended, as a verb phrase; `code` is the exit code or the negative signal."""
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -41,7 +41,7 @@ def file_of(module: str) -> str | None:
 
 
 def test_modules_are_all_that_the_coordinator_can_import():
-    programs = ("__main__", "outside_request", "workspace_files")
+    programs = ("__main__", "caches.__main__", "outside_request", "workspace_files")
     wanted = [f"monopod.coordinator.{program}" for program in programs]
     known: set[str] = set()
     while wanted:

@@ -1,4 +1,4 @@
-"""Sizes and numbers of files for people."""
+"""Sizes and numbers of files for people. Standard library only, since the coordinator imports it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""Where the caches of a run are kept: ``--cache-store``, ``MONOPOD_CACHE_STORE`` or ``monopod.dev/cache-store``.
+
+Rules: as with ``-w``, a directory of this machine starts with ``.``, ``/`` or ``~``. ``-`` turns caching off.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from monopod.compiler.remote.registry import ImageName
+from monopod.schemas.formats.object_names import subdomain_problem
+
+ANNOTATION = "monopod.dev/cache-store"
+VARIABLE = "MONOPOD_CACHE_STORE"
+OPTION = "--cache-store"
+
+Kind: TypeAlias = Literal["off", "directory", "claims", "registry"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStore:
+    """A store.
+
+    ``names`` are: a directory of the node (absolute), claims of which a run uses one, or ``REGISTRY/REPOSITORY``.
+    ``secret`` is the Secret with the credentials for the registry. ``option`` is how the user wrote it.
+    """
+
+    kind: Kind
+    names: tuple[str, ...] = ()
+    secret: str = ""
+    option: str = ""
+
+
+OFF = CacheStore("off")
+
+
+def parse_store(text: str) -> CacheStore:
+    """Return the store that a text names. Raises ValueError."""
+    if text == "-":
+        return CacheStore("off", option=text)
+    kind, _, rest = text.partition(":")
+    if text.startswith((".", "/", "~")):
+        return CacheStore("directory", (os.path.abspath(os.path.expanduser(text)),), option=text)
+    if kind == "hostPath" and rest:
+        return CacheStore("directory", (os.path.abspath(os.path.expanduser(rest)),), option=text)
+    if kind == "pvc" and rest:
+        return CacheStore("claims", tuple(map(_claim, rest.split(","))), option=text)
+    if kind == "oci" and rest:
+        name, _, option = rest.partition(",")
+        return CacheStore("registry", (_repository(name),), _secret(option), option=text)
+    raise ValueError(
+        f"expected a directory (./DIR, /DIR), hostPath:DIR, pvc:CLAIM[,CLAIM...], oci:REGISTRY/REPOSITORY or - for "
+        f"no caching, got '{text}'"
+    )
+
+
+def _claim(name: str) -> str:
+    if (problem := subdomain_problem(name)) is not None:
+        raise ValueError(problem)
+    return name
+
+
+def _repository(text: str) -> str:
+    name = ImageName.parse(text)
+    if "@" in text or ":" in text.rpartition("/")[2]:
+        raise ValueError(f"expected oci:REGISTRY/REPOSITORY without tag and digest, got 'oci:{text}'")
+    return name.context
+
+
+def _secret(option: str) -> str:
+    if not option:
+        return ""
+    key, _, name = option.partition("=")
+    if key != "secret" or not name:
+        raise ValueError(f"expected oci:REGISTRY/REPOSITORY,secret=NAME, got ',{option}'")
+    if (problem := subdomain_problem(name)) is not None:
+        raise ValueError(problem)
+    return name

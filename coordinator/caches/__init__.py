@@ -1,0 +1,1 @@
+"""Caches between runs: the program of the Steps that restore and save them."""

@@ -1,0 +1,189 @@
+"""The program of the Steps ``cache-restore`` and ``cache-save``: ``python3 -P -S -m monopod.coordinator.caches …``.
+
+- ``restore`` computes the keys, restores what the store has, and writes two Results for each cache: ``key-N`` and
+  ``hit-N`` (N counts from 0).
+- ``save`` saves what was not restored with exactly its key.
+
+Rules: a cache only saves time. Whatever is wrong with the store or an entry is a warning in the log and counts as a
+miss; the exit code is 0. ``-`` as store turns caching off: nothing is found and nothing saved.
+
+Left to others: the arguments (``system.caches.requests``), which entry it is (``system.caches.keys``), and the stores.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from monopod.schemas.formats.sizes import format_files, format_size
+from monopod.schemas.formats.visible_text import visible_lines
+from monopod.schemas.formats.words import format_age, format_duration
+from monopod.system.caches import content, requests
+from monopod.system.caches.hash_files import hash_files
+from monopod.system.caches.keys import Entry, key_problem, version_of
+from monopod.system.caches.requests import Cache, Hash, Request, Template
+from monopod.system.caches.store import Draft, Store, StoreError
+from monopod.system.caches.stores import open_store
+from monopod.system.files.tar_entries import MalformedError
+from monopod.system.files.tree_reading import ChangedError, UnreadableError
+
+OFF = "-"
+"""The store that turns caching off."""
+_WHAT_FAILS = (StoreError, MalformedError, ChangedError, UnreadableError, OSError)
+
+
+def main(arguments: Sequence[str], results: str = "") -> int:
+    """Execute the request in the arguments and return the exit code; Results go to the directory `results`."""
+    try:
+        request = requests.parse(arguments)
+    except requests.UsageError as error:
+        print(f"usage: {error}", file=sys.stderr)
+        return 2
+    if request.verb == "restore":
+        for number, cache in enumerate(request.caches):
+            key, is_hit = _restored(request, cache)
+            _write_result(results, f"key-{number}", key)
+            _write_result(results, f"hit-{number}", "true" if is_hit else "false")
+    else:
+        for cache in request.caches:
+            _save(request, cache)
+    return 0
+
+
+# Restoring
+
+
+def _restored(request: Request, cache: Cache) -> tuple[str, bool]:
+    """Restore a cache, and return its key (empty if it has none), and whether an entry had exactly this key."""
+    try:
+        key = _text_of(cache.key, request.roots)
+        restore_keys = [_text_of(template, request.roots) for template in cache.restore_keys]
+        if (problem := key_problem(key)) is not None:
+            _say(f"not cached: {problem}")
+            return "", False
+        if cache.policy == "push" or request.store == OFF:
+            _say(f"{'caching is off' if request.store == OFF else 'not restored (policy push)'}: {key}")
+            return key, False
+        return key, _restore_entry(request, cache, key, restore_keys)
+    except _WHAT_FAILS as error:
+        _say(f"not restored: {_reason(error)}")
+    return key_or_nothing(cache, request.roots), False
+
+
+def key_or_nothing(cache: Cache, roots: Sequence[str]) -> str:
+    """Return the key of a cache whose entry cannot be restored; empty if the key itself is what cannot be computed."""
+    try:
+        return _text_of(cache.key, roots)
+    except OSError:
+        return ""
+
+
+def _restore_entry(request: Request, cache: Cache, key: str, restore_keys: Sequence[str]) -> bool:
+    paths = list(_paths(request, cache))
+    store = open_store(request.store, request.options)
+    entry = store.find(_version(paths), key, restore_keys)
+    if entry is None:
+        _say(f"miss: {key}")
+        return False
+    start = time.monotonic()
+    with store.opened(entry) as source:
+        restored = content.restore(paths, entry.parts, source)
+    found = f"hit: {key}" if entry.key == key else f"miss: {key}; restored the newest similar entry: {entry.key}"
+    how_long = format_duration(time.monotonic() - start)
+    _say(f"{found}, {format_files(restored.files, restored.length)} in {how_long}, {_age(entry)}")
+    if restored.left_out:
+        _say(f"left out {len(restored.left_out)} links that lead out of the cached paths: {restored.left_out[0]}")
+    return entry.key == key
+
+
+def _age(entry: Entry) -> str:
+    return f"saved {format_age(time.time() - entry.created)} ago"
+
+
+# Saving
+
+
+def _save(request: Request, cache: Cache) -> None:
+    key = cache.save_as
+    if cache.policy == "pull":
+        return
+    if not key or key.startswith("$(steps."):  # the restore Step did not get that far
+        _say("not saved: there is no key")
+    elif request.store == OFF:
+        _say(f"caching is off: {key}")
+    elif cache.hit == "true":
+        _say(f"not saved, since it was restored: {key}")
+    else:
+        try:
+            _save_entry(open_store(request.store, request.options), request, cache, key)
+        except _WHAT_FAILS as error:
+            _say(f"not saved: {_reason(error)}")
+
+
+def _save_entry(store: Store, request: Request, cache: Cache, key: str) -> None:
+    paths = list(_paths(request, cache))
+    start = time.monotonic()
+    draft = Draft(key, _version(paths), tuple(path.label for path in paths))
+    missing = [path.label for path in paths if not os.path.lexists(os.path.join(path.root, path.relative))]
+    if len(missing) == len(paths):
+        _say(f"not saved, since there is nothing at {', '.join(missing)}: {key}")
+        return
+    entry = store.save(draft, lambda write: content.pack(paths, write))
+    if entry is None:
+        _say(f"not saved, since the key exists: {key}")
+    else:
+        _say(f"saved: {key}, {format_size(entry.size)} in {format_duration(time.monotonic() - start)}")
+
+
+# Keys and paths
+
+
+def _text_of(template: Template, roots: Sequence[str]) -> str:
+    return "".join(part if isinstance(part, str) else _hash(part, roots) for part in template)
+
+
+def _hash(part: Hash, roots: Sequence[str]) -> str:
+    return hash_files(part.patterns, part.directory, roots)
+
+
+def _paths(request: Request, cache: Cache) -> Iterator[content.CachedPath]:
+    """Yield the paths of a cache. Raises StoreError for a path that is in no volume of the Task."""
+    for path in cache.paths:
+        whole = os.path.normpath(path)
+        roots = [root for root in request.roots if whole == root or whole.startswith(f"{root}/")]
+        if not roots:
+            raise StoreError(f"{path} is neither in a Workspace nor in {' or '.join(request.roots)}")
+        root = max(roots, key=len)
+        yield content.CachedPath(path, root, whole[len(root) + 1 :])
+
+
+def _version(paths: Sequence[content.CachedPath]) -> str:
+    """Return the version: paths are equal if they have equal places in Workspaces, whatever these are called."""
+    home = "/tekton/home"
+    return version_of([f"{path.root if path.root == home else ''}:{path.relative}" for path in paths])
+
+
+# Output
+
+
+def _write_result(directory: str, name: str, text: str) -> None:
+    with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _say(line: str) -> None:
+    print(visible_lines(f"cache {line}"), flush=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ChangedError):
+        return f"{error} changed while it was read"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror)
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:], sys.argv[1]))

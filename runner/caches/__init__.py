@@ -1,0 +1,1 @@
+"""Caches between runs, seen from the command line: the default store, listing and pruning."""

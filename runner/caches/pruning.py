@@ -1,0 +1,38 @@
+"""Which entries of caches `monopod cache prune` removes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from monopod.system.caches.keys import Entry
+from monopod.system.caches.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry, and where it is: its store, and the project it is for, if the store is a default one."""
+
+    entry: Entry
+    store: Store
+    project: str = ""
+
+
+def entries_to_remove(
+    stored: Iterable[StoredEntry], now: float, *, older_than: float | None, max_size: int | None
+) -> list[StoredEntry]:
+    """Return the entries to remove: unused for longer than `older_than` seconds, and as many as exceed `max_size`.
+
+    The least recently used are removed first. With neither limit, all are.
+    """
+    by_use = sorted(stored, key=lambda each: (each.entry.used, each.entry.key))
+    if older_than is None and max_size is None:
+        return by_use
+    size = sum(each.entry.size for each in by_use)
+    removed = []
+    for each in by_use:
+        is_old = older_than is not None and now - each.entry.used > older_than
+        if is_old or (max_size is not None and size > max_size):
+            removed.append(each)
+            size -= each.entry.size
+    return removed

@@ -1,0 +1,33 @@
+"""The stores that `monopod cache` can open from this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from monopod.compiler.caches.store_option import parse_store
+from monopod.runner.caches.default_store import caches_root
+from monopod.runner.kubelet.host_volumes import claims_directory
+from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.store import Store
+
+
+def default_stores() -> Iterator[tuple[str, Store]]:
+    """Yield the stores of all projects on this machine, each with the name of its project."""
+    root = caches_root()
+    for name in sorted(os.listdir(root)) if os.path.isdir(root) else ():
+        yield name, DirectoryStore(os.path.join(root, name))
+
+
+def store_of_option(text: str) -> Store:
+    """Return the store that a text names. Raises ValueError, also for a store that cannot be reached from here."""
+    store = parse_store(text)
+    if store.kind == "directory":
+        return DirectoryStore(store.names[0])
+    if store.kind == "claims" and len(store.names) == 1:
+        return DirectoryStore(os.path.join(claims_directory(), "default", store.names[0]))
+    if store.kind == "claims":
+        raise ValueError("name one claim of the pool")
+    if store.kind == "registry":
+        raise ValueError("a registry cannot be listed yet")
+    raise ValueError("'-' is not a store; it turns caching off")

@@ -1,0 +1,1 @@
+"""Caches between runs: their entries, what is in them, and the stores that keep them. Standard library only."""

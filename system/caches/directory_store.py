@@ -1,0 +1,243 @@
+"""A store of cache entries in a directory, which several machines may share.
+
+Layout::
+
+    entries/ID/entry.json   the entry (``entry_json``); ID is a hash of its version and key
+    entries/ID/content.gz   its content (``content``); its time of modification is when the entry was last used
+    drafts/NAME/…           an entry that is being saved or removed, locked by the process that does it
+
+Rules:
+
+- An entry appears and disappears by rename(2), with its content. A directory cannot be renamed over one that has files:
+  that is what makes the first of two equal keys win, on any file system.
+- What a process that was killed has left in ``drafts`` is not locked, and removed by the next that saves.
+- Everybody who can reach the directory may save and remove entries, whatever their user.
+- What is in the directory may be hostile: only regular files are opened, and no links followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Final
+
+from monopod.system.caches.content import Source, digest_of
+from monopod.system.caches.entry_json import LONGEST, from_json, to_json
+from monopod.system.caches.keys import Entry, choose
+from monopod.system.caches.store import Draft, Pack, StoreError
+
+_ENTRY: Final = "entry.json"
+_CONTENT: Final = "content.gz"
+_UNLOCKED: Final = "new-"
+"""The beginning of the name of a draft that is not locked yet."""
+_FOR_ALL: Final = 0o777
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_EXISTS: Final = {errno.EEXIST, errno.ENOTEMPTY}
+
+
+class DirectoryStore:
+    """The store in a directory, which is made when the first entry is saved."""
+
+    def __init__(self, directory: str) -> None:
+        self._entries = f"{directory}/entries"
+        self._drafts = f"{directory}/drafts"
+
+    def find(self, version: str, key: str, restore_keys: Sequence[str]) -> Entry | None:
+        """Return the entry to restore."""
+        exact = self._read(_identity(version, key))
+        if exact is not None and (exact.version, exact.key) == (version, key):
+            return exact
+        return choose((entry for entry in self.entries() if entry.version == version), key, restore_keys)
+
+    def has(self, version: str, key: str) -> bool:
+        """Return whether there is an entry with exactly this key."""
+        return self._read(_identity(version, key)) is not None
+
+    @contextlib.contextmanager
+    def opened(self, entry: Entry) -> Iterator[Source]:
+        """Give the content of an entry. A damaged entry is removed, so that it can be saved again."""
+        path = f"{self._entries}/{_identity(entry.version, entry.key)}/{_CONTENT}"
+        with contextlib.ExitStack() as stack:
+            with _failures():
+                file = stack.enter_context(_opened(path))
+                is_whole = digest_of(file) == entry.digest
+                file.seek(0)
+            if not is_whole:
+                self.remove(entry)
+                raise StoreError(f"the entry '{entry.key}' was damaged and is removed")
+            with contextlib.suppress(OSError):  # it may be another user's, or the volume read-only
+                os.utime(path)
+            yield file
+
+    def save(self, draft: Draft, pack: Pack) -> Entry | None:
+        """Save an entry, unless its key exists."""
+        with _failures():
+            for directory in (self._entries, self._drafts):
+                _make_shared(directory)
+            self._remove_leftovers()
+        if self.has(draft.version, draft.key):
+            return None
+        with self._new_draft() as (path, file):
+            digest = hashlib.sha256()
+
+            def write(data: bytes) -> None:
+                digest.update(data)
+                with _failures():
+                    file.write(data)
+
+            parts = pack(write)
+            with _failures():
+                file.flush()
+                now = time.time()
+                entry = Entry(*draft, now, now, file.tell(), digest.hexdigest(), parts)
+                os.fsync(file.fileno())
+                _write(f"{path}/{_ENTRY}", to_json(entry))
+                return entry if self._appeared(path, _identity(draft.version, draft.key)) else None
+
+    def _appeared(self, draft: str, name: str) -> bool:
+        """Make an entry of a draft, and return whether it was the first; a malformed entry gives way."""
+        while not _renamed(draft, f"{self._entries}/{name}"):
+            if self._read(name) is not None:
+                return False
+            self._remove(name)
+        return True
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, the newest first."""
+        with _failures():
+            names = os.listdir(self._entries) if os.path.isdir(self._entries) else []
+        entries = [entry for entry in map(self._read, names) if entry is not None]
+        return sorted(entries, key=lambda entry: (-entry.created, entry.key))
+
+    def remove(self, entry: Entry) -> None:
+        """Remove an entry; a process that has opened it can read on."""
+        with _failures():
+            _make_shared(self._drafts)
+            self._remove(_identity(entry.version, entry.key))
+
+    def _remove(self, name: str) -> None:
+        removed = f"{self._drafts}/{_unique_name()}"
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            os.rename(f"{self._entries}/{name}", removed)
+            shutil.rmtree(removed)
+
+    def _read(self, name: str) -> Entry | None:
+        """Return the entry in a directory of ``entries``; None if there is none, or it is malformed."""
+        try:
+            with _opened(f"{self._entries}/{name}/{_ENTRY}") as file:
+                text = file.read(LONGEST + 1)
+            status = os.stat(f"{self._entries}/{name}/{_CONTENT}", follow_symlinks=False)
+            return from_json(text, status.st_mtime)
+        except (OSError, ValueError):
+            return None
+
+    @contextlib.contextmanager
+    def _new_draft(self) -> Iterator[tuple[str, BinaryIO]]:
+        """Give a directory for a draft, and its content to write; what is left of it at the end is removed."""
+        name = _unique_name()
+        path, unlocked = f"{self._drafts}/{name}", f"{self._drafts}/{_UNLOCKED}{name}"
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            with _failures():
+                os.mkdir(unlocked)
+                os.chmod(unlocked, _FOR_ALL)
+                file = stack.enter_context(open(f"{unlocked}/{_CONTENT}", "xb"))
+                os.fchmod(file.fileno(), 0o666)
+                _lock(file.fileno())
+                os.rename(unlocked, path)
+            yield path, file
+
+    def _remove_leftovers(self) -> None:
+        for name in os.listdir(self._drafts):
+            path = f"{self._drafts}/{name}"
+            if not _is_in_use(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _identity(version: str, key: str) -> str:
+    return hashlib.sha256(f"{version}\0{key}".encode()).hexdigest()[:32]
+
+
+def _unique_name() -> str:
+    return os.urandom(12).hex()
+
+
+def _renamed(source: str, target: str) -> bool:
+    """Rename a directory; return False if there is one with this name."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno in _EXISTS:
+            return False
+        raise
+    return True
+
+
+def _is_in_use(draft: str) -> bool:
+    """Return whether a process is writing a draft."""
+    try:
+        descriptor = os.open(f"{draft}/{_CONTENT}", _READ)
+    except OSError:
+        return _is_younger(draft, 60)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return _is_younger(draft, 24 * 3600)
+    else:
+        return os.path.basename(draft).startswith(_UNLOCKED) and _is_younger(draft, 60)
+    finally:
+        os.close(descriptor)
+
+
+def _is_younger(path: str, seconds: float) -> bool:
+    try:
+        return time.time() - os.lstat(path).st_mtime < seconds
+    except OSError:
+        return True
+
+
+def _lock(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _make_shared(directory: str) -> None:
+    os.makedirs(directory, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # another user made it
+        os.chmod(directory, _FOR_ALL)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), 0o666)
+        os.fsync(file.fileno())
+
+
+def _opened(path: str) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError."""
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    return open(descriptor, "rb")
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Raise StoreError instead of OSError."""
+    try:
+        yield
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename is not None else ""
+        raise StoreError(f"cannot use the cache{where}: {error.strerror}") from error

@@ -1,0 +1,162 @@
+"""`monopod cache`: entries are listed and pruned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.runner.caches.default_store import default_directory
+from monopod.runner.caches.pruning import StoredEntry, entries_to_remove
+from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.keys import Entry, Part
+from monopod.system.caches.store import Draft
+
+
+def fill(directory, *sizes):
+    store = DirectoryStore(str(directory))
+    for number, size in enumerate(sizes):
+
+        def pack(write, size=size):
+            write(bytes(size))
+            return (Part("directory", 1),)
+
+        store.save(Draft(f"go-{number}", "v", ("vendor",)), pack)
+    return store
+
+
+@pytest.fixture
+def cache(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home"), "MONOPOD_CACHE_STORE": ""}
+    environment.pop("MONOPOD_CACHE_STORE")
+
+    def run(*arguments, code=0):
+        command = [sys.executable, "-m", "monopod", "cache", *arguments]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
+
+
+def test_entries_are_listed_with_size_and_age(cache, tmp_path):
+    fill(tmp_path / "store", 2048, 10)
+    lines = cache("list", "--cache-store", "./store").stdout.splitlines()
+    assert lines[0].split() == ["KEY", "SIZE", "AGE", "UNUSED", "FOR", "PROJECT", "PATHS"]
+    assert [line.split()[0] for line in lines[1:]] == ["go-1", "go-0"]
+    assert "2 KiB" in lines[2]
+    assert "vendor" in lines[2]
+
+
+def test_entries_are_listed_as_json_and_by_name(cache, tmp_path):
+    fill(tmp_path / "store", 1)
+    (entry,) = json.loads(cache("list", "--cache-store", "./store", "-o", "json").stdout)
+    assert (entry["key"], entry["size"], entry["paths"]) == ("go-0", 1, ["vendor"])
+    assert cache("list", "--cache-store", "./store", "-o", "name").stdout == "go-0\n"
+
+
+def test_the_stores_of_all_projects_are_the_default(cache, tmp_path):
+    fill(tmp_path / "home/monopod/caches/one-1", 1)
+    fill(tmp_path / "home/monopod/caches/two-2", 1)
+    listed = json.loads(cache("list", "-o", "json").stdout)
+    assert {entry["project"] for entry in listed} == {"one-1", "two-2"}
+    assert cache("prune", "--all").stdout == "removed go-0 (1 bytes)\n" * 2
+    assert cache("list").stderr == "No entries.\n"
+
+
+def test_pruning_removes_the_least_recently_used_down_to_a_size(cache, tmp_path):
+    store = fill(tmp_path / "store", 1000, 1000, 1000)
+    with store.opened(store.find("v", "go-0", [])):
+        pass
+    done = cache("prune", "--cache-store", "./store", "--max-size", "2k")
+    assert done.stdout == "removed go-1 (1000 bytes)\n"
+    assert done.stderr == "removed 1 entry (1000 bytes), 2 entries (1.95 KiB) remain\n"
+    assert {entry.key for entry in store.entries()} == {"go-0", "go-2"}
+
+
+def test_pruning_by_age_and_key(cache, tmp_path):
+    store = fill(tmp_path / "store", 1, 1)
+    for path in (tmp_path / "store/entries").iterdir():
+        entry = json.loads((path / "entry.json").read_text())
+        if entry["key"] == "go-0":
+            (path / "entry.json").write_text(json.dumps({**entry, "created": 0}))
+            os.utime(path / "content.gz", (0, 0))
+    assert cache("list", "--cache-store", "./store", "--older-than", "2w", "-o", "name").stdout == "go-0\n"
+    assert cache("prune", "--cache-store", "./store", "--older-than", "1d12h", "--dry-run").stdout == (
+        "would remove go-0 (1 bytes)\n"
+    )
+    assert len(store.entries()) == 2
+    cache("prune", "--cache-store", "./store", "--older-than", "7d")
+    assert [entry.key for entry in store.entries()] == ["go-1"]
+    cache("prune", "--cache-store", "./store", "--key", "go")
+    assert store.entries() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prune"], "choose what to remove: --older-than AGE, --max-size SIZE, --key PREFIX or --all"),
+        (["prune", "--all", "--key", "a"], "--all removes every entry; leave out the other conditions, or --all"),
+        (["list", "--all"], "--all applies only to prune"),
+        (["list", "--dry-run"], "--dry-run applies only to prune"),
+        (["prune", "--all", "-o", "json"], "-o applies only to list"),
+        (["list", "--cache-store", "-"], "'-' is not a store; it turns caching off"),
+        (["list", "--cache-store", "store"], "expected a directory (./DIR, /DIR), hostPath:DIR, pvc:CLAIM"),
+        (["list", "--cache-store", "pvc:A_b"], "'A_b' is not a valid name"),
+        (["list", "--cache-store", "pvc:a,b"], "name one claim of the pool"),
+        (["prune", "--older-than", "7x"], "'7x' is not an age; write it like 2w, 7d, 12h or 1d12h"),
+        (["prune", "--max-size", "big"], "'big' is not a quantity"),
+        (["prune", "--max-size", "-1"], "a size must not be negative"),
+    ],
+)
+def test_wrong_usage_is_one_line(cache, arguments, message):
+    done = cache(*arguments, code=2)
+    assert done.stdout == ""
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_a_store_that_cannot_be_read_is_one_line(cache, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/entries").mkdir()
+    (tmp_path / "file").touch()
+    assert cache("list", "--cache-store", "./file").stderr == "No entries.\n"
+
+
+SIZES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=6)
+
+
+@given(SIZES, st.none() | st.integers(0, 30), st.none() | st.integers(0, 6))
+def test_what_remains_keeps_the_limits_and_is_the_most_recently_used(entries, max_size, older_than):
+    stored = [
+        StoredEntry(Entry(str(number), "v", (), 0, used, size, "", ()), None)
+        for number, (size, used) in enumerate(entries)
+    ]
+    removed = entries_to_remove(stored, 6, older_than=older_than, max_size=max_size)
+    kept = [each.entry for each in stored if each not in removed]
+    if max_size is None and older_than is None:
+        assert kept == []
+        return
+    assert older_than is None or all(6 - entry.used <= older_than for entry in kept)
+    assert max_size is None or sum(entry.size for entry in kept) <= max_size
+    by_size = [each.entry for each in removed if older_than is None or 6 - each.entry.used <= older_than]
+    if by_size:
+        last = max(by_size, key=lambda entry: (entry.used, entry.key))
+        assert all((entry.used, entry.key) > (last.used, last.key) for entry in kept)
+        assert sum(entry.size for entry in kept) + last.size > max_size
+
+
+def test_the_default_store_belongs_to_the_repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    (tmp_path / "repository/.git").mkdir(parents=True)
+    (tmp_path / "repository/ci").mkdir()
+    (tmp_path / "other").mkdir()
+    inside = {default_directory([str(tmp_path / "repository" / name)]) for name in ("p.yaml", "ci/p.yaml", "ci")}
+    assert len(inside) == 1
+    assert inside.pop().startswith(f"{tmp_path}/home/monopod/caches/repository-")
+    monkeypatch.chdir(tmp_path / "other")
+    assert "/other-" in default_directory(["-"])

@@ -1,0 +1,183 @@
+"""A store in a directory: entries are immutable, and whole or absent, whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.keys import Part
+from monopod.system.caches.store import Draft, StoreError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return DirectoryStore(str(tmp_path / "store"))
+
+
+def save(store, key, content=b"x", version="v"):
+    def pack(write):
+        write(content)
+        return (Part("directory", 1),)
+
+    return store.save(Draft(key, version, ("vendor",)), pack)
+
+
+def read(store, entry):
+    with store.opened(entry) as source:
+        return source.read(1 << 20)
+
+
+def test_an_entry_is_found_by_its_key(store):
+    saved = save(store, "go-1", b"one")
+    found = store.find("v", "go-1", [])
+    assert found._replace(used=0) == saved._replace(used=0)
+    assert read(store, found) == b"one"
+    assert store.has("v", "go-1")
+
+
+def test_an_empty_store_misses(store):
+    assert store.find("v", "go-1", ["go-"]) is None
+    assert store.entries() == []
+
+
+def test_an_entry_is_found_by_a_restore_key_of_the_same_version_only(store):
+    save(store, "go-1", b"one")
+    save(store, "go-2", b"two", version="other")
+    assert store.find("v", "go-3", ["go-"]).key == "go-1"
+    assert store.find("w", "go-3", ["go-"]) is None
+
+
+def test_a_key_that_exists_is_not_saved_again(store):
+    save(store, "go-1", b"one")
+    assert save(store, "go-1", b"two") is None
+    assert read(store, store.find("v", "go-1", [])) == b"one"
+    assert len(store.entries()) == 1
+
+
+def test_of_many_that_save_one_key_one_leaves_a_whole_entry(store, tmp_path):
+    start = threading.Barrier(8)
+
+    def contend(number):
+        start.wait()
+        save(DirectoryStore(str(tmp_path / "store")), "go-1", b"%d" % number * 100_000)
+
+    threads = [threading.Thread(target=contend, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (entry,) = store.entries()
+    content = read(store, entry)
+    assert content == content[:1] * 100_000
+    assert os.listdir(tmp_path / "store/drafts") == []
+
+
+KILLED = """
+import os, signal, sys
+from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.store import Draft
+def pack(write):
+    write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+DirectoryStore(sys.argv[1]).save(Draft("go-1", "v", ("vendor",)), pack)
+"""
+
+
+def test_a_process_that_is_killed_while_it_saves_leaves_no_entry(store, tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "store")], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert store.entries() == []
+    assert store.find("v", "go-1", ["go"]) is None
+    assert len(os.listdir(tmp_path / "store/drafts")) == 1
+    save(store, "go-2")
+    assert os.listdir(tmp_path / "store/drafts") == []
+    assert [entry.key for entry in store.entries()] == ["go-2"]
+
+
+def test_what_another_process_is_saving_is_not_removed(store, tmp_path):
+    def pack(write):
+        write(b"one")
+        save(DirectoryStore(str(tmp_path / "store")), "go-2")
+        return (Part("directory", 1),)
+
+    store.save(Draft("go-1", "v", ()), pack)
+    assert sorted(entry.key for entry in store.entries()) == ["go-1", "go-2"]
+
+
+def test_an_entry_that_cannot_be_packed_is_not_saved(store, tmp_path):
+    def pack(write):
+        write(b"half")
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        store.save(Draft("go-1", "v", ()), pack)
+    assert store.entries() == []
+    assert os.listdir(tmp_path / "store/drafts") == []
+
+
+def test_a_damaged_entry_is_removed_and_can_be_saved_again(store, tmp_path):
+    entry = save(store, "go-1", b"one")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    (path / "content.gz").write_bytes(b"two")
+    with pytest.raises(StoreError, match="damaged"):
+        read(store, entry)
+    assert store.entries() == []
+    assert save(store, "go-1", b"one") is not None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": 1}', "nonsense", "x" * 100_000])
+def test_a_malformed_entry_counts_as_none_and_gives_way(store, tmp_path, text):
+    save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    (path / "entry.json").write_text(text)
+    assert store.entries() == []
+    assert save(store, "go-1") is not None
+    assert len(store.entries()) == 1
+
+
+def test_a_store_follows_no_links(store, tmp_path):
+    entry = save(store, "go-1", b"one")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"one")
+    (path / "content.gz").unlink()
+    (path / "content.gz").symlink_to(secret)
+    with pytest.raises(StoreError, match="symbolic links"):
+        read(store, entry)
+
+
+def test_reading_notes_that_an_entry_was_used(store, tmp_path):
+    entry = save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    os.utime(path / "content.gz", (0, 0))
+    assert store.entries()[0].used == pytest.approx(entry.created)
+    read(store, entry)
+    assert store.entries()[0].used >= entry.created
+
+
+def test_an_entry_can_be_removed_while_it_is_read(store):
+    entry = save(store, "go-1", b"one")
+    with store.opened(entry) as source:
+        store.remove(entry)
+        assert store.entries() == []
+        assert source.read(10) == b"one"
+    store.remove(entry)
+
+
+def test_a_store_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="Not a directory"):
+        save(DirectoryStore(str(tmp_path / "file/store")), "go-1")
+
+
+def test_an_entry_is_readable_json(store, tmp_path):
+    save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    assert json.loads((path / "entry.json").read_text())["key"] == "go-1"
