@@ -43,7 +43,7 @@ from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.restarts import with_restarts
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
 from monopod.compiler.pod.workload import Workload, make_workload, name_problem
-from monopod.compiler.pod.workload_annotations import with_annotations
+from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
@@ -90,7 +90,7 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     errors += lookup().problems if options.image_configs else []
     errors += () if options.unknown_params else documents.missing_values
     compilations = []
-    for document in choose(documents, options.name):
+    for document in choose(documents, options.name, all_templates=options.workload.kind == "CronJob"):
         outcome = compile_document(document, documents, options, lookup)
         errors += (problem for problem in outcome.problems if problem.severity == "error")
         if outcome.compilation is not None:
@@ -201,12 +201,13 @@ def _assemble(lowered: Lowered, options: Options, report: Report) -> PodParts:
     metadata = lowered.document["metadata"]
     of_pod = pod_metadata(lowered.run.document["metadata"], lowered.run.definition.metadata, lowered.contents.of_tasks)
     report.extend(of_pod.problems)
+    annotations = {**of_pod.annotations, **(metadata.get("annotations") or {})}
     return PodParts(
         name=metadata.get("name"),
         generate_name=metadata.get("generateName"),
         namespace=options.namespace or metadata.get("namespace"),
         labels={**of_pod.labels, **lowered.labels.present},
-        annotations={**of_pod.annotations, **(metadata.get("annotations") or {})},
+        annotations={key: text for key, text in annotations.items() if key not in OF_WORKLOADS},
         containers=lowered.contents.containers,
         volumes=lowered.contents.volumes,
         pod_fields=lowered.pod_fields,

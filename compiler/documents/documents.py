@@ -28,7 +28,8 @@ from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, 
 from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.foreign_files import of_another_system, url_in_place_of_file
 from monopod.compiler.documents.validation import Complaint, describe, validate
-from monopod.compiler.importers.registry import import_document, is_imported, wrong_type
+from monopod.compiler.importers.imported import Surroundings
+from monopod.compiler.importers.registry import import_document, is_imported, refers_to_others, wrong_type
 from monopod.compiler.rules import Rule
 from monopod.schemas.kubernetes.objects import ConfigMap, LimitRange, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
@@ -100,8 +101,9 @@ class Document:
     `data` is the object as plain data and must not be changed. `model` is set for the kinds that monopod knows.
     `name` is ``metadata.name``, or empty. `origins` maps the paths of moved fields in `data` to their paths in the file
     (``v1beta1``). `is_imported`: the file holds a document of another system instead. `filled_params` are the params of
-    the TriggerTemplate that made it, or the variables of Pipelines-as-Code in it. `is_cluster_task`: it is a
-    ClusterTask, read as a Task. `warnings` report what reading it changed.
+    the TriggerTemplate that made it, or the variables of Pipelines-as-Code in it. `is_template`: the file only
+    describes runs, and this is one of them. `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report
+    what reading it changed.
     """
 
     file: str
@@ -114,6 +116,7 @@ class Document:
     origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
     is_imported: bool = False
     filled_params: frozenset[str] = frozenset()
+    is_template: bool = False
     is_cluster_task: bool = False
     warnings: tuple[Problem, ...] = ()
 
@@ -220,6 +223,7 @@ def load(
     loader = _Loader(standard_input, params)
     for path in paths:
         loader.read(path)
+    loader.import_deferred()
     loader.check_names()
     if loader.problems:
         raise Problems(loader.problems)
@@ -230,9 +234,19 @@ def read(content: bytes, file: str) -> Documents:
     """Return the documents in `content`, `file` being its name in messages. Raises Problems, as `load` does."""
     loader = _Loader(None)
     loader.read_bytes(file, content)
+    loader.import_deferred()
     if loader.problems:
         raise Problems(loader.problems)
     return Documents(tuple(loader.documents), loader.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deferred:
+    """A document that is imported once all are read; `index` is where its documents are inserted."""
+
+    document: Document
+    index: int
+    respelled: Mapping[yaml_tree.Place, str]
 
 
 class _Loader:
@@ -247,6 +261,7 @@ class _Loader:
         self._files: set[str] = set()
         self._named: set[str] = set()
         self._respelled: dict[str, Mapping[yaml_tree.Place, str]] = {}
+        self._deferred: list[_Deferred] = []
         self._standard_input = standard_input
 
     def read(self, path: str) -> None:
@@ -353,8 +368,10 @@ class _Loader:
             self.problems += wrong
         elif document.api_version == "v1" and kind == "List":
             self._take_items(document)
+        elif is_imported(document.api_version, document.kind) and refers_to_others(document.api_version):
+            self._deferred.append(_Deferred(document, len(self.documents), self._respelled[file]))
         elif is_imported(document.api_version, document.kind):
-            self._import(document)
+            self._import(document, ())
         elif document.api_version.startswith(_TRIGGERS) and document.kind == "TriggerTemplate":
             self._take_trigger_template(document)
         else:
@@ -393,15 +410,27 @@ class _Loader:
             marks = yaml_tree.marks_at(document.marks, ("spec", "resourcetemplates", index))
             self._take(document.file, made, marks, filled.params)
 
-    def _import(self, document: Document) -> None:
+    def import_deferred(self) -> None:
+        """Take what the documents mean that refer to each other, each where it was read."""
+        others = [each.document.data for each in self._deferred]
+        before, end = self.documents, 0
+        self.documents = []
+        for each in self._deferred:
+            self.documents += before[end : each.index]
+            end = each.index
+            self._respelled[each.document.file] = each.respelled
+            self._import(each.document, others)
+        self.documents += before[end:]
+
+    def _import(self, document: Document, others: Sequence[dict[str, Any]]) -> None:
         """Take the Tekton documents that a document of another system means."""
-        imported = import_document(document.data)
+        imported = import_document(document.data, Surroundings(self._params, others))
         warnings = [
             document.problem(each.path, each.message, each.rule, key=each.at_key, severity="warning")
             for each in imported.warnings
         ]
         self._report_complaints(document, imported.complaints)
-        for each in () if imported.complaints else imported.documents:
+        for index, each in enumerate(() if imported.complaints else imported.documents):
             self._take_object(
                 replace(
                     document,
@@ -411,7 +440,9 @@ class _Loader:
                     data=each.data,
                     origins=each.origins,
                     is_imported=True,
-                    warnings=tuple(warnings),
+                    is_template=each.is_template,
+                    filled_params=document.filled_params | imported.params,
+                    warnings=() if index else tuple(warnings),
                 )
             )
 

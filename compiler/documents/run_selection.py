@@ -4,6 +4,8 @@ Rules:
 
 - All runs in the files are selected, in order, as with `kubectl create`. Without a run, the Pipeline is selected (if
   there are several, the Pipeline that no other uses), and without a Pipeline the Task.
+- A run of a template, such as a JobConfig of Furiko, is selected only if there is no other run. Of several, one is
+  chosen, except for CronJobs: each template becomes one.
 - ``--name`` chooses by name or generateName: the runs, else the Pipeline, else the Task.
 - ``-p`` and ``-w`` override the run's own params and Workspaces, and must name declared ones. A param of a
   TriggerTemplate was filled in when its objects were read.
@@ -115,16 +117,21 @@ def select(document: Document, catalog: Catalog, options: Options, report: Repor
 # Choosing the documents
 
 
-def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
-    """Return one document for each run. Raises Problems if there is none, or if the choice is ambiguous."""
-    runs = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
+def choose(documents: Documents, name: str | None, *, all_templates: bool = False) -> tuple[Document, ...]:
+    """Return one document for each run; with `all_templates`, for each template of runs, if there are no runs.
+
+    Raises Problems if there is none, or if the choice is ambiguous.
+    """
+    with_templates = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
+    runs = [document for document in with_templates if not document.is_template]
+    templates = [document for document in with_templates if document.is_template]
     pipelines = [document for document in documents if isinstance(document.model, Pipeline)]
     tasks = [document for document in documents if isinstance(document.model, Task)]
     if name is not None:
-        return _by_name((runs, pipelines, tasks), name)
-    if runs:
-        return tuple(runs)
-    for candidates in (_not_used_by_others(pipelines), tasks):
+        return _by_name((runs, templates, pipelines, tasks), name)
+    if runs or (templates and all_templates):
+        return tuple(runs or templates)
+    for candidates in (templates, _not_used_by_others(pipelines), tasks):
         if len(candidates) == 1:
             return (candidates[0],)
         if candidates:
@@ -155,7 +162,8 @@ def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, 
 def _name(document: Document) -> str:
     model = document.model
     assert isinstance(model, PipelineRun | TaskRun | Pipeline | Task)
-    return document.name or model.metadata.generate_name or ""
+    name = document.name or model.metadata.generate_name or ""
+    return name.rstrip("-") if document.is_template else name
 
 
 def _described(document: Document) -> str:

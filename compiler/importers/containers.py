@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from monopod.compiler.importers.imported import Sourced, without_nothing
-from monopod.compiler.importers.placeholders import Placeholders
 from monopod.schemas.foreign.containers import Container
 from monopod.schemas.model import Path
 
 _FIELDS = ("image", "command", "args", "workingDir", "env", "envFrom", "imagePullPolicy", "securityContext")
 
 
-def to_step(container: Container, path: Path, placeholders: Placeholders, *, volumes: bool = True) -> dict[str, Any]:
+class Translator(Protocol):
+    """Replaces the variables of another system by Tekton's."""
+
+    def translate(self, value: Any, path: Path) -> Any:
+        """Return the value of the field at `path`, plain data, with its variables replaced."""
+
+
+def to_step(container: Container, path: Path, placeholders: Translator, *, volumes: bool = True) -> dict[str, Any]:
     """Return the Step of a container at `path`, without its name; without `volumes` it has no mounts."""
     fields = container.to_kubernetes()
     names = {name: name for name in _FIELDS} | {"resources": "computeResources", "volumeDevices": "volumeDevices"}

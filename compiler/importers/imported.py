@@ -6,8 +6,8 @@ names the origin of a value where it uses the value, and every later problem is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from monopod.compiler.documents.validation import Complaint
@@ -24,19 +24,35 @@ class Sourced:
 
 @dataclass(frozen=True, slots=True)
 class ImportedDocument:
-    """A Tekton document; `origins` maps paths in `data` to paths in the original."""
+    """A Tekton document; `origins` maps paths in `data` to paths in the original.
+
+    `is_template`: the original only describes runs, and this is one of them. It is run if the files have no other run.
+    """
 
     data: dict[str, Any]
     origins: Mapping[Path, Path]
+    is_template: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else an importer may use: the values of ``-p``, and all documents of its system in the files."""
+
+    params: Mapping[str, str] = field(default_factory=dict)
+    documents: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The documents that an original means; there are none if it has `complaints`. All paths are of the original."""
+    """The documents that an original means; there are none if it has `complaints`. All paths are of the original.
+
+    `params` are the names that ``-p`` may set in the original itself, and that its runs do not have.
+    """
 
     documents: tuple[ImportedDocument, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     warnings: tuple[Complaint, ...] = ()
+    params: frozenset[str] = frozenset()
 
 
 def unfold(tree: Any) -> ImportedDocument:

@@ -21,7 +21,7 @@ from monopod.schemas.variables import ROOTS
 Replace: TypeAlias = Callable[[str], str | None]
 """Returns the text for the name in a placeholder; None leaves it. Raises ValueError with a message if it is wrong."""
 
-_OF_TEKTON = re.compile(rf"\$\((?:{'|'.join((*ROOTS, 'outputs'))})[.\[]")
+OF_TEKTON = re.compile(rf"\$\((?:{'|'.join((*ROOTS, 'outputs'))})[.\[]")
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Placeholders:
         return replace_texts(value, path, self._text)
 
     def _text(self, text: str, path: Path) -> str:
-        if match := _OF_TEKTON.search(text):
+        if match := OF_TEKTON.search(text):
             message = f"Tekton would replace a variable at '{match[0]}'; write a space after '$('"
             self.complaints.append(Complaint(path, message, "unknown-reference"))
         parts, end = [], 0

@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import Any
 
 from monopod.compiler.diagnostics import closest
-from monopod.compiler.importers.imported import Imported
+from monopod.compiler.importers.imported import Imported, Surroundings
 
 _ARGO = "argoproj.io/v1alpha1"
 _KNATIVE = "build.knative.dev/v1alpha1"
+_FURIKO = "execution.furiko.io/v1alpha1"
 
 _MODULES = {
     (_ARGO, "Workflow"): "argo",
@@ -21,6 +22,8 @@ _MODULES = {
     (_KNATIVE, "Build"): "knative",
     (_KNATIVE, "BuildTemplate"): "knative",
     (_KNATIVE, "ClusterBuildTemplate"): "knative",
+    (_FURIKO, "Job"): "furiko.documents",
+    (_FURIKO, "JobConfig"): "furiko.documents",
 }
 _OTHER_KINDS = frozenset(
     {
@@ -37,10 +40,16 @@ def is_imported(api_version: str, kind: str) -> bool:
     return (api_version, kind) in _MODULES
 
 
-def import_document(document: dict[str, Any]) -> Imported:
+def refers_to_others(api_version: str) -> bool:
+    """Return whether documents of this type refer to each other, and are imported once all files are read."""
+    return api_version == _FURIKO
+
+
+def import_document(document: dict[str, Any], surroundings: Surroundings) -> Imported:
     """Return the Tekton documents that a document of an imported kind means."""
     module = import_module(f"monopod.compiler.importers.{_MODULES[document['apiVersion'], document['kind']]}")
-    imported: Imported = module.to_tekton(document)
+    others = (surroundings,) if refers_to_others(document["apiVersion"]) else ()
+    imported: Imported = module.to_tekton(document, *others)
     return imported
 
 

@@ -23,7 +23,7 @@ from monopod.schemas.formats import duration
 
 SCHEDULE, TIME_ZONE, TTL = "monopod.dev/schedule", "monopod.dev/time-zone", "monopod.dev/ttl"
 CONCURRENCY_POLICY, SUSPEND = "monopod.dev/concurrency-policy", "monopod.dev/suspend"
-NAMES = frozenset({SCHEDULE, TIME_ZONE, TTL, CONCURRENCY_POLICY, SUSPEND})
+OF_WORKLOADS = frozenset({SCHEDULE, TIME_ZONE, TTL, CONCURRENCY_POLICY, SUSPEND})
 
 _NEEDS_SCHEDULE = (
     f"--kind CronJob needs --schedule, such as --schedule '30 3 * * 1-5', or the annotation {SCHEDULE} of the run"

@@ -8,7 +8,7 @@ import sys
 from monopod.runner.commands.options.input import add_files, add_params, load_documents
 from monopod.runner.exit_codes import SUCCEEDED
 
-SUMMARY = "write Argo, Knative, Triggers or v1beta1 documents as Tekton v1"
+SUMMARY = "write Argo, Furiko, Knative, Triggers or v1beta1 documents as Tekton v1"
 
 EXAMPLES = """\
   monopod convert -f workflow.yaml > pipelinerun.yaml

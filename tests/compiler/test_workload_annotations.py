@@ -62,6 +62,10 @@ def test_the_run_takes_precedence_over_its_pipeline_and_options_over_both():
     assert (spec["schedule"], spec["jobTemplate"]["spec"]["ttlSecondsAfterFinished"]) == ("@hourly", 60)
 
 
+def test_the_annotations_stay_with_the_run():
+    assert "monopod.dev/schedule" not in str(made(CRON_JOB, pipeline(), run(**ALL))["metadata"])
+
+
 def test_a_schedule_of_the_command_line_is_not_in_the_time_zone_of_another():
     assert "timeZone" not in made(replace(CRON_JOB, schedule="@hourly"), pipeline(**ALL))["spec"]
 

@@ -6,7 +6,7 @@ import copy
 import io
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -17,10 +17,12 @@ from monopod.compiler.options import Options
 from monopod.schemas.foreign.support import NoEffect, Refused
 from monopod.schemas.model import Model, Path
 
+Params: TypeAlias = tuple[tuple[str, str], ...]
 
-def converted(text: str) -> list[dict[str, Any]]:
-    """Return the documents that a text means."""
-    return [document.data for document in load(["-"], io.BytesIO(textwrap.dedent(text).encode()))]
+
+def converted(text: str, params: Params = ()) -> list[dict[str, Any]]:
+    """Return the documents that a text means, with these values of ``-p``."""
+    return [document.data for document in load(["-"], io.BytesIO(textwrap.dedent(text).encode()), params)]
 
 
 def problems_of(text: str, **options: Any) -> list[str]:
@@ -31,7 +33,7 @@ def problems_of(text: str, **options: Any) -> list[str]:
 def found_in(text: str, **options: Any) -> list[Problem]:
     """Return the problems of a text or, if there are none, its warnings."""
     try:
-        documents = load(["-"], io.BytesIO(textwrap.dedent(text).encode()))
+        documents = load(["-"], io.BytesIO(textwrap.dedent(text).encode()), options.get("params", ()))
         return [each for run in compile_runs(documents, Options(**options)) for each in run.warnings]
     except Problems as error:
         return list(error.problems)

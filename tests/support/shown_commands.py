@@ -23,7 +23,7 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+\.yaml)`:\n+\Z")
 _VARIES = (
     (r"\b([a-z][a-z-]*-run)-[0-9a-z]{5}\b", r"\1-NAME"),
-    (r"\b(settings)-[0-9a-z]{5}\b", r"\1-NAME"),
+    (r"\b(settings|count-orders)-[0-9a-z]{5}\b", r"\1-NAME"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(Z|\b)", "TIME"),
     (r"\b[0-9a-f]{7,64}\b", "HASH"),  # one in 1,000 of seven digits has only letters
     (r"\bHASH \S.*", "HASH SUBJECT"),  # the subject of a commit
@@ -40,7 +40,7 @@ _VARIES = (
     (r"[ \t]+", " "),
     (r"(?m)^(\[[\w-]+ : [\w-]+\])? [~^]+\n", ""),  # below a line of Python that failed, as its version does it
 )
-_TASK = re.compile(r"\[([\w-]+)[\] ]")
+_TASK = re.compile(r"\[([\w-]+(?:\[[^\]]*\])?)[\] ]")
 _CHANGE = re.compile(r"if .* would take DURATION \(DURATION less\)$")
 _DEPENDS_ON_TIMES = re.compile(rf"{_CHANGE.pattern}|Longest waits of |DURATION \S+ waited for ")
 
@@ -155,5 +155,5 @@ def _kind(line: str) -> str:
 def _order(line: str) -> tuple[str, bool]:
     """Return the Task of a line, and whether the line is its end: on a busy machine, output may come after it."""
     return line[1:].split("]", maxsplit=1)[0].split(" ", maxsplit=1)[0], re.match(
-        r"\[[\w-]+\] (Succeeded|Failed) in ", line
+        r"\[[\w-]+(?:\[[^\]]*\])?\] (Succeeded|Failed) in ", line
     ) is not None

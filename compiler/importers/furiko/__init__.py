@@ -1,0 +1,1 @@
+"""Furiko's Job and JobConfig: how they become PipelineRuns and Pipelines."""
