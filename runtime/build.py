@@ -29,8 +29,9 @@ PROGRAMS = (
     "monopod.coordinator.caches.__main__",
     "monopod.coordinator.outside_request",
     "monopod.coordinator.workspace_files",
+    "monopod.coordinator.workspaces.digest",
 )
-"""What is run in the coordinator's container."""
+"""What is run in the containers of monopod's own."""
 
 _STATEMENT_STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 

@@ -49,6 +49,7 @@ OTHERS = {
     },
     "examples/knative/README.md": {"spec:\n  template:": "compiler/importers/test_knative.py compiles it"},
     "docs/how-it-works.md": {"┌ Pod ─": A_PICTURE, " coordinator  ": A_PICTURE, " Pipeline      Tasks ─": A_PICTURE},
+    "docs/workspaces.md": {"artifacts:": "semantics/cases/digests.yaml: the status has it"},
     "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
     "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: it has the rights of the table"},
     "docs/kubernetes-objects.md": {

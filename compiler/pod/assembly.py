@@ -7,6 +7,8 @@ Rules:
 - The Steps of a slot share ``/tekton`` and ``/workspace``; each container has a control directory of its own
   (docs/control-directory.md). A Step that mounts its own volume at ``/workspace`` gets that volume instead.
 - A Sidecar gets neither, as in Tekton.
+- A Step of monopod's own runs in the image of the coordinator, with the coordinator's modules, and gets no
+  ``/workspace``.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
   what a Step wrote.
 - A container in which its Task may be retried restarts when it is killed, where Kubernetes can do that.
@@ -24,7 +26,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import monopod
@@ -100,7 +102,13 @@ def make_pod(
     ordered = sorted(parts.containers, key=lambda part: starts[part.name])
     restarting = {slot.name for each in walk(plan.pipeline) for slot in each.task.slots if slot.restarts}
     steps = [
-        _container(part, volumes, resources.containers[part.name], restarts=part.slot in restarting) for part in ordered
+        _container(
+            _with_runtime(part, runtime_image),
+            volumes,
+            resources.containers[part.name],
+            restarts=part.slot in restarting,
+        )
+        for part in ordered
     ]
     options = ["--format", log_format, *(["--files", purposes(exchanged)] if has_files else [])]
     coordinator = _coordinator(plan, volumes, runtime_image, options, resources.coordinator)
@@ -217,6 +225,7 @@ class _Volumes:
     def of(cls, parts: PodParts, *, has_files: bool) -> _Volumes:
         taken = {volume["name"] for volume in parts.volumes}
         steps = [part for part in parts.containers if not part.is_sidecar]
+        of_authors = [part for part in steps if not part.has_runtime]
 
         def named(kind: str, owners: Iterable[str]) -> dict[str, str]:
             return {owner: volume_name((kind, owner), taken) for owner in dict.fromkeys(owners)}
@@ -225,7 +234,7 @@ class _Volumes:
             binary=volume_name(("bin",), taken),
             state=volume_name(("state",), taken),
             tekton=named("tekton", (part.slot for part in steps)),
-            workspace=named("workspace", (part.slot for part in steps if not _has_own_workspace(part))),
+            workspace=named("workspace", (part.slot for part in of_authors if not _has_own_workspace(part))),
             scripts=named("scripts", (part.slot for part in parts.containers if part.has_script)),
             control=named("control", [*([FILES] if has_files else []), *(part.name for part in parts.containers)]),
         )
@@ -294,6 +303,14 @@ def _coordinator(
     }
 
 
+def _with_runtime(part: ContainerPart, image: str) -> ContainerPart:
+    """Return a container; if it runs monopod's own modules, with the image and the environment that it needs."""
+    if not part.has_runtime:
+        return part
+    variables = [*(part.fields.get("env") or ()), module_path()]
+    return replace(part, fields={**part.fields, "image": image, "env": variables})
+
+
 def _container(part: ContainerPart, volumes: _Volumes, resources: dict[str, Any], *, restarts: bool) -> dict[str, Any]:
     built = ("image", "env", "resources", "volumeMounts")
     container = {
@@ -318,12 +335,14 @@ def _environment(part: ContainerPart) -> list[dict[str, Any]]:
 
 def _own_mounts(part: ContainerPart, volumes: _Volumes) -> Iterator[dict[str, Any]]:
     yield _mount(volumes.binary, "/monopod/bin", read_only=True)
+    if part.has_runtime:
+        yield _mount(volumes.state, "/monopod/state", read_only=True)
     yield _mount(volumes.control[part.name], "/monopod/step")
     if not part.is_sidecar:
         yield _mount(volumes.tekton[part.slot], "/tekton")
     if part.has_script:
         yield _mount(volumes.scripts[part.slot], "/tekton/scripts", read_only=True)
-    if not part.is_sidecar and not _has_own_workspace(part):
+    if not part.is_sidecar and not part.has_runtime and not _has_own_workspace(part):
         yield _mount(volumes.workspace[part.slot], _IMPLICIT_WORKSPACE)
 
 

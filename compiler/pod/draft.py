@@ -68,14 +68,22 @@ class PodDraft:
         return slot_name(task_path, index, self._slots)
 
     def container(
-        self, slot: str, step: str, fields: dict[str, Any], place_of: PlaceOf, *, is_sidecar: bool, has_script: bool
+        self,
+        slot: str,
+        step: str,
+        fields: dict[str, Any],
+        place_of: PlaceOf,
+        *,
+        is_sidecar: bool = False,
+        has_script: bool = False,
+        has_runtime: bool = False,
     ) -> str:
         """Add a container and return its name. Raises TooLargeError."""
         if len(self.containers) >= MOST_CONTAINERS:
             raise TooLargeError(f"the Pod has more than {MOST_CONTAINERS} containers")
         name = container_name(slot, step, self._container_names)
         self.places.containers[name] = place_of
-        self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script))
+        self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script, has_runtime))
         return name
 
     def volume(self, words: Sequence[str], source: dict[str, Any], place: Place) -> str:

@@ -2,12 +2,9 @@
 
 Rules:
 
-- It has the user and the security settings of the first Step that mounts one of the volumes, without its privileges:
-  what it makes belongs to this Step, it can read what this Step wrote, and a cluster that accepts the Step accepts it.
+- It has the user of the first Step that mounts one of the volumes (``user_of_steps``).
 - If the Step's user is known only to its image, it has the user of its own image. The owner of the files is then
   changed to the Step's (``coordinator.workspace_files``), if it may do that.
-- If only the Step's image says which user other than root it is, or Steps with different users share the files, every
-  user may do with the files what their owner may do.
 - It is an ordinary container, the first: the Pod stays until it is released. It runs only the runner's requests, with
   the coordinator's modules.
 
@@ -23,20 +20,12 @@ from typing import Any
 
 from monopod.compiler.pod.parts import ContainerPart
 from monopod.compiler.pod.runtime_command import module_path
+from monopod.compiler.pod.user_of_steps import SHARED_FILES, security_of_user
 
 FILES = "files"
 """The name of the container."""
 WORKSPACES = "/monopod/workspaces"
 """The directory of the volumes in the container."""
-_UNPRIVILEGED_USER = 65532
-_COPIED = (
-    "appArmorProfile",
-    "runAsGroup",
-    "runAsNonRoot",
-    "runAsUser",
-    "seLinuxOptions",
-    "seccompProfile",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +81,9 @@ def files_container(
     mounts: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """Return the container; `pod_context` is the securityContext of the Pod, `mounts` are all its mounts."""
-    context, is_shared = _security(users, pod_context)
-    shared = [{"name": "MONOPOD_SHARED_FILES", "value": "true"}] if is_shared else []
+    first = {} if users.first is None else users.first.fields.get("securityContext") or {}
+    context, is_shared = security_of_user(first, users.contexts, pod_context)
+    shared = [SHARED_FILES] if is_shared else []
     container = {
         "name": FILES,
         "image": image,
@@ -110,22 +100,6 @@ def workspace_mounts(exchanged: Iterable[ExchangedWorkspace]) -> list[dict[str, 
     """Return the mounts of the volumes, each once."""
     volumes = dict.fromkeys(workspace.volume for workspace in exchanged)
     return [{"name": volume, "mountPath": f"{WORKSPACES}/{volume}"} for volume in volumes]
-
-
-def _security(users: Users, pod_context: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return the securityContext, and whether the files are for every user."""
-    own = {} if users.first is None else users.first.fields.get("securityContext") or {}
-    context = {key: own[key] for key in _COPIED if own.get(key) is not None}
-    dropped = (own.get("capabilities") or {}).get("drop")
-    if dropped:
-        context["capabilities"] = {"drop": dropped}
-    known = {(each.get("runAsUser"), each.get("runAsGroup")) for each in users.contexts}
-    is_shared = len(known) > 1
-    effective = {**pod_context, **context}
-    if effective.get("runAsNonRoot") and effective.get("runAsUser") is None:  # its image would run as root
-        context |= {"runAsUser": _UNPRIVILEGED_USER, "runAsGroup": _UNPRIVILEGED_USER}
-        is_shared = True
-    return {**context, "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True}, is_shared
 
 
 def _mounts(part: ContainerPart) -> Sequence[Mapping[str, Any]]:

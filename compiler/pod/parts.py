@@ -25,7 +25,8 @@ class ContainerPart:
 
     ``fields`` are fields of a core/v1 Container (``image``, ``env``, ``volumeMounts``, ``resources``,
     ``securityContext`` …) without ``name``, and without ``command``, ``args`` and ``workingDir``, which the Plan has.
-    ``has_script``: the container runs a script.
+    ``has_script``: the container runs a script. ``has_runtime``: it is one of monopod's own, in the coordinator's image
+    and with the coordinator's modules.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ContainerPart:
     is_sidecar: bool
     fields: dict[str, Any]
     has_script: bool
+    has_runtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)

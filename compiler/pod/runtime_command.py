@@ -8,7 +8,8 @@ Rules:
   modules and an entrypoint for each architecture.
 - The postStart hook waits until the coordinator has installed the entrypoint. Without native sidecars, an init
   container carries and installs all.
-- `PYTHONPATH` is for the requests that are executed in the container (``coordinator.outside_request``).
+- `PYTHONPATH` is for the requests that are executed in the container (``coordinator.outside_request``), and for the
+  other containers that run the coordinator's modules (``files_container``, ``tasks.injected_steps``).
 
 Left to others: packing the parts (``monopod.runtime``), the rest of the container (``pod.assembly``).
 """
@@ -75,13 +76,18 @@ def module_path() -> dict[str, str]:
     return {"name": "PYTHONPATH", "value": "/monopod/state/runtime.zip:/monopod/runtime/library"}
 
 
+def has_modules(container: Mapping[str, Any]) -> bool:
+    """Return whether a container finds the coordinator's modules: the coordinator, and what runs them beside it."""
+    return module_path() in (container.get("env") or ())
+
+
 def carried_characters(container: Mapping[str, Any]) -> int:
     """Return how long the command of a container is."""
     return sum(map(len, container.get("command") or ()))
 
 
 def without_runtime(coordinator: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the coordinator's container for an image whose ENTRYPOINT is the coordinator."""
+    """Return a container for an image that has the modules, and whose ENTRYPOINT is the coordinator."""
     variables = [variable for variable in coordinator["env"] if variable != module_path()]
     return {**{key: value for key, value in coordinator.items() if key != "command"}, "env": variables}
 

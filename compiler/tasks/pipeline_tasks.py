@@ -29,7 +29,9 @@ from monopod.compiler.scope.texts import paths_in, texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
+from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.fan_out import FanOut
+from monopod.compiler.tasks.injected_steps import InjectedSteps
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.compiler.tasks.probes import readiness
@@ -46,6 +48,7 @@ from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
+from monopod.compiler.tasks.workspace_digests import digest_steps
 from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.kubernetes.volumes import Volume
@@ -152,6 +155,7 @@ class _TaskCompiler:
         self._outer_names = scope.names if self._embedded else None
         self._outer_values = scope.values if self._embedded else None
         self._params = OuterScope()
+        self._annotations = TaskAnnotations.of(source.definition)
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
@@ -172,6 +176,7 @@ class _TaskCompiler:
         has_cel = self._state.has_cel
         self._report.extend(check_guards(task.when, self._scope.names, place.at("when"), has_cel=has_cel))
         self._check_texts(names.names, resolved, fan)
+        injected = self._injected(bound_workspaces).named([step.name for step in resolved])
         parts = TaskParts(
             path=(*self._scope.path, task.name),
             steps=resolved,
@@ -180,6 +185,8 @@ class _TaskCompiler:
             workspaces=bound_workspaces,
             names=names.names,
             images=self._state.images.of_pod(self._state.settings.fields),
+            injected=injected,
+            pod_context=self._state.settings.fields.get("securityContext") or {},
         )
         slots = self._slots(parts, bound, values, fan)
         of_unknown_number = fan is not None and fan.unresolved
@@ -196,7 +203,11 @@ class _TaskCompiler:
             retries=task.retries,
             timeout=(task.timeout if self._settings.timeout is None else self._settings.timeout) or None,
             on_error=task.on_error or "stopAndFail",
-            steps=tuple(map(self._plan_step, self._spec.steps, resolved, slots.environments)),
+            steps=(
+                *(step.in_plan() for step in injected.before),
+                *map(self._plan_step, self._spec.steps, resolved, slots.environments),
+                *(step.in_plan() for step in injected.after),
+            ),
             sidecars=tuple(map(self._plan_sidecar, self._spec.sidecars, sidecars, slots.environments[len(resolved) :])),
             results=result_declarations(self._spec.results),
             variables=listed(fixed, self._used),
@@ -348,12 +359,13 @@ class _TaskCompiler:
                 yield PortOfSidecar(path, sidecar.name or f"sidecar-{index}", listening, slots)
 
     def _limit(self) -> int | None:
-        metadata = self._spec.metadata if isinstance(self._spec, EmbeddedTask) else self._definition.metadata
-        own = None
-        if metadata is not None:
-            own = fan_out.limit_of(metadata.annotations)
-            self._report.extend(fan_out.limit_problems(metadata.annotations, self._definition.metadata_place))
-        return own or self._state.max_concurrency
+        annotations = self._annotations
+        self._report.extend(fan_out.limit_problems(annotations.values, annotations.metadata))
+        return fan_out.limit_of(annotations.values) or self._state.max_concurrency
+
+    def _injected(self, bound: Sequence[TaskWorkspace]) -> InjectedSteps:
+        """Return the Steps of monopod's own."""
+        return digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields

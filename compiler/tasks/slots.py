@@ -5,6 +5,7 @@ Rules:
 - A Task has one slot. With a matrix it has one for each combination, or fewer for which the combinations queue.
 - If a field of the Pod refers to a param of the matrix, the slots are pinned: slot *i* runs only combination *i*.
 - The program that an image names belongs to the slot, like the image.
+- Steps of monopod's own have a container in the slot as well, before or after the containers of the author's Steps.
 
 Left to others: the combinations (``matrix``), the containers' fields (``steps``), looking up images
 (``images``).
@@ -12,17 +13,19 @@ Left to others: the combinations (``matrix``), the containers' fields (``steps``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
 from monopod.compiler.images.image_programs import PodImages, says_what_to_run
 from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.parts import PlaceOf
 from monopod.compiler.scope.references import Names
 from monopod.compiler.scope.variables import KNOWN_TOO_LATE, Variables, is_resolved
 from monopod.compiler.tasks import steps, workspaces
+from monopod.compiler.tasks.injected_steps import NONE, InjectedStep, InjectedSteps
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.workspaces import TaskWorkspace
 from monopod.schemas import plan
@@ -35,7 +38,7 @@ Environment = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class TaskParts:
-    """The parts of a Task from which its slots are made."""
+    """The parts of a Task from which its slots are made. ``pod_context`` is the securityContext of the Pod."""
 
     path: tuple[str, ...]
     steps: Sequence[ResolvedStep]
@@ -44,13 +47,16 @@ class TaskParts:
     workspaces: Sequence[TaskWorkspace]
     names: Names
     images: PodImages
+    injected: InjectedSteps = NONE
+    pod_context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
     """The slots of a Task.
 
-    ``environments`` has the variables that are set while running, for each Step and then for each Sidecar.
+    ``environments`` has the variables that are set while running, for each of the author's Steps and then for each
+    Sidecar.
     """
 
     slots: tuple[plan.Slot, ...]
@@ -105,7 +111,7 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, re
     volumes = [of_task.resolve(volume.to_kubernetes(), place) for volume, place in parts.volumes]
     mountable = frozenset(volume["name"] for volume in volumes)
     mountable |= {workspaces.name_in_pod(workspace.volume, draft) for workspace in parts.workspaces if workspace.volume}
-    mountable |= draft.kept_volumes
+    mountable |= draft.kept_volumes | {volume.name for volume in parts.injected.volumes}
     listed = frozenset(usage.name for step in (*parts.steps, *parts.sidecars) for usage in step.usages)
     content = _Content(volumes, [], [])
     for step in (*parts.steps, *parts.sidecars):
@@ -141,25 +147,49 @@ def _with_image_program(
 
 
 def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraft) -> plan.Slot:
-    """Add a slot's containers and volumes to the draft of the Pod."""
+    """Add a slot's containers and volumes to the draft of the Pod. The containers are in the order of the Steps."""
     name = draft.slot(parts.path, index)
     volumes = {
         volume["name"]: draft.volume((name, volume["name"]), _source(volume), place)
         for volume, (_, place) in zip(content.volumes, parts.volumes, strict=True)
     }
+    for own in parts.injected.volumes:
+        volumes[own.name] = draft.volume((name, *own.words), {"emptyDir": {}}, own.place)
+    of_authors = [container.with_volumes(volumes) for container in content.containers]
+
+    def injected(steps: Iterable[InjectedStep]) -> list[str]:
+        return [_injected_container(step, name, step.fields(name, volumes, of_authors, parts.pod_context), draft)
+                for step in steps]  # fmt: skip
+
+    before = injected(parts.injected.before)
     containers = tuple(
         draft.container(
             name,
             f"sidecar-{step.name}" if step.is_sidecar else step.name,
-            container.with_volumes(volumes),
+            fields,
             step.sources.place,
             is_sidecar=step.is_sidecar,
             has_script=bool(step.fields.get("script")),
         )
-        for step, container in zip((*parts.steps, *parts.sidecars), content.containers, strict=True)
+        for step, fields in zip((*parts.steps, *parts.sidecars), of_authors, strict=True)
     )
-    programs = tuple(content.programs) if any(content.programs) else ()
-    return plan.Slot(name, containers[: len(parts.steps)], containers[len(parts.steps) :], programs)
+    after = injected(parts.injected.after)
+    count = len(parts.steps)
+    programs: tuple[plan.ImageProgram | None, ...] = ()
+    if any(content.programs):
+        of_steps, of_sidecars = content.programs[:count], content.programs[count:]
+        programs = (*(None for _ in before), *of_steps, *(None for _ in after), *of_sidecars)
+    return plan.Slot(name, (*before, *containers[:count], *after), containers[count:], programs)
+
+
+def _injected_container(step: InjectedStep, slot: str, fields: dict[str, Any], draft: PodDraft) -> str:
+    draft.make_room(fields)
+    return draft.container(slot, step.name, fields, _always(step.place), has_runtime=True)
+
+
+def _always(place: Place) -> PlaceOf:
+    """Return the place for every field of a container whose fields nobody wrote."""
+    return lambda *_: place
 
 
 def _source(volume: dict[str, Any]) -> dict[str, Any]:

@@ -259,10 +259,16 @@ def mounts(
             continue
         usage = listed.get(workspace.name)
         path = usage.mount_path if usage is not None and usage.mount_path else workspace.path
-        mount: dict[str, Any] = {"name": name_in_pod(workspace.volume, draft), "mountPath": path}
-        if workspace.volume.sub_path:
-            mount["subPath"] = workspace.volume.sub_path
-        if workspace.read_only:
-            mount["readOnly"] = True
-        result.append(mount)
+        result.append(mount_of(workspace, path, draft))
     return result
+
+
+def mount_of(workspace: TaskWorkspace, path: str, draft: PodDraft) -> dict[str, Any]:
+    """Return the mount of a Workspace that is bound, as the Task's Steps have it, at a path."""
+    assert workspace.volume is not None
+    mount: dict[str, Any] = {"name": name_in_pod(workspace.volume, draft), "mountPath": path}
+    if workspace.volume.sub_path:
+        mount["subPath"] = workspace.volume.sub_path
+    if workspace.read_only:
+        mount["readOnly"] = True
+    return mount

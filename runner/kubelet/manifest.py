@@ -25,7 +25,7 @@ from monopod.runner.kubelet.environment import (
     expand_strictly,
     expanded,
 )
-from monopod.runner.kubelet.runtime_image import SMALL_FILES, RuntimeImage
+from monopod.runner.kubelet.runtime_image import SMALL_FILES, RuntimeImage, is_step
 from monopod.runner.kubelet.specification import (
     Container,
     ContainerKind,
@@ -173,21 +173,20 @@ def _container(container: Manifest, kind: ContainerKind, reading: _Reading) -> C
     is_runtime = container.get("image") == reading.runtime.name
     pod_context = reading.sources.pod["spec"].get("securityContext") or {}
     context = {**pod_context, **{k: v for k, v in (container.get("securityContext") or {}).items() if v is not None}}
-    if is_runtime:
+    if is_runtime and not is_step(container):
         context = {}  # the files of this image belong to the caller, and others may not be able to read them
     if context.get("runAsNonRoot") and security.runs_as_root(context):
         raise UnresolvedError("runAsNonRoot is set, but it would run as root; set runAsUser")
     variables, warnings = container_environment(container, reading.sources)
     reading.warnings += warnings
     identity = security.identity(context, pod_context.get("fsGroup"))
+    base = _base_environment(reading, identity.user)
     return Container(
         name=container["name"],
         image=container.get("image") or "",
         kind=kind,
         command=_command(container, variables, reading.runtime.entrypoint if is_runtime else ()),
-        environment=_base_environment(reading, identity.user)
-        | (dict(reading.runtime.environment) if is_runtime else {})
-        | variables,
+        environment=base | (reading.runtime.environment_of(container, base["PATH"]) if is_runtime else {}) | variables,
         working_directory=container.get("workingDir") or "/",
         mounts=(reading.runtime.mounts if is_runtime else ()) + tuple(_mounts(container, variables, reading)),
         identity=identity,

@@ -2,10 +2,11 @@
 
 Rules: a Pod that carries a runtime runs as if its image had it; nothing is unpacked. In a container of that image the
 entrypoint binary is at /monopod/runtime/entrypoint, and without a command the coordinator is run by the runner's own
-interpreter. ``site`` is not imported (``-S``): the coordinator needs only the standard library, and PYTHONPATH has the
-directories of the few optional libraries. monopod's own directory is mounted under the name `monopod`, so that an
-editable installation works from a checkout of any name. The coordinator's user can reach the interpreter, even in a
-home directory that is closed to others.
+interpreter, which is also the ``python3`` of the Steps that run the coordinator's modules. ``site`` is not imported
+(``-S``): the coordinator needs only the standard library, and PYTHONPATH has the directories of the few optional
+libraries. monopod's own directory is mounted under the name `monopod`, so that an editable installation works from a
+checkout of any name. The coordinator's user can reach the interpreter, even in a home directory that is closed to
+others.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import monopod
-from monopod.compiler.pod.runtime_command import verb_of, without_runtime
+from monopod.compiler.pod.runtime_command import has_modules, verb_of, without_runtime
 from monopod.runner.kubelet.hidden_directories import hidden_directories, is_within
 from monopod.runner.kubelet.specification import Mount
 
 RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
 """The name of the image."""
 BINARY_PATH = "/monopod/runtime/entrypoint"
+ENTRYPOINT = "/monopod/bin/entrypoint"
+"""The program of each Step's container."""
 LIBRARY_PATH = "/monopod/runtime/lib"
 SMALL_FILES = re.compile(r"/monopod/(state|steps/[^/]+|slots/[^/]+/scripts)")
 """The parent directory of volumes that hold only small files. Each Step waits for these, so the disk is too slow."""
@@ -33,6 +36,7 @@ RUNTIME_FOLDERS = (
     "coordinator",
     "coordinator/caches",
     "coordinator/engine",
+    "coordinator/workspaces",
     "schemas",
     "schemas/formats",
     "system",
@@ -48,6 +52,7 @@ class RuntimeImage:
     """The image `name`: its ENTRYPOINT, its environment, and the files that it adds to this machine's.
 
     ``reachable`` are the directories of this machine that any user can reach in a container of this image.
+    ``programs`` is the directory of the interpreter.
     """
 
     name: str
@@ -55,6 +60,12 @@ class RuntimeImage:
     environment: tuple[tuple[str, str], ...]
     mounts: tuple[Mount, ...]
     reachable: tuple[str, ...] = ()
+    programs: str = ""
+
+    def environment_of(self, container: Mapping[str, Any], path: str) -> dict[str, str]:
+        """Return the variables of a container of this image; `path` is its PATH otherwise."""
+        own = {"PATH": os.pathsep.join([self.programs, path])} if is_step(container) else {}
+        return {**dict(self.environment), **own}
 
 
 def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImage:
@@ -74,7 +85,13 @@ def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImag
         environment=(("PYTHONPATH", os.pathsep.join([LIBRARY_PATH, *libraries])),),
         mounts=own + unseen,
         reachable=tuple(needed),
+        programs=os.path.dirname(sys.executable),
     )
+
+
+def is_step(container: Mapping[str, Any]) -> bool:
+    """Return whether a container of this image runs a Step of monopod's own."""
+    return (container.get("command") or ())[:1] == [ENTRYPOINT]
 
 
 def with_runtime_image(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -98,6 +115,8 @@ def _with_image(container: Mapping[str, Any], name: str) -> Mapping[str, Any]:
             "image": name,
             **({"lifecycle": hook} if "lifecycle" in container else {}),
         }
+    if has_modules(container):
+        return {**without_runtime(container), "image": name, "command": container["command"]}
     return container
 
 

@@ -50,7 +50,7 @@ class Container(NamedTuple):
     """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any.
 
     ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
-    it uses the runtime image, and only monopod chose its user. ``filters_calls``: it may not make the system calls in
+    it uses the runtime image, and no author wrote it. ``filters_calls``: it may not make the system calls in
     ``call_filter``. ``restart_rules`` apply to an ordinary container, which is never restarted without them.
     """
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from monopod.runtime.build import pack, without_comments
+from monopod.runtime.build import PROGRAMS, pack, without_comments
 from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime, load_runtime
 from monopod.runtime.packed import FILE, read
 
@@ -41,8 +41,7 @@ def file_of(module: str) -> str | None:
 
 
 def test_modules_are_all_that_the_coordinator_can_import():
-    programs = ("__main__", "caches.__main__", "outside_request", "workspace_files")
-    wanted = [f"monopod.coordinator.{program}" for program in programs]
+    wanted = list(PROGRAMS)
     known: set[str] = set()
     while wanted:
         module = wanted.pop()
@@ -56,10 +55,14 @@ def test_modules_are_all_that_the_coordinator_can_import():
 
 PROGRAM = re.compile(r"""python3"(?:, "-\w")*, "-m", (?:"monopod\.)?([\w.]+?)(?:"|\.__name__)""")
 
+INJECTED = re.compile(r'"(coordinator\.[a-z_.]+)"')
+
 
 def test_programs_run_in_the_coordinators_container_are_packed():
-    sources = [path.read_text() for path in (PACKAGE / "runner/kubernetes").rglob("*.py")]
+    paths = [*(PACKAGE / "runner/kubernetes").rglob("*.py"), *(PACKAGE / "compiler/tasks").rglob("*.py")]
+    sources = [path.read_text() for path in paths]
     programs = {name.replace(".", "/") + ".py" for source in sources for name in PROGRAM.findall(source)}
+    programs |= {name.replace(".", "/") + ".py" for source in sources for name in INJECTED.findall(source)}
     assert "coordinator/outside_request.py" in programs
     modules = installed_runtime().modules
     assert [name for name in programs if not any(f"/{module}".endswith(f"/{name}") for module in modules)] == []
