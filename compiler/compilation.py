@@ -105,7 +105,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     """Compile the run of one document, ignoring `options.name`. Raises nothing: problems are in the outcome."""
     report = Report()
     report.extend(documents.warnings)
-    catalog = Catalog(documents, options.context, report)
+    catalog = Catalog(documents, options.context, options.sources, report)
     compilation = None
     try:
         run = select(document, catalog, options, report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.pod.assembly import LogFormat
@@ -11,6 +11,7 @@ from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
 from monopod.compiler.pod.security import Profile
 from monopod.compiler.pod.workload import A_POD, Workload
+from monopod.compiler.remote.local.sources import LocalSources
 
 Folders: TypeAlias = Literal["mounted", "copied", "refused"]
 """What becomes of a folder of this machine that ``-w`` binds: a hostPath, a volume for a copy of it, or an error."""
@@ -44,7 +45,7 @@ class Options:
       are copied back after the run.
 
     Where to look things up: ``context`` is kubectl's, for what is fetched from a cluster; ``image_configs`` are files
-    with the configurations of images.
+    with the configurations of images; ``sources`` are the directories that references are read from.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -60,6 +61,7 @@ class Options:
     kube_version: KubeVersion = DEFAULT
     context: str | None = None
     image_configs: tuple[str, ...] = ()
+    sources: LocalSources = field(default_factory=LocalSources)
     workload: Workload = A_POD
     pod_security: Profile | None = None
     limit_ranges: tuple[dict[str, Any], ...] = ()

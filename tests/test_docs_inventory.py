@@ -29,6 +29,10 @@ from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
 from monopod.compiler.options import Options
 from monopod.compiler.pod.security import Profile
+from monopod.compiler.remote.local.project import read_rules
+from monopod.compiler.remote.local.rules import choose
+from monopod.compiler.remote.reference import RemoteReference
+from monopod.compiler.remote.resolution import address_of
 from monopod.runner import command_line, exit_codes
 from monopod.runner.display import ci_systems
 
@@ -60,6 +64,7 @@ OTHERS = {
         "Kept in ": "semantics/test_podman.py: the message, and the commands below it",
         "[containers]": "below: the tests use it",
     },
+    "docs/references.md": {"resolve:": "below: its rules are read, and match"},
     "docs/rules.md": {
         "        image: alpine:latest   ": "test_docs_rules: it ignores its rules",
         "metadata:\n  annotations:": "test_docs_rules: it ignores its rules",
@@ -131,6 +136,15 @@ def test_files_of_a_page_compile(page: str, tmp_path: Path):
         (tmp_path / each.name).write_text(each.text)
     if files:
         assert compile_runs(load([str(tmp_path / each.name) for each in files]), Options(name=None))
+
+
+def test_rules_of_the_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "monopod.yaml").write_text(block_named("docs/references.md", "resolve:").text)
+    monkeypatch.chdir(tmp_path)
+    params = (("url", "https://github.com/acme/tasks"), ("pathInRepo", "a.yaml"))
+    match = choose([read_rules()], address_of(RemoteReference("Task", "git", params)))
+    assert match is not None
+    assert match.directory == "../tasks"
 
 
 def test_image_configurations_of_the_page_are_in_the_pod(tmp_path: Path):

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from monopod.compiler.diagnostics import Problem, Report, did_you_mean
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, Place
+from monopod.compiler.remote.local.sources import LocalSources
 from monopod.compiler.remote.remote_documents import RemoteDocuments
 from monopod.compiler.scope.params import OuterScope
 from monopod.compiler.scope.texts import paths_in
@@ -64,10 +65,10 @@ class Catalog:
     `outer`.
     """
 
-    def __init__(self, documents: Documents, context: str | None, report: Report) -> None:
-        """`context` is the kubectl context for fetching from a cluster."""
+    def __init__(self, documents: Documents, context: str | None, sources: LocalSources, report: Report) -> None:
+        """`context` is the kubectl context for fetching from a cluster, `sources` are on this machine."""
         self._report = report
-        self.remote = RemoteDocuments(documents, context)
+        self.remote = RemoteDocuments(documents, context, sources)
         self._documents = documents
         self._paths_in_tasks: dict[int, frozenset[Path]] = {}
         self._params_used: dict[int, frozenset[str]] = {}

@@ -12,16 +12,14 @@ Left to others: which variables there are (``pipelines_as_code``).
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Callable
 from functools import cache
 
 from monopod.compiler.remote.git_program import without_redirection
+from monopod.compiler.remote.git_urls import browsable
 
 _TIMEOUT = 10
-_SCP_LIKE = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
-_URL = re.compile(r"(?:ssh|git|https?)://(?:[^@/]*@)?([^/]+)/(.+)")
 
 
 class GitCheckout:
@@ -93,11 +91,3 @@ class GitCheckout:
             reason = done.stderr.strip().splitlines()
             raise ValueError(reason[-1].removeprefix("fatal: ") if reason else f"git {arguments[0]} found nothing")
         return done.stdout.strip()
-
-
-def browsable(url: str) -> str:
-    """Return the address of a remote as https, without credentials and ``.git``; of a local one, as a file URL."""
-    match = _URL.fullmatch(url) or _SCP_LIKE.fullmatch(url)
-    if match is None:
-        return url if "://" in url else f"file://{url}"
-    return f"https://{match[1]}/{match[2].lstrip('/').removesuffix('.git')}"

@@ -15,6 +15,7 @@ from typing import Any
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.remote.reference import (
     MAX_DOCUMENT_BYTES,
+    Address,
     RefSource,
     RemoteError,
     RemoteReference,
@@ -36,10 +37,7 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     """Return a document from a bundle. Raises RemoteError."""
     bundle, wanted = reference.required("bundle"), reference.required("name")
     kind = reference.get("kind", "task").lower()
-    try:
-        name = ImageName.parse(bundle)
-    except ValueError as error:
-        raise RemoteError(str(error), "bundle") from error
+    name = _image(bundle)
     secret = reference.get("secret")
     if secret:
         login = login_of_secret(secret, "secret", name.context, options)
@@ -59,6 +57,25 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     warnings = ("serviceAccount has no effect here; use secret, or log in to the registry",)
     origin = f"bundle {name.context}@{image.digest[:19]} {kind} {wanted}"
     return Resolved(content, origin, source, warnings if reference.get("serviceAccount") else ())
+
+
+def address(reference: RemoteReference) -> Address:
+    """Return the bundle, without and with its tag, and the document in it. Raises RemoteError."""
+    bundle, wanted = reference.required("bundle"), reference.required("name")
+    image = _image(bundle)
+    without_digest = bundle.partition("@")[0]
+    tag = without_digest.rpartition("/")[2].partition(":")[2]
+    without_tag = without_digest.removesuffix(f":{tag}")
+    names = dict.fromkeys((without_tag, image.context, without_digest, bundle))
+    kind = reference.get("kind", "task").lower()
+    return Address("bundles", tuple(names), "named", "name", kind=kind, name=wanted, version=tag)
+
+
+def _image(bundle: str) -> ImageName:
+    try:
+        return ImageName.parse(bundle)
+    except ValueError as error:
+        raise RemoteError(str(error), "bundle") from error
 
 
 def _hint(error: RegistryError, name: ImageName) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from monopod.compiler.documents.yaml_text import to_yaml
 from monopod.compiler.remote.reference import (
     TIMEOUT,
+    Address,
     RefSource,
     RemoteError,
     RemoteReference,
@@ -43,6 +44,13 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     checksum = hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     uri = f"/apis/tekton.dev/{version}/namespaces/{namespace}/{kind}/{name}@{metadata.get('uid', '')}"
     return Resolved(to_yaml(document).encode(), what, RefSource(uri, (("sha256", checksum),)))
+
+
+def address(reference: RemoteReference) -> Address:
+    """Return the namespace and the object in it. Raises RemoteError."""
+    kind = reference.one_of("kind", tuple(_RESOURCES), "task")
+    name, namespace = reference.required("name"), reference.required("namespace")
+    return Address("cluster", (f"{namespace}/{name}",), "named", "name", kind=kind, name=name)
 
 
 def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptions) -> dict[str, Any]:

@@ -25,10 +25,12 @@ from urllib.parse import quote, urlsplit
 
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.remote.git_program import Git, GitError
+from monopod.compiler.remote.git_urls import browsable
 from monopod.compiler.remote.http_resolver import basic
 from monopod.compiler.remote.reference import (
     MAX_DOCUMENT_BYTES,
     TIMEOUT,
+    Address,
     RefSource,
     RemoteError,
     RemoteReference,
@@ -95,24 +97,40 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     return Resolved(content, f"git {wanted.shown} @ {commit[:12]} {wanted.path}", source)
 
 
+def address(reference: RemoteReference) -> Address:
+    """Return the repository and the path in it. Raises RemoteError."""
+    path, _ = _path(reference.required("pathInRepo")), _revision(reference)
+    url, _, _ = _repository(reference)
+    shown = without_credentials(url)
+    names = dict.fromkeys((browsable(shown).removesuffix(".git"), shown))
+    return Address("git", tuple(names), "path", "pathInRepo", path)
+
+
 # The request
 
 
 def _wanted(reference: RemoteReference, options: ResolverOptions) -> _Wanted:
     path = _path(reference.required("pathInRepo"))
+    revision = _revision(reference)
+    url, user, token_param = _repository(reference)
+    authorization = _authorization(reference, options, token_param, url, user)
+    return _Wanted(url, without_credentials(url), revision, path, authorization, token_param)
+
+
+def _revision(reference: RemoteReference) -> str:
     revision = reference.get("revision", DEFAULT_REVISION)
     if revision.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", revision):
         raise RemoteError(f"'{revision}' is not a branch, tag or commit", "revision")
-    if reference.get("repo"):
-        if reference.get("url"):
-            raise RemoteError("only one of url, repo may be given", "repo")
-        token_param = "token"  # noqa: S105  # the name of a param
-        url, user = _of_provider(reference)
-    else:
-        token_param = "gitToken"  # noqa: S105  # the name of a param
-        url, user = _url(reference.get("url", DEFAULT_URL)), "git"
-    authorization = _authorization(reference, options, token_param, url, user)
-    return _Wanted(url, without_credentials(url), revision, path, authorization, token_param)
+    return revision
+
+
+def _repository(reference: RemoteReference) -> tuple[str, str, str]:
+    """Return the URL, the user name to send with a token, and the param that names the token."""
+    if not reference.get("repo"):
+        return _url(reference.get("url", DEFAULT_URL)), "git", "gitToken"
+    if reference.get("url"):
+        raise RemoteError("only one of url, repo may be given", "repo")
+    return *_of_provider(reference), "token"
 
 
 def _path(text: str) -> str:

@@ -12,7 +12,14 @@ import hmac
 import re
 from urllib.parse import unquote, urlsplit
 
-from monopod.compiler.remote.reference import RefSource, RemoteError, RemoteReference, Resolved, ResolverOptions
+from monopod.compiler.remote.reference import (
+    Address,
+    RefSource,
+    RemoteError,
+    RemoteReference,
+    Resolved,
+    ResolverOptions,
+)
 from monopod.compiler.remote.web import UnreachableError, WebError, is_loopback, request, without_credentials
 
 PARAMS = frozenset({"url", "http-username", "http-password-secret", "http-password-secret-key", "digest"})
@@ -39,6 +46,14 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     )
     source = RefSource(shown, (("sha256", hashlib.sha256(content).hexdigest()),))
     return Resolved(content, shown, source, (warning,) if in_the_clear else ())
+
+
+def address(reference: RemoteReference) -> Address:
+    """Return the URL. Raises RemoteError."""
+    url = reference.required("url")
+    check_url(url, "url")
+    shown = without_credentials(url)
+    return Address("http", tuple(dict.fromkeys((re.split("[?#]", shown)[0], shown))), "below", "url")
 
 
 def check_url(url: str, param: str) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from monopod.compiler.remote.http_resolver import check_url
 from monopod.compiler.remote.reference import (
     TIMEOUT,
+    Address,
     RefSource,
     RemoteError,
     RemoteReference,
@@ -38,14 +40,21 @@ _CATALOGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the params ask for; `version` may be a constraint."""
+
+    hub: str
+    kind: str
+    catalog: str
+    name: str
+    version: str
+
+
 def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     """Return a document from a hub. Raises RemoteError."""
-    name, asked_version = reference.required("name"), reference.required("version")
-    hub = reference.one_of("type", ("artifact", "tekton"), "artifact")
-    kind = reference.one_of("kind", ("task", "pipeline", "stepaction"), "task")
-    catalog = reference.get("catalog") or _CATALOGS.get((hub, kind))
-    if catalog is None:
-        raise RemoteError(f"the resolver hub needs the param 'catalog' for a {kind}")
+    asked = _asked(reference)
+    hub, kind, catalog, name, asked_version = asked.hub, asked.kind, asked.catalog, asked.name, asked.version
     base = _base(reference, hub, options.environment)
     what = f"hub {without_credentials(base)} {kind} {catalog}/{name}"
     url = _url(base, hub, kind, catalog, name)
@@ -59,6 +68,23 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     content = text.encode()
     source = RefSource(without_credentials(url), (("sha256", hashlib.sha256(content).hexdigest()),))
     return Resolved(content, f"{what} {version}", source)
+
+
+def address(reference: RemoteReference) -> Address:
+    """Return the catalog and the name, and the document in it. Raises RemoteError."""
+    asked = _asked(reference)
+    names = (f"{asked.catalog}/{asked.name}", asked.name)
+    return Address("hub", names, "catalog", "name", kind=asked.kind, name=asked.name, version=asked.version)
+
+
+def _asked(reference: RemoteReference) -> _Asked:
+    name, version = reference.required("name"), reference.required("version")
+    hub = reference.one_of("type", ("artifact", "tekton"), "artifact")
+    kind = reference.one_of("kind", ("task", "pipeline", "stepaction"), "task")
+    catalog = reference.get("catalog") or _CATALOGS.get((hub, kind))
+    if catalog is None:
+        raise RemoteError(f"the resolver hub needs the param 'catalog' for a {kind}")
+    return _Asked(hub, kind, catalog, name, version)
 
 
 def _base(reference: RemoteReference, hub: str, environment: Mapping[str, str]) -> str:

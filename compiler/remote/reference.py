@@ -59,6 +59,29 @@ class RemoteReference:
         return value
 
 
+Layout: TypeAlias = Literal["path", "below", "catalog", "named"]
+"""Where a document is in a directory: at a path; at what the pattern's ``*`` stands for; as in Tekton's catalog, at
+``<kind>/<name>/<version>/<name>.yaml``; or anywhere below it, found by kind and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a reference names, known from its params alone.
+
+    `names` are the texts that a pattern of ``--resolve`` can match, the most usual one first. `path`, or `kind`, `name`
+    and `version`, say which document it is. `param` is the param that is wrong if there is no such document.
+    """
+
+    resolver: str
+    names: tuple[str, ...]
+    layout: Layout
+    param: str
+    path: str = ""
+    kind: str = ""
+    name: str = ""
+    version: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RefSource:
     """The source of a document, as Tekton records it (``RefSource`` of its v1 API)."""
@@ -75,12 +98,16 @@ class RefSource:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A fetched document. `origin` is its name in messages, instead of a file name."""
+    """A document that was fetched or read. `origin` is its name in messages, instead of a file name.
+
+    `name` is its name if the content may have other documents; otherwise the first document counts, as in Tekton.
+    """
 
     content: bytes
     origin: str
     source: RefSource
     warnings: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from monopod.compiler.diagnostics import Problem, Problems, Report
 from monopod.compiler.documents.documents import Document, Documents, read
 from monopod.compiler.documents.places import Place
+from monopod.compiler.remote.local.sources import LocalSources
 from monopod.compiler.scope.params import OuterScope
 from monopod.compiler.scope.references import is_unresolved
 from monopod.compiler.scope.variables import Variables, without_value
@@ -48,8 +49,12 @@ class _Fetched:
 class RemoteDocuments:
     """The documents of the remote references of one compilation."""
 
-    def __init__(self, documents: Documents, context: str | None) -> None:
-        """`documents` may contain Secrets for the resolvers; `context` is a kubectl context."""
+    def __init__(self, documents: Documents, context: str | None, sources: LocalSources) -> None:
+        """`documents` may contain Secrets for the resolvers; `context` is a kubectl context.
+
+        `sources` are where references are read from on this machine.
+        """
+        self._local = sources
         self._documents = documents
         self._context = context
         self._fetched: dict[RemoteReference, _Fetched] = {}
@@ -96,13 +101,16 @@ class RemoteDocuments:
         secrets = {document.name: model for document, model in self._documents.of(Secret)}
         options = ResolverOptions(Cache.of_user(environment), environment, self._context, secrets)
         try:
-            resolved = resolve(wanted, options)
+            resolved = resolve(wanted, options, self._local)
         except RemoteError as error:
             return _Fetched(message=str(error), param=error.param)
         try:
             documents = tuple(read(resolved.content, resolved.origin))
         except Problems as problems:
             return _Fetched(problems=problems.problems, warnings=resolved.warnings)
+        if resolved.name:
+            named = (wanted.kind, resolved.name)
+            documents = tuple(sorted(documents, key=lambda each: (each.kind, each.name) != named)[:1])
         self._record(documents[0], resolved)
         warnings = resolved.warnings
         if len(documents) > 1:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -136,6 +137,41 @@ def _tasks(line: Line, current: str) -> Iterator[Candidate]:
                     yield f"{name}/{step['name']}", ""
 
 
+def _references(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield the patterns of the remote references or, once a pattern is typed, directories."""
+    pattern, is_complete, typed = current.rpartition("=")
+    if is_complete:
+        parent = os.path.dirname(typed)
+        with contextlib.suppress(OSError):
+            for entry in sorted(os.scandir(parent or "."), key=lambda entry: entry.name):
+                if entry.is_dir() and not entry.name.startswith("."):
+                    yield f"{pattern}={os.path.join(parent, entry.name)}", ""
+        return
+    patterns = dict.fromkeys(pattern for document in _read_files(line) for pattern in _patterns(document))
+    yield from ((f"{pattern}=", "") for pattern in patterns)
+
+
+def _patterns(value: Any) -> Iterator[str]:
+    """Yield a pattern for each remote reference in a document."""
+    if isinstance(value, list):
+        for element in value:
+            yield from _patterns(element)
+    elif isinstance(value, dict):
+        params = {param.get("name"): str(param.get("value")) for param in _mappings(value.get("params"))}
+        resolver = str(value.get("resolver"))
+        name = params.get(_NAMES.get(resolver, ""))
+        if name and "$" not in name:
+            if resolver == "bundles":
+                name = re.sub(r"(:[\w.-]+)?(@.*)?$", "", name)
+            yield re.split("[?#]", name)[0] if resolver == "http" else f"{resolver}:{'*/' * (resolver == 'hub')}{name}"
+        for element in value.values():
+            yield from _patterns(element)
+
+
+_NAMES = {"git": "url", "bundles": "bundle", "hub": "name", "http": "url"}
+"""The param of each resolver that a pattern is about."""
+
+
 def _declared(field: str, line: Line) -> Iterator[Mapping[str, Any]]:
     """Yield the params or Workspaces that a run binds: of the Pipelines or, without a Pipeline, of the Tasks."""
     documents = list(_read_files(line))
@@ -199,4 +235,5 @@ _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
     "workspace": _workspaces,
     "fetch": _fetches,
     "task": _tasks,
+    "reference": _references,
 }

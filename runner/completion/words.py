@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Listed: TypeAlias = Literal["run", "running", "pod", "context", "document", "param", "workspace", "fetch", "task"]
+Listed: TypeAlias = Literal[
+    "run", "running", "pod", "context", "document", "param", "workspace", "fetch", "task", "reference"
+]
 """A kind of value that `candidates` can list."""
 
 Values: TypeAlias = tuple[str, ...] | Literal["file", "unknown"] | Listed
@@ -29,6 +31,7 @@ _KINDS: dict[str, Values] = {
     "NAME=BINDING": "workspace",
     "WORKSPACE[/PATH]:DIR": "fetch",
     "TASK[/STEP]": "task",
+    "PATTERN=DIR": "reference",
 }
 
 

@@ -132,3 +132,20 @@ def test_descriptions_follow_a_tab():
     program = Path(sys.executable).with_name("kubectl_complete-monopod")
     done = subprocess.run([program, "att"], capture_output=True, text=True, check=True)
     assert done.stdout == "attach\tfollow a run in a cluster, from its beginning to its end\n:4\n"
+
+
+def test_patterns_of_remote_references_are_listed(tmp_path):
+    (tmp_path / "p.yaml").write_text("""\
+kind: Pipeline
+spec:
+  tasks:
+  - taskRef: {resolver: git, params: [{name: url, value: 'https://github.com/acme/tasks'}]}
+  - taskRef: {resolver: bundles, params: [{name: bundle, value: 'quay.io/acme/x:1@sha256:ab'}]}
+  - taskRef: {resolver: hub, params: [{name: name, value: git-clone}]}
+  - taskRef: {resolver: git, params: [{name: url, value: $(params.url)}]}
+""")
+    patterns = ["git:https://github.com/acme/tasks=", "bundles:quay.io/acme/x=", "hub:*/git-clone="]
+    assert complete("compile", "-f", str(tmp_path / "p.yaml"), "--resolve", "") == (patterns, NO_FILES + NO_SPACE)
+    (tmp_path / "tasks").mkdir()
+    pattern = f"git:*={tmp_path}/"
+    assert complete("compile", "--resolve", f"{pattern}t") == ([f"{pattern}tasks"], NO_FILES)

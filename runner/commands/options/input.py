@@ -9,6 +9,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _add_pod_options(parser: argparse.ArgumentParser) -> None:
         "(repeatable). Steps and Sidecars without command and script need them. FILE is the output of `podman image "
         "inspect` or `docker image inspect`, or YAML or JSON that maps image names to configurations",
     )
+    add_resolve_option(parser)
 
 
 def name_and_value(text: str) -> tuple[str, str]:
@@ -250,5 +252,6 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         runtime_image=arguments.runtime_image,
         image_configs=tuple(arguments.image_configs),
         pod_security=arguments.pod_security,
+        sources=local_sources(arguments.resolve),
         **options,
     )

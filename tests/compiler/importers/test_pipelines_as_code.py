@@ -16,8 +16,8 @@ from monopod.compiler.compilation import Compilation, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
 from monopod.compiler.importers import git_checkout
-from monopod.compiler.importers.git_checkout import browsable
 from monopod.compiler.options import Options
+from monopod.compiler.remote.git_urls import browsable
 
 TEXT = """\
 apiVersion: tekton.dev/v1

@@ -1,0 +1,103 @@
+"""Tekton's documents in the YAML files below a directory, by kind and name.
+
+Rules:
+
+- Files are those with the suffix .yaml, .yml or .json, below the directory, without hidden directories and without
+  following symbolic links to directories.
+- Each file is searched for names once, and parsed only if it mentions the name. A file that is not YAML (a template)
+  has no documents.
+
+Left to others: checking a document (``remote_documents``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_NAME = re.compile(rb"""["']?\bname["']?[ \t]*:[ \t]*["']?([\w.-]+)""")
+_VERSION_LABEL = "app.kubernetes.io/version"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDocument:
+    """A document in a file: its kind and name, and its version by its label."""
+
+    path: str
+    kind: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDocuments:
+    """The documents below directories; each directory is read when it is first asked for."""
+
+    _files: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False)
+    """By directory: the files that mention each name."""
+
+    def find(self, directory: str, kind: str, name: str) -> tuple[NamedDocument, ...]:
+        """Return the documents of a kind and name, sorted by path."""
+        files = self._mentions(directory).get(name, ())
+        documents = (document for path in sorted(files) for document in _documents(path))
+        return tuple(each for each in documents if (each.kind.lower(), each.name) == (kind.lower(), name))
+
+    def names(self, directory: str, kind: str) -> frozenset[str]:
+        """Return the names of all documents of a kind."""
+        files = {path for paths in self._mentions(directory).values() for path in paths}
+        return frozenset(each.name for path in files for each in _documents(path) if each.kind == kind)
+
+    def _mentions(self, directory: str) -> dict[str, list[str]]:
+        if directory not in self._files:
+            by_name: dict[str, list[str]] = {}
+            for path in _yaml_files(directory):
+                for name in set(_NAME.findall(_content(path))):
+                    by_name.setdefault(name.decode("ascii", "replace"), []).append(path)
+            self._files[directory] = by_name
+        return self._files[directory]
+
+
+def _yaml_files(directory: str) -> Iterator[str]:
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(name for name in directories if not name.startswith("."))
+        yield from (os.path.join(parent, name) for name in sorted(names) if name.endswith(_SUFFIXES))
+
+
+def _content(path: str) -> bytes:
+    """Return the content of a file; nothing if it is not a regular file, too large or unreadable."""
+    try:
+        if os.path.isfile(path) and os.path.getsize(path) <= MAX_DOCUMENT_BYTES:
+            with open(path, "rb") as file:
+                return file.read()
+    except OSError:
+        pass
+    return b""
+
+
+def _documents(path: str) -> Iterator[NamedDocument]:
+    try:
+        documents: list[Any] = list(yaml.load_all(_content(path), yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+    for document in _objects(documents):
+        metadata = document.get("metadata")
+        if isinstance(metadata, dict) and str(document.get("apiVersion")).startswith("tekton.dev/"):
+            labels = metadata.get("labels")
+            version = labels.get(_VERSION_LABEL, "") if isinstance(labels, dict) else ""
+            yield NamedDocument(path, str(document.get("kind")), str(metadata.get("name")), str(version))
+
+
+def _objects(documents: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the objects, and those in a List."""
+    for document in documents:
+        if isinstance(document, dict):
+            items = document.get("items")
+            yield from _objects(items) if document.get("kind") == "List" and isinstance(items, list) else [document]

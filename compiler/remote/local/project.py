@@ -1,0 +1,99 @@
+"""The repository's ``monopod.yaml``, found and read.
+
+Rules:
+
+- It is in the current directory, or in the nearest directory above it up to the root of the git checkout. Outside a
+  checkout, only the current directory counts.
+- Its directories are relative to the file.
+
+Left to others: the format (``monopod.schemas.project``), the meaning of its rules (``rules``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.compiler.diagnostics import Position, Problem, Problems
+from monopod.compiler.documents import yaml_files, yaml_tree
+from monopod.compiler.documents.validation import describe, validate
+from monopod.compiler.remote.local.rules import Rule
+from monopod.compiler.rules import Rule as RuleOfProblem
+from monopod.schemas.model import Path, format_path
+from monopod.schemas.project.configuration import Configuration
+
+CONFIGURATION = "monopod.yaml"
+
+
+def project_directory(names: tuple[str, ...] = (CONFIGURATION,)) -> str | None:
+    """Return the nearest directory that has one of these files, relative to the current one; None if none has."""
+    for directory in _candidates():
+        if any(os.path.lexists(os.path.join(directory, name)) for name in names):
+            return os.path.relpath(directory)
+    return None
+
+
+def _candidates() -> Iterator[str]:
+    """Yield the current directory and, in a git checkout, those above it up to its root."""
+    current = os.getcwd()
+    above = [current]
+    while not os.path.lexists(os.path.join(above[-1], ".git")):
+        parent = os.path.dirname(above[-1])
+        if parent == above[-1]:
+            return iter([current])
+        above.append(parent)
+    return iter(above)
+
+
+def read_rules() -> tuple[Rule, ...]:
+    """Return the rules of the repository's ``monopod.yaml``; none if there is no such file. Raises Problems."""
+    directory = project_directory()
+    if directory is None:
+        return ()
+    file = ProjectFile.read(os.path.normpath(os.path.join(directory, CONFIGURATION)))
+    configuration, complaints = validate(Configuration, file.mapping())
+    problems = [file.problem(each.path, each.message, each.rule, at_key=each.at_key) for each in complaints]
+    rules = []
+    for pattern, target in () if configuration is None else configuration.resolve.items():
+        try:
+            rules.append(Rule.make(pattern, target, f"{CONFIGURATION} '{pattern}'", directory))
+        except ValueError as error:
+            problems.append(file.problem(("resolve", pattern), str(error), "invalid-value", at_key=True))
+    if problems:
+        raise Problems(problems)
+    return tuple(rules)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """A YAML file with one document."""
+
+    path: str
+    tree: yaml_tree.Tree
+
+    @classmethod
+    def read(cls, path: str) -> ProjectFile:
+        """Return the file. Raises Problems if it cannot be read or is not YAML."""
+        trees, problems = yaml_files.read_file(path)
+        if problems:
+            raise Problems(problems)
+        if len(trees) > 1:
+            line, column = yaml_tree.find(trees[1].marks, ())
+            where = Position(path, line + 1, column + 1)
+            raise Problems([Problem(where, "the file must have one document; remove this one", "invalid-value")])
+        return cls(path, trees[0])
+
+    def mapping(self) -> dict[str, Any]:
+        """Return the content. Raises Problems if it is not a mapping."""
+        data = self.tree.data
+        if not isinstance(data, dict):
+            raise Problems([self.problem((), f"expected a mapping, got {describe(data)}", "wrong-type")])
+        return data
+
+    def problem(self, path: Path, message: str, rule: RuleOfProblem, *, at_key: bool = False) -> Problem:
+        """Return a problem at a path in the file."""
+        line, column = yaml_tree.find(self.tree.marks, path, key=at_key)
+        text = f"{format_path(path)}: {message}" if path else message
+        return Problem(Position(self.path, line + 1, column + 1), text, rule)

@@ -1,0 +1,1 @@
+"""The files that configure monopod for a repository."""
