@@ -42,7 +42,8 @@ from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.restarts import with_restarts
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
-from monopod.compiler.pod.workload import Workload, make_workload, name_problem
+from monopod.compiler.pod.start_timeout import start_timeout
+from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
@@ -109,7 +110,9 @@ def compile_document(document: Document, documents: Documents, options: Options,
     compilation = None
     try:
         run = select(document, catalog, options, report)
-        options = replace(options, workload=_workload(run, options, report))
+        workload, problems = with_annotations(options.workload, _annotations(run))
+        report.extend(problems)
+        options = replace(options, workload=workload)
         state = _state(run, catalog, ImagePrograms(documents, lookup), options, report)
         bound = bind_run(run, state)
         lowered = _lower(bound, state, options)
@@ -125,18 +128,14 @@ def compile_document(document: Document, documents: Documents, options: Options,
     return Outcome(tuple(sorted(set(report.problems))), compilation)
 
 
-def _workload(run: Run, options: Options, report: Report) -> Workload:
+def _annotations(run: Run) -> dict[str, tuple[str, Place]]:
+    """Return the annotations of a run and of its Pipeline or Task, each with its place; the run's own win."""
     definition = run.definition
     owners = (
         (definition.metadata.annotations if definition.metadata is not None else {}, definition.metadata_place),
         (run.document["metadata"].get("annotations") or {}, run.metadata_place),
     )
-    annotations = {
-        name: (text, place.at("annotations", name)) for texts, place in owners for name, text in texts.items()
-    }
-    workload, problems = with_annotations(options.workload, annotations)
-    report.extend(problems)
-    return workload
+    return {name: (text, place.at("annotations", name)) for texts, place in owners for name, text in texts.items()}
 
 
 def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, report: Report) -> CompilerState:
@@ -160,8 +159,9 @@ class Lowered:
     """A run in the terms of the Plan and the Pod.
 
     ``document`` is the run for the Plan, ``sources`` are the Pipelines and Tasks that it refers to. ``labels`` are the
-    Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``exchanged`` are the
-    Workspaces whose files are copied, ``copied`` the Workspaces that the Pod must help to copy: none on this machine.
+    Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``start_timeout`` is how
+    long a container may take to start. ``exchanged`` are the Workspaces whose files are copied, ``copied`` the
+    Workspaces that the Pod must help to copy: none on this machine.
     """
 
     run: Run
@@ -172,6 +172,7 @@ class Lowered:
     document: dict[str, Any]
     sources: dict[str, dict[str, Any]]
     labels: TektonLabels
+    start_timeout: float
     exchanged: tuple[ExchangedWorkspace, ...]
     copied: tuple[ExchangedWorkspace, ...]
 
@@ -192,6 +193,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         document,
         state.sources,
         state.labels,
+        start_timeout(_annotations(bound.run), state.report),
         exchanged,
         () if options.local else exchanged,
     )
@@ -268,7 +270,7 @@ def _write(
     lowered: Lowered, parts: PodParts, documents: Documents, options: Options, report: Report, *, ranges: LimitRanges
 ) -> Compilation:
     pipeline = with_restarts(lowered.pipeline) if options.kube_version.has_restart_rules else lowered.pipeline
-    plan = Plan(pipeline, lowered.document, sources=lowered.sources)
+    plan = Plan(pipeline, lowered.document, lowered.start_timeout, sources=lowered.sources)
     pod = make_pod(
         plan,
         parts if options.pod_security is None else restricted(parts),

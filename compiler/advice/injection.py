@@ -15,13 +15,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monopod.compiler.advice.source_lines import position_in_block
 from monopod.compiler.advice.specs import Embedding, Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.model import format_path
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton.tasks import Sidecar, Step, StepActionSpec, TaskSpec
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
@@ -96,8 +95,8 @@ def _pasted(script: _Script, params: _Params | None, specs: Specs) -> Iterator[P
     path = script.place.path
     scalar = script.place.document.position(path)
     position = position_in_block(specs.documents.lines.get(scalar.file, ()), scalar, number, first.text)
-    message = f"{format_path(path)}: {_message([reference for reference, _ in pasted.values()], script.is_shell)}"
-    yield Problem(position, message, "script-injection", "warning")
+    message = _message([reference for reference, _ in pasted.values()], script.is_shell)
+    yield replace(script.place.problem("script-injection", message, "warning"), position=position)
 
 
 def _message(pasted: Sequence[Reference], is_shell: bool) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
+from monopod.compiler.pod.start_timeout import START_TIMEOUT
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS
 from monopod.compiler.tasks.annotations import OF_TASKS
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
@@ -24,7 +25,9 @@ from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.tekton.pipelines import PipelineTaskMetadata
 
 _OF_THE_OBJECT = (
-    frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY}) | OF_WORKLOADS | OF_TASKS
+    frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY, START_TIMEOUT})
+    | OF_WORKLOADS
+    | OF_TASKS
 )
 """Annotations that describe only the object that has them."""
 

@@ -149,9 +149,7 @@ class FurikoJobTemplate(Model):
     parallelism: FurikoParallelism | None = None
     max_attempts: Annotated[int, Field(gt=0, le=_MOST_ATTEMPTS)] | None = None
     retry_delay_seconds: Annotated[Any, Refused("a failed task is retried at once; leave the delay out")] = None
-    task_pending_timeout_seconds: Annotated[
-        Any, NoEffect("a container has 10 minutes to start; --start-timeout of monopod run sets another time")
-    ] = None
+    task_pending_timeout_seconds: Annotated[int, Field(ge=0)] | None = None
     forbid_task_force_deletion: Annotated[Any, NoEffect("monopod deletes no Pod by force")] = None
 
 

@@ -6,6 +6,7 @@ Rules (Furiko's pkg/execution/util/parallel and pkg/execution/taskexecutor/podta
 - Each index of `parallelism` is a combination of the Task's matrix, in the same order; without it, ``index_num`` is 0.
 - ``maxAttempts`` counts the first attempt, ``retries`` does not. ``retry_index`` begins with 0 in both.
 - Labels and annotations of the Pod take precedence over those of the Job: there is one Pod for both.
+- ``taskPendingTimeoutSeconds`` is how long a container may take to start; 0 is no limit.
 - The Pod's ``activeDeadlineSeconds`` is the limit of an attempt. A Job itself has no limit.
 
 Left to others: which variables there are (``documents``) and where they are replaced (``context_variables``).
@@ -21,6 +22,7 @@ from monopod.compiler.documents.validation import Complaint
 from monopod.compiler.importers.containers import to_step
 from monopod.compiler.importers.furiko.context_variables import ContextVariables
 from monopod.compiler.importers.imported import Sourced, without_nothing
+from monopod.compiler.pod.start_timeout import START_TIMEOUT
 from monopod.schemas.foreign.furiko import FurikoJobTemplate, FurikoMetadata, FurikoParallelism
 from monopod.schemas.model import Path
 
@@ -146,7 +148,12 @@ class TaskTranslation:
 
     def metadata(self, origin: Path | None = None) -> dict[str, dict[str, Any]]:
         """Return the labels and annotations of the Pod; all are from `origin`, if it is given."""
-        return labels_and_annotations(self._pod.metadata, (*self._pod_path, "metadata"), origin)
+        metadata = labels_and_annotations(self._pod.metadata, (*self._pod_path, "metadata"), origin)
+        seconds = self._template.task_pending_timeout_seconds
+        if seconds is not None:
+            path = origin or (*self._path, "taskPendingTimeoutSeconds")
+            metadata["annotations"][START_TIMEOUT] = Sourced(f"{seconds}s", path)
+        return metadata
 
     def _volumes(self) -> list[Sourced]:
         path: Path = (*self._pod_path, "spec", "volumes")

@@ -358,3 +358,10 @@ def test_the_file_is_right():
 def test_a_wrong_option_of_the_command_line_is_an_error():
     (problem,) = problems_of(TEXT.partition("---\n")[0], params=(("dry", "maybe"),))
     assert problem == "9:9: spec.option.options[1]: -p dry=maybe: expected true or false, got 'maybe'"
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(90, 90.0), (0, 2**31 - 1)])
+def test_how_long_a_task_may_be_pending(seconds: int, limit: float):
+    text = job(template={"taskPendingTimeoutSeconds": seconds})
+    (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+    assert compilation.plan.container_start_timeout == limit
