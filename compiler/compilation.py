@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from itertools import filterfalse
 from typing import Any
 
+from monopod.compiler.caches.store_option import CacheStore, parse_store
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.documents import Document, Documents
@@ -46,6 +47,7 @@ from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.annotations import CACHE_STORE
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
@@ -62,7 +64,8 @@ class Compilation:
     """A compiled run, with the unchanged objects that its files have beside it, also of unknown kinds.
 
     ``workload`` is the object that creates the Pod; by default, the Pod itself. ``exchanged`` are the Workspaces whose
-    files are copied between this machine and the Pod.
+    files are copied between this machine and the Pod. ``cache_directory`` is the directory of the node where its caches
+    are kept, if there is one.
     """
 
     plan: Plan
@@ -74,6 +77,7 @@ class Compilation:
     passed_through: tuple[dict[str, Any], ...]
     exchanged: tuple[ExchangedWorkspace, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    cache_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,25 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
         has_cel=options.has_cel,
+        cache_store=_cache_store(run, options, report),
     )
+
+
+def _cache_store(run: Run, options: Options, report: Report) -> CacheStore | None:
+    """Return where caches are kept: as an option says, the run, its Pipeline or Task, or by default."""
+    if options.cache_store is not None:
+        return options.cache_store
+    in_run = (run.document["metadata"].get("annotations") or {}, DocumentPlace(run.source, ("metadata",)))
+    metadata = run.definition.metadata
+    in_definition = ({} if metadata is None else metadata.annotations, run.definition.metadata_place)
+    for written, place in (in_run, in_definition):
+        if CACHE_STORE in written:
+            try:
+                return parse_store(written[CACHE_STORE])
+            except ValueError as error:
+                report.add(place.at("annotations", CACHE_STORE).problem("annotation", str(error)))
+                return None
+    return options.default_cache_store
 
 
 # Lower and assemble
@@ -162,6 +184,7 @@ class Lowered:
     Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``start_timeout`` is how
     long a container may take to start. ``exchanged`` are the Workspaces whose files are copied, ``copied`` the
     Workspaces that the Pod must help to copy: none on this machine.
+    ``cache_directory`` is as in `Compilation`.
     """
 
     run: Run
@@ -175,6 +198,7 @@ class Lowered:
     start_timeout: float
     exchanged: tuple[ExchangedWorkspace, ...]
     copied: tuple[ExchangedWorkspace, ...]
+    cache_directory: str
 
 
 def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
@@ -196,6 +220,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         start_timeout(_annotations(bound.run), state.report),
         exchanged,
         () if options.local else exchanged,
+        state.draft.cache_directory,
     )
 
 
@@ -292,4 +317,5 @@ def _write(
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
         lowered.exchanged,
+        cache_directory=lowered.cache_directory,
     )

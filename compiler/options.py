@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from monopod.compiler.caches.store_option import CacheStore
 from monopod.compiler.pod.assembly import LogFormat
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
@@ -39,6 +40,7 @@ class Options:
       those in the files.
     - ``runtime_image`` is the image of the coordinator, by default a stock Python image. ``architectures`` are
       the nodes' architectures, as Kubernetes names them; by default they follow the Pod's nodeSelector.
+    - ``cache_store`` keeps the caches of Tasks; ``default_cache_store`` does if the run and its Pipeline name none.
     - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs. ``uses_images``:
       images are used, unlike on the host backend.
     - ``folders``: what becomes of the folders that ``workspaces`` name. ``fetched`` are the Workspaces from which files
@@ -67,6 +69,8 @@ class Options:
     limit_ranges: tuple[dict[str, Any], ...] = ()
     unknown_params: bool = False
     local: bool = False
+    cache_store: CacheStore | None = None
+    default_cache_store: CacheStore | None = None
     folders: Folders = "refused"
     fetched: tuple[str, ...] = ()
     uses_images: bool = True

@@ -32,12 +32,16 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class WrittenTask:
-    """A Task as written, in its own document or `embedded`."""
+    """A Task as written, in its own document or `embedded`.
+
+    `annotations` are the annotations of its document; those of an embedded Task are in its spec.
+    """
 
     name: str
     spec: TaskSpec
     place: DocumentPlace
     embedded: Embedding | None = None
+    annotations: tuple[str, ...] = ()
 
     def containers(self) -> Iterator[tuple[Step | Sidecar, DocumentPlace]]:
         """Yield the Steps, then the Sidecars."""
@@ -182,6 +186,7 @@ def _embedded_tasks(pipeline: WrittenPipeline) -> Iterator[WrittenTask]:
 def _tasks(document: Document) -> Iterator[WrittenTask]:
     model, place = document.model, DocumentPlace(document, ("spec",))
     if isinstance(model, Task):
-        yield WrittenTask(document.name, model.spec, place)
+        annotations = () if model.metadata is None else tuple(model.metadata.annotations.values())
+        yield WrittenTask(document.name, model.spec, place, annotations=annotations)
     elif isinstance(model, TaskRun) and model.spec.task_spec is not None:
         yield WrittenTask(document.name, model.spec.task_spec, place.at("taskSpec"), Embedding(model.spec.params))

@@ -24,7 +24,7 @@ def unused_workspaces(specs: Specs) -> Iterator[Problem]:
         task_texts = specs.texts_of(task.spec) if task.spec.workspaces else None
         if task_texts is None:
             continue
-        mentioned = _mentioned(task.spec, task_texts)
+        mentioned = _mentioned(task.spec, [*task_texts, *task.annotations])
         for index, workspace in enumerate(task.spec.workspaces):
             if workspace.mount_path or workspace.name in mentioned:
                 continue

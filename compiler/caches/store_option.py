@@ -12,7 +12,6 @@ from typing import Literal, TypeAlias
 from monopod.compiler.remote.registry import ImageName
 from monopod.schemas.formats.object_names import subdomain_problem
 
-ANNOTATION = "monopod.dev/cache-store"
 VARIABLE = "MONOPOD_CACHE_STORE"
 OPTION = "--cache-store"
 

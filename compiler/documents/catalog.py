@@ -78,6 +78,10 @@ class Catalog:
         """The params of the TriggerTemplates in the files."""
         return self._documents.filled_params
 
+    def file_text(self, file: str) -> str | None:
+        """Return the content of a file of the input."""
+        return self._documents.texts.get(file)
+
     def pipeline(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[PipelineSpec] | None:
         """Return the Pipeline that a reference names."""
         if reference.resolver:

@@ -46,6 +46,7 @@ class PodDraft:
         self.containers: list[ContainerPart] = []
         self.volumes: list[dict[str, Any]] = []
         self.of_tasks: list[ForOneTask] = []
+        self.cache_directory = ""
         self.places = PodPlaces()
         self._slots: set[str] = set()
         self._container_names: set[str] = set()

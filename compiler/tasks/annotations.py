@@ -14,10 +14,12 @@ from monopod.compiler.documents.places import Place
 from monopod.schemas.tekton.pipelines import EmbeddedTask
 from monopod.schemas.tekton.tasks import TaskSpec
 
+CACHE = "monopod.dev/cache"
+CACHE_STORE = "monopod.dev/cache-store"
 DIGEST = "monopod.dev/digest"
 VIEWS = "monopod.dev/views"
-OF_TASKS = frozenset({DIGEST, VIEWS})
-"""The annotations that only a Task has."""
+OF_TASKS = frozenset({CACHE, CACHE_STORE, DIGEST, VIEWS})
+"""The annotations of Tasks, some also of runs and Pipelines."""
 
 
 @dataclass(frozen=True, slots=True)

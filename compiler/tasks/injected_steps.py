@@ -49,7 +49,7 @@ class InjectedStep:
 
     ``mounts`` are core/v1 VolumeMounts, of volumes by their names in the Pod and of `SlotVolume`. ``place`` is where
     the author asked for it. The variable MONOPOD_SLOT has the name of the slot. ``has_artifacts``: it writes Artifacts
-    to the file ``$(step.artifacts.path)``.
+    to the file ``$(step.artifacts.path)``. ``results`` are its Results; ``on_error`` and ``always`` are the Plan's.
     """
 
     name: str
@@ -58,6 +58,9 @@ class InjectedStep:
     mounts: tuple[Mapping[str, Any], ...]
     place: Place
     has_artifacts: bool = False
+    results: tuple[str, ...] = ()
+    on_error: str = "stopAndFail"
+    always: bool = False
 
     def in_plan(self) -> plan.Step:
         """Return the Step of the Plan."""
@@ -66,6 +69,9 @@ class InjectedStep:
             self.name,
             command=(*_PYTHON, f"monopod.{self.module}"),
             args=self.arguments,
+            on_error=self.on_error,
+            results=tuple(map(plan.ResultDeclaration, self.results)),
+            always=self.always,
             variables=(("step.artifacts.path", artifacts),) if self.has_artifacts else (),
         )
 

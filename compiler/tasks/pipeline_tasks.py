@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from monopod.compiler.caches.annotation import caches_of
+from monopod.compiler.caches.cache_steps import CacheScope, cache_steps
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_task
@@ -176,7 +178,10 @@ class _TaskCompiler:
         has_cel = self._state.has_cel
         self._report.extend(check_guards(task.when, self._scope.names, place.at("when"), has_cel=has_cel))
         self._check_texts(names.names, resolved, fan)
-        injected = self._injected(bound_workspaces).named([step.name for step in resolved])
+        scope = CacheScope(
+            names.names, Scope(fixed), bound_workspaces, self._receiver, [step.name for step in resolved], self._report
+        )
+        injected = self._injected(bound_workspaces, scope).named([step.name for step in resolved])
         parts = TaskParts(
             path=(*self._scope.path, task.name),
             steps=resolved,
@@ -363,9 +368,11 @@ class _TaskCompiler:
         self._report.extend(fan_out.limit_problems(annotations.values, annotations.metadata))
         return fan_out.limit_of(annotations.values) or self._state.max_concurrency
 
-    def _injected(self, bound: Sequence[TaskWorkspace]) -> InjectedSteps:
+    def _injected(self, bound: Sequence[TaskWorkspace], scope: CacheScope) -> InjectedSteps:
         """Return the Steps of monopod's own."""
-        return digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
+        digests = digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
+        caches = caches_of(self._annotations, self._state.catalog, self._report)
+        return digests.around(cache_steps(caches, self._state.cache_store, scope, self._draft))
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields

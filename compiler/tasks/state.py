@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from monopod.compiler.caches.store_option import CacheStore
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.images.image_programs import ImagePrograms
@@ -28,6 +29,7 @@ class CompilerState:
     - `budget` limits how much text references may expand to.
     - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
+    - `cache_store` keeps the caches of Tasks; without one there are none.
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
 
@@ -39,6 +41,7 @@ class CompilerState:
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     has_cel: bool = True
+    cache_store: CacheStore | None = None
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)

@@ -31,6 +31,7 @@ from monopod.system.files.tree_reading import ChangedError, UnreadableError
 
 OFF = "-"
 """The store that turns caching off."""
+_HOME = "/tekton/home"
 _WHAT_FAILS = (StoreError, MalformedError, ChangedError, UnreadableError, OSError)
 
 
@@ -156,13 +157,13 @@ def _paths(request: Request, cache: Cache) -> Iterator[content.CachedPath]:
         if not roots:
             raise StoreError(f"{path} is neither in a Workspace nor in {' or '.join(request.roots)}")
         root = max(roots, key=len)
-        yield content.CachedPath(path, root, whole[len(root) + 1 :])
+        label = f"~{whole.removeprefix(_HOME)}" if root == _HOME else path
+        yield content.CachedPath(label, root, whole[len(root) + 1 :])
 
 
 def _version(paths: Sequence[content.CachedPath]) -> str:
     """Return the version: paths are equal if they have equal places in Workspaces, whatever these are called."""
-    home = "/tekton/home"
-    return version_of([f"{path.root if path.root == home else ''}:{path.relative}" for path in paths])
+    return version_of([f"{'~' if path.root == _HOME else ''}:{path.relative}" for path in paths])
 
 
 # Output

@@ -5,13 +5,16 @@ A project is a git repository, or else a directory: as on GitHub, repositories d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from monopod.runner.records import own_directories
+from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.store import StoreError
 
 
 def caches_root() -> str:
@@ -26,6 +29,13 @@ def default_directory(files: Sequence[str]) -> str:
     project = _project(path if path.is_dir() else path.parent)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", project.name) or "root"
     return os.path.join(caches_root(), f"{name}-{hashlib.sha256(os.fsencode(project)).hexdigest()[:8]}")
+
+
+def prepare_stores(directories: Iterable[str]) -> None:
+    """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report."""
+    for directory in filter(None, directories):
+        with contextlib.suppress(StoreError):
+            DirectoryStore(directory).prepare()
 
 
 def _project(directory: Path) -> Path:

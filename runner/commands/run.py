@@ -21,7 +21,7 @@ from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from monopod.compiler.compilation import Compilation
     from monopod.runner.backend import Backend
@@ -173,6 +173,22 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
 _ON_THIS_MACHINE: dict[str, Any] = {"log_format": "json", "local": True, "folders": "mounted"}
 
 
+def _default_cache_store(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the compiler option for the store of caches on this machine."""
+    from monopod.compiler.caches.store_option import CacheStore  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.caches.default_store import default_directory  # noqa: PLC0415
+
+    return {"default_cache_store": CacheStore("directory", (default_directory(input_files(arguments)),))}
+
+
+def _prepare_cache_stores(compilations: Iterable[Compilation]) -> None:
+    directories = {compilation.cache_directory for compilation in compilations} - {""}
+    if directories:
+        from monopod.runner.caches.default_store import prepare_stores  # noqa: PLC0415  # needed only with caches
+
+        prepare_stores(directories)
+
+
 def _fetched(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Return the names of the Workspaces from which files are fetched."""
     return tuple(dict.fromkeys(fetch.workspace for fetch in arguments.fetches))
@@ -183,7 +199,9 @@ def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415
 
     options = {**_named("default"), **_ON_THIS_MACHINE, "uses_images": False, "fetched": _fetched(arguments)}
+    options |= _default_cache_store(arguments)
     compilations = compile_documents(arguments, **options, kube_version=WITH_RESTART_RULES)
+    _prepare_cache_stores(compilations)
     return _run(arguments, compilations, HostBackend())
 
 
@@ -195,9 +213,11 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
         arguments,
         **_named("default"),
         **_ON_THIS_MACHINE,
+        **_default_cache_store(arguments),
         fetched=_fetched(arguments),
         kube_version=WITHOUT_NATIVE_SIDECARS,
     )
+    _prepare_cache_stores(compilations)
     return _run(arguments, compilations, PodmanBackend(arguments.network))
 
 

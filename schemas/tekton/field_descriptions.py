@@ -112,7 +112,7 @@ DESCRIPTIONS: dict[str, str] = {
     "EmbeddedTask.kind": "Given only for a custom task.",
     "EmbeddedTask.apiVersion": "Given only for a custom task.",
     "labels": "Labels of the Pod.",
-    "annotations": "Annotations of the Pod, and monopod's own: monopod.dev/max-concurrency, monopod.dev/ignore.",
+    "annotations": "Annotations of the Pod, and monopod's own: monopod.dev/max-concurrency, monopod.dev/cache ...",
     # Runs
     "timeouts": "The timeouts of the run and its parts.",
     "TimeoutFields.pipeline": "The timeout of the whole run; 1h by default, 0 means no limit.",
@@ -154,7 +154,7 @@ DESCRIPTIONS: dict[str, str] = {
     "ObjectMeta.generateName": "The start of the name; the rest is generated for each run.",
     "ObjectMeta.namespace": "The namespace.",
     "ObjectMeta.labels": "Labels, which the Pod has too.",
-    "ObjectMeta.annotations": "Annotations, including monopod's: monopod.dev/max-concurrency, monopod.dev/ignore.",
+    "ObjectMeta.annotations": "Annotations, including monopod's: monopod.dev/max-concurrency, monopod.dev/cache ...",
     "EnvVar.name": "The name of the variable.",
     "EnvVar.value": "Its value; $(params.x) is replaced, and so is $(OTHER_VARIABLE).",
     "EnvVar.valueFrom": "Where its value comes from: a key of a Secret or ConfigMap, or a field of the Pod.",

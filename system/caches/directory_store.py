@@ -76,11 +76,16 @@ class DirectoryStore:
                 os.utime(path)
             yield file
 
-    def save(self, draft: Draft, pack: Pack) -> Entry | None:
-        """Save an entry, unless its key exists."""
+    def prepare(self) -> None:
+        """Make the directories of the store. Raises StoreError."""
         with _failures():
             for directory in (self._entries, self._drafts):
                 _make_shared(directory)
+
+    def save(self, draft: Draft, pack: Pack) -> Entry | None:
+        """Save an entry, unless its key exists."""
+        self.prepare()
+        with _failures():
             self._remove_leftovers()
         if self.has(draft.version, draft.key):
             return None

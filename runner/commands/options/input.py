@@ -9,6 +9,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.caches import add_cache_option, chosen_cache_store
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.garbage_collection import without_garbage_collection
 
@@ -139,6 +140,7 @@ def _add_pod_options(parser: argparse.ArgumentParser) -> None:
         "(repeatable). Steps and Sidecars without command and script need them. FILE is the output of `podman image "
         "inspect` or `docker image inspect`, or YAML or JSON that maps image names to configurations",
     )
+    add_cache_option(parser)
     add_resolve_option(parser)
 
 
@@ -253,5 +255,6 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         image_configs=tuple(arguments.image_configs),
         pod_security=arguments.pod_security,
         sources=local_sources(arguments.resolve),
+        cache_store=chosen_cache_store(arguments.cache_store),
         **options,
     )

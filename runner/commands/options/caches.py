@@ -1,0 +1,46 @@
+"""The option ``--cache-store``, and the variable ``MONOPOD_CACHE_STORE``: where the caches of Tasks are kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monopod.compiler.caches.store_option import CacheStore
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cache-store STORE``."""
+    parser.add_argument(
+        "--cache-store",
+        type=_cache_store,
+        metavar="STORE",
+        help="where the caches of Tasks are kept: ./DIR or hostPath:DIR, pvc:CLAIM, or - for no caching (default: "
+        "$MONOPOD_CACHE_STORE; then the annotation monopod.dev/cache-store; then, on this machine, a directory in the "
+        "user's cache)",
+    )
+
+
+def _cache_store(text: str) -> CacheStore:
+    """Return the store that a text names. Raises ArgumentTypeError, which argparse reports."""
+    from monopod.compiler.caches.store_option import parse_store  # noqa: PLC0415  # not needed for --help
+
+    try:
+        return parse_store(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def chosen_cache_store(option: CacheStore | None) -> CacheStore | None:
+    """Return the store of the option, or of the environment. Raises Problems."""
+    text = os.environ.get("MONOPOD_CACHE_STORE")
+    if option is not None or not text:
+        return option
+    from monopod.compiler.caches.store_option import parse_store  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415
+
+    try:
+        return parse_store(text)
+    except ValueError as error:
+        raise Problems([Problem(None, f"MONOPOD_CACHE_STORE: {error}", "invalid-value")]) from error

@@ -1,0 +1,244 @@
+"""The annotation monopod.dev/cache: what is wrong with it, and the Steps that it adds."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from monopod.compiler.caches.store_option import OFF, CacheStore, parse_store
+from monopod.compiler.compilation import Compilation
+from monopod.system.caches.requests import Hash, Request, parse
+
+DIRECTORY = CacheStore("directory", ("/srv/cache",))
+
+TASK = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata:
+  name: build
+  annotations:
+    monopod.dev/cache: |
+CACHE
+spec:
+  params: [{name: version, default: "1"}, {name: list, type: array, default: []}]
+  workspaces: [{name: source}, WORKSPACES]
+  steps:
+  - {name: build, image: alpine, script: "true"}
+"""
+
+
+def task(cache: str, workspaces: str = "") -> str:
+    return TASK.replace("CACHE", textwrap.indent(textwrap.dedent(cache).strip(), " " * 6)).replace(
+        "WORKSPACES", workspaces
+    )
+
+
+@pytest.fixture
+def request_of(compiled: Callable[..., Compilation]) -> Callable[..., Request]:
+    """Returns what the restore Step is asked to do."""
+
+    def request_of(text: str, **options: Any) -> Request:
+        first = compiled(text, cache_store=DIRECTORY, **options).plan.pipeline.tasks[0].steps[0]
+        assert first.name.startswith("cache-restore")
+        return parse(first.args[1:])
+
+    return request_of
+
+
+SMALL = """\
+key: go-$(params.version)-$(hashFiles('go.sum', '!x/**'))
+restoreKeys: ["go-$(params.version)-"]
+paths: [vendor, ~/go]
+"""
+
+
+def test_the_steps_are_around_the_authors(compiled):
+    compilation = compiled(task(SMALL), cache_store=DIRECTORY)
+    (plan_task,) = compilation.plan.pipeline.tasks
+    assert [step.name for step in plan_task.steps] == ["cache-restore", "build", "cache-save"]
+    restore, _, save = plan_task.steps
+    assert [result.name for result in restore.results] == ["key-0", "hit-0"]
+    assert {restore.on_error, save.on_error} == {"continue"}
+    assert save.args[-4:] == (
+        *("--save-as", "$(steps.cache-restore.results.key-0)"),
+        *("--hit", "$(steps.cache-restore.results.hit-0)"),
+    )
+
+
+def test_the_store_is_mounted_only_in_monopods_own_steps(compiled):
+    spec = compiled(task(SMALL), cache_store=DIRECTORY).pod["spec"]
+    (volume,) = [volume for volume in spec["volumes"] if volume.get("hostPath")]
+    assert volume["hostPath"] == {"path": "/srv/cache", "type": "DirectoryOrCreate"}
+    having = {
+        container["name"]
+        for container in spec["containers"]
+        if volume["name"] in {mount["name"] for mount in container["volumeMounts"]}
+    }
+    assert having == {"build-cache-restore", "build-cache-save"}
+
+
+def test_the_save_step_mounts_workspaces_read_only(compiled):
+    containers = {
+        container["name"]: container
+        for container in compiled(task(SMALL), cache_store=DIRECTORY).pod["spec"]["containers"]
+    }
+    mounts = {mount["mountPath"]: mount for mount in containers["build-cache-save"]["volumeMounts"]}
+    assert mounts["/workspace/source"]["readOnly"]
+    assert "readOnly" not in mounts["/monopod/cache"]
+
+
+def test_paths_and_patterns_are_absolute_in_the_request(request_of):
+    (cache,) = request_of(task(SMALL)).caches
+    assert cache.paths == ["/workspace/source/vendor", "/tekton/home/go"]
+    assert cache.key == [
+        "go-$(params.version)-",
+        Hash("/", ["/workspace/source/go.sum", "!/workspace/source/x/**"]),
+    ]
+    assert cache.restore_keys == [["go-$(params.version)-"]]
+
+
+def test_github_s_spelling_of_hash_files_is_read(request_of):
+    written = request_of(task("key: a-${{ hashFiles('**/go.sum', \"b\") }}-z\npaths: [vendor]")).caches[0].key
+    assert written == ["a-", Hash("/", ["/workspace/source/**/go.sum", "/workspace/source/b"]), "-z"]
+
+
+def test_only_the_workspaces_that_a_cache_is_in_are_mounted(compiled, request_of):
+    text = task("key: x\npaths: [$(workspaces.other.path)/x]", "{name: other}")
+    assert request_of(text).roots == ["/workspace/other", "/tekton/home"]
+    containers = compiled(text, cache_store=DIRECTORY).pod["spec"]["containers"]
+    assert "/workspace/source" not in {mount["mountPath"] for mount in containers[0]["volumeMounts"]}
+
+
+def test_caches_that_are_always_saved_have_a_step_of_their_own(compiled):
+    text = task("""
+        - {key: a, paths: [a]}
+        - {key: b, paths: [b], when: always}
+        - {key: c, paths: [c], policy: pull}
+    """)
+    steps = compiled(text, cache_store=DIRECTORY).plan.pipeline.tasks[0].steps
+    assert [(step.name, step.always) for step in steps[2:]] == [("cache-save", False), ("cache-save-2", True)]
+    assert [len(parse(step.args[1:]).caches) for step in steps[2:]] == [1, 1]
+
+
+def test_a_step_of_the_author_may_have_the_same_name(compiled):
+    text = task(SMALL).replace("name: build, image", "name: cache-restore, image")
+    restore, _, save = compiled(text, cache_store=DIRECTORY).plan.pipeline.tasks[0].steps
+    assert restore.name == "cache-restore-2"
+    assert "$(steps.cache-restore-2.results.key-0)" in save.args
+
+
+@pytest.mark.parametrize("store", [None, OFF])
+def test_without_a_store_there_are_no_steps(compiled, store):
+    steps = compiled(task(SMALL), cache_store=store).plan.pipeline.tasks[0].steps
+    assert [step.name for step in steps] == ["build"]
+
+
+def test_an_optional_workspace_without_a_volume_is_not_cached(compiled):
+    text = task("key: x\npaths: [$(workspaces.more.path)/x]", "{name: more, optional: true}")
+    steps = compiled(text, cache_store=DIRECTORY).plan.pipeline.tasks[0].steps
+    assert [step.name for step in steps] == ["build"]
+
+
+def test_the_store_is_chosen_by_option_annotation_and_default_in_this_order(compiled):
+    def path(text, **options):
+        volumes = compiled(text, **options).pod["spec"]["volumes"]
+        return next((volume["hostPath"]["path"] for volume in volumes if "hostPath" in volume), None)
+
+    annotated = task(SMALL).replace("  annotations:\n", "  annotations:\n    monopod.dev/cache-store: /annotated\n")
+    default = CacheStore("directory", ("/default",))
+    assert path(annotated, cache_store=DIRECTORY, default_cache_store=default) == "/srv/cache"
+    assert path(annotated, default_cache_store=default) == "/annotated"
+    assert path(task(SMALL), default_cache_store=default) == "/default"
+    assert path(annotated.replace("/annotated", '"-"'), default_cache_store=default) is None
+
+
+def test_a_claim_is_mounted(compiled):
+    spec = compiled(task(SMALL), cache_store=parse_store("pvc:cache")).pod["spec"]
+    assert {"claimName": "cache"} in [volume.get("persistentVolumeClaim") for volume in spec["volumes"]]
+
+
+def test_annotations_of_caches_are_not_the_pods(compiled):
+    compilation = compiled(task(SMALL), cache_store=DIRECTORY)
+    assert not [name for name in compilation.pod["metadata"]["annotations"] if "cache" in name]
+
+
+TWO = "{name: other}"
+WRONG = [
+    ("key: a\npath: [a]", "8:7: ", "path: unknown field (did you mean 'paths'?)"),
+    ("key: a", "7:7: ", "the field 'paths' is required"),
+    (
+        "- {key: a, paths: [a]}\n- {key: b, paths: [b], policy: pul}",
+        "8:38: ",
+        "[1].policy: expected pull, push or both",
+    ),
+    ("- {key: a, paths: [a], when: never}", "7:36: ", "expected success or always"),
+    ("key: a\npaths: a", "8:14: ", "paths: expected a list of strings, got 'a'; write [a]"),
+    ("key: ''\npaths: [a]", "7:12: ", "the key must not be empty"),
+    ("key: a\npaths: []", "8:14: ", "at least one path is required"),
+    ("key: a\npaths: ['**/node_modules']", "8:15: ", "a path cannot be a pattern"),
+    ("key: a\nrestoreKeys: ['']\npaths: [a]", "8:21: ", "an empty prefix matches every entry"),
+    ("key: $(params.versio)\npaths: [a]", "7:12: ", "$(params.versio): there is no param 'versio'"),
+    ("key: $(params.list[*])\npaths: [a]", "7:12: ", "$(params.list[*]) is an array"),
+    ("key: $(tasks.a.results.b)\npaths: [a]", "7:12: ", "$(tasks.a.results.b)"),
+    ("key: $(steps.build.results.b)\npaths: [a]", "7:12: ", "$(steps.build.results.b)"),
+    ("key: a-$(hashFiles(go.sum))\npaths: [a]", "7:12: ", "expected $(hashFiles('PATTERN', ...)), with the patterns"),
+    ("key: a-hashFiles('go.sum')\npaths: [a]", "7:12: ", "expected $(hashFiles('PATTERN', ...))"),
+    ("key: a-$(hashFiles())\npaths: [a]", "7:12: ", "hashFiles needs a pattern"),
+    ("key: ${{ runner.os }}-a\npaths: [a]", "7:12: ", "is an expression of GitHub Actions; use a param"),
+    ("key: a\npaths: [/root/.m2]", "8:15: ", "'/root/.m2' is in no Workspace of the Task 'build'"),
+    ("key: a\npaths: [../a]", "8:15: ", "'../a' is in no Workspace"),
+    ("key: a\npaths: [/tekton/results]", "8:15: ", "'/tekton/results' is in no Workspace"),
+    ("key: a\npaths: [$(workspaces.sorce.path)/a]", "8:15: ", "'sorce'"),
+    ("key: [a", "7:14: ", "this is not valid YAML"),
+    ("just text", "7:7: ", "expected a cache (key, paths ...) or a list of caches, got 'just text'"),
+    ("[]", "7:7: ", "expected a cache (key, paths ...) or a list of caches, got a list"),
+    ("- a", "7:9: ", "[0]: expected a cache"),
+    (f"key: {'x' * 513}\npaths: [a]", "7:12: ", "the key is longer than 512 characters"),
+]
+
+
+@pytest.mark.parametrize(("cache", "place", "message"), WRONG, ids=[message for _, _, message in WRONG])
+def test_what_is_wrong_is_reported_where_it_is_written(problems, cache, place, message):
+    (line,) = problems(task(cache), cache_store=DIRECTORY)
+    assert line.startswith(f"p.yaml:{place}metadata.annotations.monopod.dev/cache: ")
+    assert message in line
+
+
+def test_mistakes_are_reported_without_a_store_too(problems):
+    assert "unknown field" in problems(task("key: a\npaths: [a]\nfoo: 1"))[0]
+
+
+def test_a_relative_path_needs_one_workspace(problems):
+    (line,) = problems(task("key: a\npaths: [a]", TWO), cache_store=DIRECTORY)
+    assert "'a' is relative, and the Task 'build' has several Workspaces; use $(workspaces.NAME.path)/PATH" in line
+
+
+def test_a_read_only_workspace_cannot_hold_a_cached_path(problems):
+    text = task("key: $(hashFiles('a'))\npaths: [~/x]").replace("{name: source}", "{name: source, readOnly: true}")
+    assert not any("read-only" in line for line in problems(text, cache_store=DIRECTORY))
+    (line,) = problems(text.replace("~/x", "x"), cache_store=DIRECTORY)
+    assert "p.yaml:8:15: " in line
+    assert "the Workspace 'source' is read-only" in line
+
+
+def test_a_wrong_store_in_an_annotation_is_reported(problems):
+    text = task(SMALL).replace("  annotations:\n", "  annotations:\n    monopod.dev/cache-store: s3://bucket\n")
+    (line,) = problems(text)
+    assert line.startswith("p.yaml:6:30: metadata.annotations.monopod.dev/cache-store: expected a directory (./DIR")
+
+
+QUOTED = task("X").replace("|\n      X", '"{key: a, paths: [b], polcy: push}"')
+
+
+def test_a_text_in_quotes_has_positions_too(problems):
+    (line,) = problems(QUOTED)
+    assert line.startswith("p.yaml:6:46: ")
+    assert "unknown field (did you mean 'policy'?)" in line
+
+
+def test_a_folded_text_is_reported_where_it_begins(problems):
+    (line,) = problems(task("key: a\npath: [b]").replace(": |", ": >"))
+    assert line.startswith("p.yaml:6:24: ")

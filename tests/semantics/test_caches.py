@@ -1,0 +1,153 @@
+"""Caches between runs, on the host and in containers: missed, saved, hit, and what is not cached."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monopod.system.caches.directory_store import DirectoryStore
+
+pytestmark = pytest.mark.slow
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: build}
+spec:
+  params: [{name: version, default: "1"}, {name: exit, default: "0"}]
+  workspaces: [{name: source}]
+  tasks:
+  - name: build
+    params: [{name: version, value: $(params.version)}]
+    workspaces: [{name: source}]
+    taskSpec:
+      metadata:
+        annotations:
+          monopod.dev/cache: |
+            - key: go-$(params.version)-$(hashFiles('**/go.sum'))
+              restoreKeys: [go-$(params.version)-]
+              paths: [vendor, ~/.cache/tool]
+              policy: POLICY
+            - key: log-$(params.version)
+              paths: [log]
+              when: always
+      params: [{name: version}]
+      workspaces: [{name: source}]
+      steps:
+      - name: build
+        image: localhost/monopod-test/busybox:1
+        workingDir: $(workspaces.source.path)
+        securityContext: {runAsUser: USER, runAsGroup: USER}
+        script: |
+          cat vendor/module ~/.cache/tool/state log/log || true
+          mkdir -p vendor ~/.cache/tool log
+          echo "module for $(cat go.sum)" > vendor/module
+          echo state > ~/.cache/tool/state
+          echo log > log/log
+          exit $(params.exit)
+"""
+
+
+@pytest.fixture
+def runs(backend, tmp_path):
+    return Runs(backend, tmp_path)
+
+
+class Runs:
+    """Runs of the Pipeline, each with a new folder for the Workspace."""
+
+    def __init__(self, backend, directory: Path) -> None:
+        self.backend = backend
+        self.directory = directory
+        self.store = DirectoryStore(str(directory / "store"))
+        self.count = 0
+
+    def run(self, go_sum="1", *options, user=0, policy="both", cache_store=None):
+        self.count += 1
+        source = self.directory / f"source-{self.count}"
+        source.mkdir()
+        source.chmod(0o777)
+        (source / "go.sum").write_text(f"{go_sum}\n")
+        pipeline = self.directory / "pipeline.yaml"
+        pipeline.write_text(PIPELINE.replace("USER", str(user)).replace("POLICY", policy))
+        store = cache_store or str(self.directory / "store")
+        return self.backend.run("-f", pipeline, "-w", f"source={source}", "--cache-store", store, *options)
+
+    def keys(self):
+        return sorted(entry.key[:8] for entry in self.store.entries())
+
+
+def test_a_miss_is_saved_and_later_runs_hit(runs):
+    first = runs.run()
+    restored, saved = first.lines("build/cache-restore"), first.lines("build/cache-save")
+    assert [line[:16] for line in restored] == ["cache miss: go-1", "cache miss: log-"]
+    assert saved[0].startswith("cache saved: go-1-")
+    second = runs.run()
+    assert second.lines("build/build") == ["module for 1", "state", "log"]
+    restored = second.lines("build/cache-restore")
+    assert restored[0].startswith("cache hit: go-1-")
+    assert ", 2 files (19 bytes) in " in restored[0]
+    assert second.lines("build/cache-save")[0].startswith("cache not saved, since it was restored: go-1-")
+    assert (first.code, second.code) == (0, 0)
+    assert len(runs.store.entries()) == 2
+
+
+def test_a_changed_file_restores_the_newest_entry_with_the_prefix(runs):
+    runs.run("1")
+    runs.run("2")
+    third = runs.run("3")
+    assert third.lines("build/build")[0] == "module for 2"
+    assert "restored the newest similar entry: go-1-" in third.lines("build/cache-restore")[0]
+    other = runs.run("3", "-p", "version=2")
+    assert other.lines("build/cache-restore")[0].startswith("cache miss: go-2-")
+    assert [entry.key[:5] for entry in runs.store.entries()].count("go-1-") == 3
+
+
+def test_a_failed_task_saves_only_what_is_always_saved(runs):
+    failed = runs.run("1", "-p", "exit=3")
+    assert failed.code == 1
+    assert runs.keys() == ["log-1"]
+    assert failed.lines("build/cache-save-2")[0].startswith("cache saved: log-1, ")
+    assert failed.lines("build/cache-save") == []
+
+
+def test_policies(runs):
+    assert runs.run(policy="pull").code == 0
+    assert runs.keys() == ["log-1"]
+    pushed = runs.run(policy="push")
+    assert len(runs.keys()) == 2
+    assert "module for 1" not in runs.run(policy="push").lines("build/build")
+    assert pushed.lines("build/cache-restore")[0].startswith("cache not restored (policy push): go-1-")
+
+
+def test_without_a_store_nothing_is_cached_and_nothing_fails(runs):
+    off = runs.run(cache_store="-")
+    assert off.code == 0
+    assert off.lines("build/cache-restore") == []
+    assert runs.keys() == []
+
+
+def test_steps_of_another_user_are_cached(runs):
+    if runs.backend.name == "host" and os.geteuid() != 0:
+        pytest.skip("to be several users, the host backend needs root")
+    runs.run(user=1000)
+    second = runs.run(user=1000)
+    assert second.lines("build/build") == ["module for 1", "state", "log"]
+    assert second.code == 0
+
+
+def test_a_claim_is_a_store(runs):
+    runs.run(cache_store="pvc:cache")
+    assert runs.run(cache_store="pvc:cache").lines("build/cache-restore")[0].startswith("cache hit: go-1-")
+    listed = runs.backend.monopod("cache", "list", "--cache-store", "pvc:cache", "-o", "name")
+    assert len(listed.splitlines()) == 2
+
+
+def test_a_store_that_cannot_be_used_is_a_miss(runs):
+    (runs.directory / "store").mkdir()
+    (runs.directory / "store/entries").write_text("")
+    finished = runs.run()
+    assert finished.code == 0
+    assert "cannot use the cache" in " ".join(finished.lines("build/cache-save"))
