@@ -168,7 +168,7 @@ class Task(NamedTuple):
 
     ``name`` is unique within its Pipeline. ``after`` names every PipelineTask of the same Pipeline that must have ended
     before this one starts: by ``runAfter`` or because it uses their Results (``result_sources``).
-    ``timeout`` limits one attempt.
+    ``timeout`` limits one attempt. ``retry_delay`` is from the end of an attempt to the start of the next one.
     ``variables`` are references with a fixed value, such as ``workspaces.source.path``. Without ``context.task.name``
     among them, that is the name of the TaskRun.
     ``source`` is the key in `Plan.sources` of a Task that is referred to; empty if it is embedded.
@@ -192,6 +192,7 @@ class Task(NamedTuple):
     slots: tuple[Slot, ...] = ()
     pipeline: Pipeline | None = None
     source: str = ""
+    retry_delay: float = 0.0
 
 
 class Pipeline(NamedTuple):

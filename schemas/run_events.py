@@ -16,7 +16,7 @@ import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from monopod.schemas.formats.plain_data import made_from
-from monopod.schemas.formats.words import describe_exit_code, describe_out_of_memory
+from monopod.schemas.formats.words import describe_exit_code, describe_out_of_memory, format_duration
 
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
@@ -147,7 +147,10 @@ class SidecarFinished(NamedTuple):
 
 
 class TaskFinished(NamedTuple):
-    """A Task instance has ended, or, if ``will_retry``, one attempt of it. ``reason`` is Tekton's."""
+    """A Task instance has ended, or, if ``will_retry``, one attempt of it. ``reason`` is Tekton's.
+
+    ``retry_delay``: how many seconds later the next attempt starts, at the earliest.
+    """
 
     at: float
     task: str
@@ -157,6 +160,7 @@ class TaskFinished(NamedTuple):
     reason: str
     message: str
     will_retry: bool = False
+    retry_delay: float = 0.0
 
 
 class TaskSkipped(NamedTuple):
@@ -221,6 +225,11 @@ def describe_sidecar_end(end: _End) -> str:
     elif end.message not in words:
         words += f": {end.message}"
     return f"Sidecar ended before the Steps did: {words}"
+
+
+def describe_retry(event: TaskFinished) -> str:
+    """Describe what follows an attempt after which there is another one."""
+    return f"retrying in {format_duration(event.retry_delay)}" if event.retry_delay else "retrying"
 
 
 def describe_restart(event: ContainerRestarted) -> str:

@@ -30,6 +30,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
     describe_restart,
+    describe_retry,
     describe_sidecar_end,
 )
 from monopod.schemas.run_progress import RunProgress, TaskState
@@ -105,7 +106,7 @@ class RunLog:
         why = "" if event.status == "Succeeded" else event.message or event.reason
         words = f"{_attempt(event.attempt)}{event.status} after {format_duration(event.at - started)}"
         words += f": {why}" if why else ""
-        return f"{words}; retrying" if event.will_retry else words
+        return f"{words}; {describe_retry(event)}" if event.will_retry else words
 
     def _table(self) -> list[str]:
         tasks = self._progress.tasks

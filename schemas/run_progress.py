@@ -143,8 +143,8 @@ class Attempt:
 class TaskState:
     """A Task instance. ``started`` is the start of its first attempt. ``name`` is the name of its matrix combination.
 
-    ``after`` are the paths of the Tasks it waits for. ``display_name`` and ``when`` are not in the events: only the
-    coordinator knows them.
+    ``after`` are the paths of the Tasks it waits for. ``retry_at``: the earliest start of its next attempt, while it
+    waits for that. ``display_name`` and ``when`` are not in the events: only the coordinator knows them.
     """
 
     def __init__(
@@ -167,6 +167,7 @@ class TaskState:
         self.message = ""
         self.started: float | None = None
         self.ended: float | None = None
+        self.retry_at: float | None = None
         self.attempts: list[Attempt] = []
         self.display_name = ""
         self.when: Sequence[WhenStatus] = ()
@@ -369,7 +370,7 @@ class RunProgress:
         task = self._instance(event.task, event.index)
         attempt = Attempt(event.attempt, event.at, event.slot, event.params)
         task.attempts = [*(other for other in task.attempts if other.number != event.attempt), attempt]
-        task.status, task.ended = "Running", None
+        task.status, task.ended, task.retry_at = "Running", None, None
         if task.started is None or not event.attempt:
             task.started = event.at
 
@@ -390,6 +391,7 @@ class RunProgress:
         task.status = "Running" if event.will_retry else event.status
         task.reason, task.message = event.reason, event.message
         task.ended = None if event.will_retry else event.at
+        task.retry_at = event.at + event.retry_delay if event.will_retry and event.retry_delay else None
 
     def _attempt(self, event: StepStarted | StepFinished | SidecarFinished) -> Attempt:
         """Return the attempt that an event belongs to, which is added if its start is not known."""

@@ -29,6 +29,7 @@ from monopod.compiler.scope.texts import texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.steps import Sources, merge_template, written
+from monopod.compiler.tasks.task_policies import Annotated
 from monopod.schemas.formats import quantity
 from monopod.schemas.tekton.pipelines import Matrix, PipelineTask
 from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec
@@ -63,6 +64,7 @@ class TaskSettings:
     resources: Mapping[str, Any] | None = None
     timeout: float | None = None
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict)
+    annotated: Annotated | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ def of_pipeline_run(
         if task_spec.metadata is not None:
             draft.of_tasks.append(ForOneTask(task_spec.metadata, at.at("metadata")))
         own = replace(_with_resources(base, task_spec, at), timeout=task_spec.timeout)
+        if task_spec.metadata is not None:
+            own = replace(own, annotated=Annotated(task_spec.metadata.annotations, at.at("metadata")))
         if task_spec.pod_template is not None:
             fields = collector.resolved(task_spec.pod_template, at.at("podTemplate"), task.matrix)
             own = _take_own(fields, at.at("podTemplate"), own, collector)

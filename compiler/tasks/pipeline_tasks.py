@@ -49,6 +49,7 @@ from monopod.compiler.tasks.resolved_steps import (
 from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.tasks.state import CompilerState
+from monopod.compiler.tasks.task_policies import Annotated, TaskPolicies
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
 from monopod.compiler.tasks.workspace_digests import digest_steps
 from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
@@ -206,6 +207,7 @@ class _TaskCompiler:
             params=bound.params,
             matrix=fan.in_plan(pinned=slots.pinned) if fan is not None else None,
             retries=task.retries,
+            retry_delay=self._policies().retry_delay(task.retries),
             timeout=(task.timeout if self._settings.timeout is None else self._settings.timeout) or None,
             on_error=task.on_error or "stopAndFail",
             steps=(
@@ -373,6 +375,11 @@ class _TaskCompiler:
         digests = digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
         caches = caches_of(self._annotations, self._state.catalog, self._report)
         return digests.around(cache_steps(caches, self._state.cache_store, scope, self._draft))
+
+    def _policies(self) -> TaskPolicies:
+        own = Annotated(self._annotations.values, self._annotations.metadata, is_general=not self._embedded)
+        of_run = self._settings.annotated
+        return TaskPolicies([own] if of_run is None else [of_run, own], self._report)
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields

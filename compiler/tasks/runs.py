@@ -30,6 +30,7 @@ from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
 from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline, pipeline_receiver
 from monopod.compiler.tasks.state import CompilerState
+from monopod.compiler.tasks.task_policies import Annotated
 from monopod.compiler.tasks.workspaces import (
     Bindings,
     bind_pipeline,
@@ -106,7 +107,9 @@ def _declaration(run: Run, context: Names) -> Declaration:
 
 def _settings(run: Run, variables: Variables, draft: PodDraft) -> PodSettings:
     if isinstance(run.spec, TaskRunSpec):
-        return of_task_run(run.spec, run.place, variables, draft)
+        settings = of_task_run(run.spec, run.place, variables, draft)
+        annotated = Annotated(run.document["metadata"].get("annotations") or {}, run.metadata_place)
+        return replace(settings, base=replace(settings.base, annotated=annotated))
     if run.spec is None or run.pipeline is None:
         return NO_SETTINGS
     spec = run.pipeline.spec

@@ -441,7 +441,9 @@ class Engine:
             instance.task.queue.remove(instance)
             self._end_between(instance, outcome)
         elif instance.attempt.outcome is not None:
-            self._end_between(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end
+            # it was between two attempts: its Sidecars have not ended, or it waits for the delay of its retry
+            self._commands.clear_timer(f"retry:{instance.attempt.slot.name}")
+            self._end_between(instance, outcome)
         else:
             self._follow(self._attempts.stop(instance.attempt, outcome))
 
@@ -456,7 +458,9 @@ class Engine:
         """Give a slot whose Sidecars have ended to the next attempt, or to the next instance of the queue."""
         task = instance.task
         if instance.outcome is None:
-            self._next_attempts.append(instance)
+            assert instance.slot is not None
+            if not self._commands.has_timer(f"retry:{instance.slot.name}"):
+                self._next_attempts.append(instance)
         elif instance in task.clearing:
             task.clearing.remove(instance)
             self._pass_on_slot(instance)
@@ -471,6 +475,7 @@ class Engine:
         lost = self._containers.lost_in(attempt.slot) if again else None
         if lost is not None:
             again, outcome = False, not_retried(outcome, lost.name, lost.lost)
+        delay = task.plan.retry_delay if again else 0.0
         told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
         self._commands.report(
             TaskFinished(
@@ -482,11 +487,20 @@ class Engine:
                 told.reason,
                 told.message,
                 again,
+                delay,
             )
         )
         if not again:
             self._end_instance(instance, told)
+        elif delay:
+            action = partial(self._end_retry_delay, instance)
+            self._commands.set_timer(f"retry:{attempt.slot.name}", delay, action)
         elif not attempt.occupies_slot:
+            self._next_attempts.append(instance)
+
+    def _end_retry_delay(self, instance: InstanceState) -> None:
+        """Start the next attempt, unless Sidecars of the last one still run in the slot."""
+        if not instance.attempt.occupies_slot:
             self._next_attempts.append(instance)
 
     @staticmethod

@@ -113,13 +113,15 @@ class View:
         if has_load:
             usage = "" if load is None else f"{_cpu(load):>6} {format_memory(load.memory):>6}"
             row.append((usage.rjust(13), "dim"))
-        detail = self._detail(task)
+        detail = self._detail(task, now)
         if detail:
             row.append((f"  {detail}", "" if task.status == "Running" else style))
         return row
 
-    def _detail(self, task: TaskState) -> str:
+    def _detail(self, task: TaskState, now: float) -> str:
         match task.status:
+            case "Running" if task.retry_at is not None:
+                return f"{task.why}; attempt {task.attempt + 2} in {format_clock(task.retry_at - now)}"
             case "Running":
                 attempt = [f"attempt {task.attempt + 1}"] if task.attempt else []
                 return ", ".join([*(step.name for step in task.running_steps), *attempt])

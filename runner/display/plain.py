@@ -25,6 +25,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    describe_retry,
     describe_sidecar_end,
 )
 from monopod.schemas.run_log import TABLE_HEAD, describe_start
@@ -126,7 +127,7 @@ class PlainDisplay:
     def _task_finished(self, event: TaskFinished) -> str:
         name = self._follower.label(event.task, event.index)
         if event.will_retry:
-            return f"[{name}] attempt {event.attempt + 1}: {event.status}; retrying"
+            return f"[{name}] attempt {event.attempt + 1}: {event.status}; {describe_retry(event)}"
         task = self._follower.progress.task(event.task, event.index)
         took = f" in {format_duration(event.at - task.started)}" if task is not None and task.started else ""
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""

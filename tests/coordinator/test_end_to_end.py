@@ -14,6 +14,7 @@ from monopod.schemas.run_events import (
     StepStarted,
     TaskFinished,
     TaskSkipped,
+    TaskStarted,
 )
 
 pytestmark = pytest.mark.slow
@@ -184,6 +185,26 @@ def test_killed_coordinator_continues_and_no_step_runs_twice(pod, root, kills):
     counted = (root / "counted").read_text().split()
     assert sorted(counted) == [f"{name}{step}" for name in "abcd" for step in range(2)]
     assert set(pod.exit_codes().values()) == {0}
+    assert pod.end() == 0
+
+
+def test_coordinator_killed_before_a_retry_waits_on(pod, root):
+    script = "echo once more >> {root}/tried; test $(context.task.retry-count) = 1"
+    pod = pod(task(root, "flaky", script, retries=1, retry_delay=0.5))
+    pod.start()
+    for event in pod.events():
+        if isinstance(event, TaskFinished):
+            break
+    assert (event.will_retry, event.retry_delay) == (True, 0.5)
+    pod.coordinator.kill()
+    pod.coordinator.wait(PATIENCE)
+    pod.start_coordinator()
+    events = list(pod.events())
+    assert events[-1].status == "Succeeded"
+    (second,) = (each for each in of(events, TaskStarted) if each.attempt == 1)
+    assert second.at >= event.at + event.retry_delay
+    assert (root / "tried").read_text() == "once more\n" * 2
+    assert pod.exit_codes() == {"flaky": 0}
     assert pod.end() == 0
 
 

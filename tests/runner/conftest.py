@@ -48,8 +48,8 @@ class SampleRun:
             START + after, task, index, attempt, step, container, code, reason, message, START, START + after, 0.1, 1000
         )
 
-    def task_finished(self, task, after, status="Succeeded", index=None, attempt=0, message="", will_retry=False):
-        return TaskFinished(START + after, task, index, attempt, status, status, message, will_retry)
+    def task_finished(self, task, after, status="Succeeded", index=None, attempt=0, message="", **retry):
+        return TaskFinished(START + after, task, index, attempt, status, status, message, **retry)
 
     def task_skipped(self, task, after, reason="When Expressions evaluated to false"):
         return TaskSkipped(START + after, task, reason)

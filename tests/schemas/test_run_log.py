@@ -105,6 +105,11 @@ publish  Skipped    -        -      Parent Tasks were skipped
     )
 
 
+def test_log_says_when_a_task_is_retried():
+    failed = TaskFinished(START, "scan", None, 0, "Failed", "StepFailed", "why", will_retry=True, retry_delay=90)
+    assert RunLog().lines(failed)[0].endswith("Failed after 0.0s: why; retrying in 1m30s")
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

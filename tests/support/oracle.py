@@ -318,6 +318,8 @@ class Oracle:
                     yield from self.moments_of_sidecars(instance)
                 if instance.attempts and instance.attempts[-1].end is None:
                     yield from self.moments_of_attempt(state.task, instance)
+                elif instance.attempts:
+                    yield (instance.attempts[-1].end or 0) + state.task.retry_delay
 
     def moments_of_sidecars(self, instance: Instance) -> Iterator[float]:
         attempt = instance.attempts[-1]
@@ -680,7 +682,7 @@ class Oracle:
         else:
             attempt = instance.attempts[-1]
             if attempt.again and not instance.killed:
-                if self.sidecars_run(instance):
+                if self.sidecars_run(instance) or self.now < (attempt.end or 0) + state.task.retry_delay:
                     return
                 instance.results = {}
                 self.add_attempt(instance)

@@ -167,6 +167,8 @@ class _Generator:
             fields["on_error"] = "continue"
         elif kind != "pipeline" and self.chance(0.2):
             fields["retries"] = self.random.randint(1, 2)
+            if self.chance(0.3):
+                fields["retry_delay"] = 2.0 if self.calm else self.moment(0, 3)
         if kind == "pipeline":
             inner = self.pipeline(f"{name}n", self.random.randint(1, 3))
             inner = inner._replace(params=(Param("p", "default"), Param("q", "kept")))

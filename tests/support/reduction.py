@@ -79,7 +79,8 @@ def _is_used(pipeline: Pipeline, task: Task) -> bool:
 
 
 def _smaller_tasks(task: Task) -> Iterator[Task]:
-    for name, value in (("retries", 0), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("params", ())):
+    plain = (("retries", 0), ("retry_delay", 0.0), ("timeout", None), ("on_error", "stopAndFail"))
+    for name, value in (*plain, ("when", ()), ("params", ())):
         if getattr(task, name) != value and not (name == "params" and "$(params." in repr(task.steps)):
             yield task._replace(**{name: value})
     said = repr((task.params, task.when, task.matrix))

@@ -330,6 +330,15 @@ def test_running_tasks_show_cpu_and_memory(view, sample):
     ]
 
 
+def test_task_that_waits_for_its_retry_counts_down(view, sample):
+    run = view(sample.plan(sample.task("flaky", "try", retries=1)), 80, 10)
+    failed = sample.task_finished("flaky", 1, "Failed", message="exit code 1", will_retry=True, retry_delay=30)
+    run.feed([sample.run_started(), sample.task_started("flaky", 0), failed], seconds=1)
+    assert "flaky      3s  exit code 1; attempt 2 in 28s" in run.terminal.text
+    run.feed([sample.task_started("flaky", 31, attempt=1)])
+    assert "attempt 2 in" not in run.terminal.text
+
+
 def test_messages_cannot_harm_the_terminal(view, sample):
     run = view(sample.plan(sample.task("build", "make")), 80, 24)
     run.feed([sample.run_started(), sample.task_started("build", 1)])

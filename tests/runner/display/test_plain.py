@@ -159,7 +159,7 @@ def test_retries_and_matrix(show, sample):
             sample.step_started("flaky", "try", 0),
             ("flaky-try", b"no luck\n"),
             sample.step_finished("flaky", "try", 1, code=137, reason="OOMKilled"),
-            sample.task_finished("flaky", 1, "Failed", will_retry=True),
+            sample.task_finished("flaky", 1, "Failed", will_retry=True, retry_delay=0.5),
             sample.task_started("build", 1, index=1, os="linux"),
             sample.task_started("build", 1, index=0, os="darwin"),
             sample.step_started("build", "make", 1, index=1),
@@ -181,7 +181,7 @@ Run ci-x7k2p started in namespace default
 [flaky] started
 [flaky : try] no luck
 [flaky : try] killed: out of memory
-[flaky] attempt 1: Failed; retrying
+[flaky] attempt 1: Failed; retrying in 0.5s
 [build[1]] started (os=linux)
 [build[0]] started (os=darwin)
 [build[1] : make] hello
