@@ -2,7 +2,8 @@
 
 Rules:
 
-- A name refers to the document of that kind and name in the files, even if a fetched document has the reference.
+- A name refers to the document of that kind and name in the files, even if a fetched document has the reference. If
+  there is none, it refers to a document that an annotation of Pipelines-as-Code names.
 
 Left to others: fetching (``remote``), compiling a definition (``tasks``).
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from monopod.compiler.diagnostics import Problem, Report, did_you_mean
+from monopod.compiler.documents.annotated_references import AnnotatedReferences
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, Place
 from monopod.compiler.remote.local.sources import LocalSources
@@ -70,6 +72,7 @@ class Catalog:
         self._report = report
         self.remote = RemoteDocuments(documents, context, sources)
         self._documents = documents
+        self._annotated = AnnotatedReferences(documents.annotated, self.remote, report)
         self._paths_in_tasks: dict[int, frozenset[Path]] = {}
         self._params_used: dict[int, frozenset[str]] = {}
 
@@ -87,7 +90,14 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(Pipeline, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        named = self._find(self._documents.named(Pipeline), "Pipeline", reference, place)
+        pipelines = self._documents.named(Pipeline)
+        try:
+            fetched = None if reference.name in pipelines else self._annotated.find(Pipeline, reference.name)
+        except LookupError:
+            return None
+        if fetched is not None:
+            return _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
+        named = self._find(pipelines, "Pipeline", reference, place)
         return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
 
     def task(self, reference: TaskRef, place: Place, outer: OuterScope) -> Definition[TaskSpec] | None:
@@ -99,6 +109,13 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(Task, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
+        try:
+            in_files = reference.name in self._documents.named(Task)
+            fetched = None if in_files else self._annotated.find(Task, reference.name)
+        except LookupError:
+            return None
+        if fetched is not None:
+            return _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
         named = self._task_in_files(reference, place)
         return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
 

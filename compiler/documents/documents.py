@@ -42,7 +42,7 @@ from monopod.schemas.tekton.tasks import StepAction, Task
 from monopod.schemas.tekton.v1beta1 import origin
 
 if TYPE_CHECKING:
-    from monopod.compiler.importers.pipelines_as_code import Variables
+    from monopod.compiler.importers.pipelines_as_code import Named, Variables
 
 STANDARD_INPUT = "-"
 _TRIGGERS = "triggers.tekton.dev/"
@@ -143,16 +143,26 @@ class Document:
         return yaml_tree.existing(self.marks, before) if self.is_imported else before
 
 
+@dataclass(frozen=True, slots=True)
+class AnnotatedReference:
+    """A Task or Pipeline elsewhere that an annotation of a document names."""
+
+    named: Named
+    document: Document
+
+
 @dataclass(frozen=True)
 class Documents:
     """All documents in order, and the texts of their files by name.
 
     ``missing_values`` are errors for a run: variables of Pipelines-as-Code without a value, which are left as text.
+    ``annotated`` are what annotations of Pipelines-as-Code name elsewhere.
     """
 
     items: tuple[Document, ...]
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     missing_values: tuple[Problem, ...] = ()
+    annotated: tuple[AnnotatedReference, ...] = ()
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.items)
@@ -227,7 +237,7 @@ def load(
     loader.check_names()
     if loader.problems:
         raise Problems(loader.problems)
-    return Documents(tuple(loader.documents), loader.texts, tuple(loader.missing_values))
+    return Documents(tuple(loader.documents), loader.texts, tuple(loader.missing_values), tuple(loader.annotated))
 
 
 def read(content: bytes, file: str) -> Documents:
@@ -262,6 +272,7 @@ class _Loader:
         self._named: set[str] = set()
         self._respelled: dict[str, Mapping[yaml_tree.Place, str]] = {}
         self._deferred: list[_Deferred] = []
+        self.annotated: list[AnnotatedReference] = []
         self._standard_input = standard_input
 
     def read(self, path: str) -> None:
@@ -327,17 +338,21 @@ class _Loader:
 
     def _take_with_variables(self, file: str, tree: yaml_tree.Tree, variables: Variables) -> None:
         """Take a value of a file of Pipelines-as-Code, and the files with Tasks that its annotations name."""
-        from monopod.compiler.importers.pipelines_as_code import local_tasks, root_of  # noqa: PLC0415
+        from monopod.compiler.importers.pipelines_as_code import named_in, root_of  # noqa: PLC0415
 
         variables.complaints.clear()
         data = variables.fill(tree.data)
         document = Document(file, "", "", "", {}, None, tree.marks)
         self.missing_values += [document.problem(each.path, each.message, each.rule) for each in variables.complaints]
         self._take(file, data, tree.marks, frozenset(variables.used))
-        for path, name in local_tasks(data):
-            of_task = os.path.join(root_of(os.path.abspath(file)), name)
+        for named in named_in(data):
+            if not named.is_file:
+                self.annotated.append(AnnotatedReference(named, document))
+                continue
+            of_task = os.path.join(root_of(os.path.abspath(file)), named.text)
             if not os.path.isfile(of_task):
-                self.problems.append(document.problem(path, f"there is no file '{name}'", "unreadable-file"))
+                message = f"there is no file '{named.text}'"
+                self.problems.append(document.problem(named.path, message, "unreadable-file"))
             elif (real := os.path.realpath(of_task)) not in self._files:
                 self._named.add(real)
                 self._read_file(os.path.relpath(of_task))

@@ -4,6 +4,7 @@ Rules:
 
 - A file has at most `MAX_BYTES`; a larger one is not read. It is UTF-8.
 - Nothing is raised: errors in a file are returned as problems.
+- In a file of Pipelines-as-Code, ``{{ revision }}`` needs no quotes.
 
 Left to others: parsing YAML (``yaml_tree``), the meaning of the values (``documents``, ``images.config_files``).
 """
@@ -13,10 +14,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+from pathlib import PurePath
 
 from monopod.compiler.diagnostics import Position, Problem
 from monopod.compiler.documents import yaml_tree
 from monopod.compiler.documents.foreign_files import template_in
+from monopod.compiler.documents.unquoted_placeholders import HiddenPlaceholders
 
 MAX_BYTES = 10 * 1024 * 1024
 
@@ -43,13 +46,21 @@ def read_bytes(content: bytes, file: str) -> tuple[list[yaml_tree.Tree], list[Pr
     text = _decode(content, file)
     if isinstance(text, Problem):
         return [], [text]
-    trees, problems = yaml_tree.parse(text, file)
+    may_be_pipelines_as_code = "{{" in text and _is_of_pipelines_as_code(text, file)
+    placeholders = HiddenPlaceholders(text) if may_be_pipelines_as_code else None
+    trees, problems = yaml_tree.parse(text, file, placeholders)
     if problems and (template := template_in(text)) is not None:
         start, message = template
         return [], [Problem(_end_of(text[:start], file), message, "foreign-file")]
     if not trees and not problems:
         problems = [Problem(Position(file), "the file is empty", "empty-file")]
     return trees, problems
+
+
+def _is_of_pipelines_as_code(text: str, file: str) -> bool:
+    """Return whether a text may have placeholders of Pipelines-as-Code without quotes."""
+    in_directory = ".tekton" in PurePath(os.path.abspath(file)).parts
+    return (in_directory or "pipelinesascode.tekton.dev/" in text) and template_in(text) is None
 
 
 def unreadable(file: str, error: OSError) -> Problem:

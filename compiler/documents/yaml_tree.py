@@ -25,6 +25,7 @@ from typing import Any, NoReturn, TypeAlias
 import yaml
 
 from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.documents.unquoted_placeholders import HiddenPlaceholders
 from monopod.compiler.rules import Rule
 from monopod.schemas.model import Path
 
@@ -105,14 +106,16 @@ class Tree:
     respelled: Mapping[Place, str] = field(default_factory=dict)
 
 
-def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
+def parse(text: str, file: str, placeholders: HiddenPlaceholders | None = None) -> tuple[list[Tree], list[Problem]]:
     """Return the documents of a YAML (or JSON) text, except empty documents, and its problems.
 
-    The text after the first syntax error is not read.
+    The text after the first syntax error is not read. `placeholders` are those of the text that are no YAML.
     """
     builder = _Builder(text, file)
     try:
-        for event in _events(_without_surrogate_escapes(text)):
+        for event in _events(_without_surrogate_escapes(text if placeholders is None else placeholders.text)):
+            if placeholders is not None and isinstance(event, yaml.ScalarEvent):
+                event.value = placeholders.shown(event.value)
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         builder.problems.append(_syntax_problem(error, text, file))

@@ -6,9 +6,11 @@ Rules (Pipelines-as-Code docs, creating-pipelines, dynamic variables):
 - A variable has the value of ``-p NAME=VALUE``, else its value in the git checkout around the file, as a push of the
   current branch would have it. A variable of the event without a value is an error.
 - Unknown names in ``{{ }}`` stay as text, as they do there.
-- The annotation ``task``, ``task-1`` … lists Tasks in brackets: paths from the root of the repository, among others.
+- The annotations ``task``, ``task-1`` … list Tasks, in brackets or not, ``pipeline`` a Pipeline: a file of the
+  repository by its path from the root, a URL, or a name in the hub (pkg/matcher/annotation_tasks_install.go).
+- A path in an annotation of a Pipeline at a URL is relative to that URL.
 
-Left to others: asking git (``git_checkout``).
+Left to others: asking git (``git_checkout``), fetching (``remote``).
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urljoin
 
 from monopod.compiler.documents.plain_texts import replace_texts
 from monopod.compiler.documents.validation import Complaint
@@ -33,9 +36,11 @@ OF_CHECKOUT = frozenset(
 """Variables that a git checkout has values of."""
 
 _PREFIX = "pipelinesascode.tekton.dev/"
-_TASKS = re.compile(re.escape(_PREFIX) + r"task(?:-\d+)?")
+_NAMED = re.compile(re.escape(_PREFIX) + r"(?:(?P<task>task)(?:-\d+)?|pipeline)")
 _FILE = re.compile(r"/|\.ya?ml$")
+_DEFAULT_HUB = "default://"
 _PLACEHOLDER = re.compile(r"\{\{([^}]{2,})\}\}")
+_ANY_VERSION = ">= 0"
 _OF_PUSH = {"event": "push", "event_type": "push", "trigger_comment": "", "pull_request_labels": ""}
 """Variables that are the same for each push."""
 _OF_EVENT = frozenset({"git_auth_secret", "pull_request_number", "target_namespace"})
@@ -45,13 +50,43 @@ Lookup = Callable[[str], str]
 """Returns the value of a variable of the checkout. Raises ValueError with the reason why it has none."""
 
 
-def local_tasks(data: Any) -> Iterator[tuple[Path, str]]:
-    """Yield the files that the annotations of an object name, each with the path of its annotation."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A Task or Pipeline that an annotation names, and the path of the annotation."""
+
+    kind: Literal["Task", "Pipeline"]
+    text: str
+    path: Path
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a path."""
+        return "://" not in self.text and _FILE.search(self.text) is not None
+
+    def reference(self, base: str = "") -> dict[str, Any]:
+        """Return the fields of Tekton's reference for it; a path is relative to the URL `base`.
+
+        Raises ValueError if it is in a hub that only a cluster knows.
+        """
+        if self.is_file or self.text.startswith(("https://", "http://")):
+            return {"resolver": "http", "params": [{"name": "url", "value": urljoin(base, self.text)}]}
+        name, _, version = self.text.removeprefix(_DEFAULT_HUB).partition(":")
+        if "://" in self.text and not self.text.startswith(_DEFAULT_HUB):
+            raise ValueError(
+                f"'{self.text}' is in a hub that is set up in a cluster; give the file with -f, or use the resolver "
+                "hub with its url"
+            )
+        params = {"name": name, "kind": self.kind.lower(), "version": version or _ANY_VERSION}
+        return {"resolver": "hub", "params": [{"name": each, "value": value} for each, value in params.items()]}
+
+
+def named_in(data: Any) -> Iterator[Named]:
+    """Yield what the annotations of an object name."""
     for name, value in _annotations(data).items():
-        if _TASKS.fullmatch(str(name)) and isinstance(value, str):
-            for entry in value.strip().removeprefix("[").removesuffix("]").split(","):
-                if "://" not in entry and _FILE.search(entry.strip()):
-                    yield ("metadata", "annotations", name), entry.strip()
+        match = _NAMED.fullmatch(str(name))
+        if match is not None and isinstance(value, str):
+            for entry in filter(None, map(str.strip, value.strip().removeprefix("[").removesuffix("]").split(","))):
+                yield Named("Task" if match["task"] else "Pipeline", entry, ("metadata", "annotations", name))
 
 
 def root_of(file: str) -> str:

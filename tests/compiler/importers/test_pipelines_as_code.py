@@ -18,6 +18,8 @@ from monopod.compiler.documents.documents import load
 from monopod.compiler.importers import git_checkout
 from monopod.compiler.options import Options
 from monopod.compiler.remote.git_urls import browsable
+from monopod.compiler.remote.local.rules import Rule
+from monopod.compiler.remote.local.sources import LocalSources
 
 TEXT = """\
 apiVersion: tekton.dev/v1
@@ -200,10 +202,11 @@ kind: Task
 metadata: {name: lint}
 spec: {steps: [{name: s, image: busybox, script: "lint {{ source_branch }}"}]}
 """
+INLINE = 'taskSpec:\n          steps: [{name: s, image: busybox, script: "echo {{ unknown_name }}"}]'
 WITH_TASK = TEXT.replace(
     '[push]"}', '[push]", pipelinesascode.tekton.dev/task-1: "[hub-task, tasks/lint.yaml]"}'
 ).replace(
-    'taskSpec:\n          steps: [{name: s, image: busybox, script: "echo {{ unknown_name }}"}]',
+    INLINE,
     "taskRef: {name: lint}",
 )
 
@@ -223,6 +226,109 @@ class TestAnnotations:
         assert found == [
             "5:99: metadata.annotations.pipelinesascode.tekton.dev/task-1: there is no file 'tasks/lint.yaml'"
         ]
+
+
+class TestElsewhere:
+    """Tasks and Pipelines that annotations name in a hub and at URLs, read from directories."""
+
+    URL = "https://files.example.com/ci/pipeline.yaml"
+
+    @pytest.fixture
+    def sources(self, checkout: Path) -> LocalSources:
+        """A hub with the Task ``lint``, and a site with the Pipeline ``all`` that needs two Tasks."""
+        pipeline = {
+            "apiVersion": "tekton.dev/v1",
+            "kind": "Pipeline",
+            "metadata": {"name": "all", "annotations": {"pipelinesascode.tekton.dev/task": "[./own.yaml, lint]"}},
+            "spec": {"tasks": [{"name": name, "taskRef": {"name": name}} for name in ("lint", "own")]},
+        }
+        files = {
+            "hub/task/lint/0.3/lint.yaml": TASK,
+            "hub/task/lint/0.4/lint.yaml": TASK.replace("lint {{", "newer {{"),
+            "site/ci/pipeline.yaml": yaml.safe_dump(pipeline),
+            "site/ci/own.yaml": TASK.replace("name: lint", "name: own"),
+        }
+        for name, text in files.items():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / name).write_text(text)
+        rules = (Rule.parse("hub:*=hub", "--resolve"), Rule.parse("https://files.example.com/*=site", "--resolve"))
+        return LocalSources((rules,))
+
+    def compiled(self, annotations: str, reference: str, sources: LocalSources) -> Compilation:
+        spec = reference if "pipelineRef" in reference else f"pipelineSpec: {{tasks: [{{name: a, {reference}}}]}}"
+        text = (
+            "apiVersion: tekton.dev/v1\nkind: PipelineRun\n"
+            f"metadata:\n  name: ci\n  annotations:\n    {annotations}\nspec:\n  {spec}\n"
+        )
+        Path(".tekton/ci.yaml").write_text(text)
+        (compilation,) = compile_runs(load([".tekton/ci.yaml"]), Options(sources=sources))
+        return compilation
+
+    def scripts(self, annotations: str, reference: str, sources: LocalSources) -> list[str]:
+        tasks = self.compiled(annotations, reference, sources).plan.pipeline.tasks
+        return [step.script.partition(" ")[0] for task in tasks for step in task.steps]
+
+    @pytest.mark.parametrize(
+        ("entry", "script"),
+        [("lint:0.3", "lint"), ("[lint:0.4]", "newer"), ("default://lint:0.3", "lint")],
+    )
+    def test_a_name_is_of_the_hub(self, sources, entry, script):
+        annotations = f'pipelinesascode.tekton.dev/task-1: "{entry}"'
+        assert self.scripts(annotations, "taskRef: {name: lint}", sources) == [script]
+
+    def test_a_url(self, sources):
+        annotations = 'pipelinesascode.tekton.dev/task: "[https://files.example.com/ci/own.yaml, lint:0.3]"'
+        assert self.scripts(annotations, "taskRef: {name: own}", sources) == ["lint"]
+        assert self.scripts(annotations, "taskRef: {name: lint}", sources) == ["lint"]
+
+    def test_a_pipeline_names_tasks_itself(self, sources):
+        made = self.scripts(f'pipelinesascode.tekton.dev/pipeline: "{self.URL}"', "pipelineRef: {name: all}", sources)
+        assert made == ["newer", "lint"]
+
+    @pytest.mark.parametrize(
+        ("entry", "message"),
+        [
+            ("lint:0.9", "hub tekton-catalog-tasks/lint"),
+            ("mine://lint", "'mine://lint' is in a hub that is set up in a cluster; give the file with -f"),
+            ("https://files.example.com/none.yaml", "there is no file"),
+        ],
+    )
+    def test_what_is_not_there_is_reported_once_at_the_annotation(self, sources, entry, message):
+        with pytest.raises(Problems) as caught:
+            self.compiled(f'pipelinesascode.tekton.dev/task: "{entry}"', "taskRef: {name: lint}", sources)
+        (problem,) = caught.value.problems
+        assert str(problem).startswith(".tekton/ci.yaml:6:38: metadata.annotations.pipelinesascode.tekton.dev/task: ")
+        assert message in str(problem)
+
+    def test_nothing_is_fetched_for_a_name_in_the_files(self, checkout):
+        (checkout / ".tekton/lint.yaml").write_text(TASK)
+        text = TEXT.replace('[push]"}', '[push]", pipelinesascode.tekton.dev/task: "[lint, mine://x]"}')
+        (checkout / ".tekton/ci.yaml").write_text(text.replace(INLINE, "taskRef: {name: lint}"))
+        (compilation,) = compile_runs(load([".tekton"]), Options())
+        assert compilation.plan.pipeline.tasks[0].steps[0].script.startswith("lint ")
+
+
+class TestQuotes:
+    """A variable needs no quotes: Pipelines-as-Code replaces it before it reads the YAML."""
+
+    def test_in_each_kind_of_text(self, checkout):
+        commit = git(checkout, "rev-parse", "HEAD")
+        text = TEXT.replace('"commit {{ revision }}"', "{{ revision }}").replace(
+            '"{{repo_url}} {{ source_branch }} {{ event }}"', "{{event}}{{ event }}-{{ event_type }} {{event}}{{event}}"
+        )
+        (checkout / ".tekton/ci.yaml").write_text(text)
+        assert values(compiled()) == {"revision": commit, "where": "pushpush-push pushpush"}
+
+    def test_columns_stay(self, checkout):
+        text = TEXT.replace('{name: revision, value: "commit {{ revision }}"}', "{name: {{ event }}, valu: 1}")
+        found = problems_of(text)
+        assert next(each for each in found if "valu" in each).startswith("8:27: spec.params[0].valu: unknown field")
+
+    def test_other_files_need_quotes(self, tmp_path):
+        plain = tmp_path / "plain.yaml"
+        plain.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: {{ revision }}}\n")
+        with pytest.raises(Problems):
+            load([str(plain)])
 
 
 class TestWithoutFiles:
