@@ -148,7 +148,7 @@ class FurikoJobTemplate(Model):
     task_template: FurikoTaskTemplate
     parallelism: FurikoParallelism | None = None
     max_attempts: Annotated[int, Field(gt=0, le=_MOST_ATTEMPTS)] | None = None
-    retry_delay_seconds: Annotated[Any, Refused("a failed task is retried at once; leave the delay out")] = None
+    retry_delay_seconds: Annotated[int, Field(ge=0)] | None = None
     task_pending_timeout_seconds: Annotated[int, Field(ge=0)] | None = None
     forbid_task_force_deletion: Annotated[Any, NoEffect("monopod deletes no Pod by force")] = None
 

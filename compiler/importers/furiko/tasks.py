@@ -23,6 +23,7 @@ from monopod.compiler.importers.containers import to_step
 from monopod.compiler.importers.furiko.context_variables import ContextVariables
 from monopod.compiler.importers.imported import Sourced, without_nothing
 from monopod.compiler.pod.start_timeout import START_TIMEOUT
+from monopod.compiler.tasks.task_policies import RETRY_DELAY
 from monopod.schemas.foreign.furiko import FurikoJobTemplate, FurikoMetadata, FurikoParallelism
 from monopod.schemas.model import Path
 
@@ -120,6 +121,7 @@ class TaskTranslation:
         names = [part.param for part in self._parts]
         task = {
             "params": [{"name": name, "type": "string"} for name in names],
+            "metadata": self._policies(),
             "volumes": self._volumes(),
             "steps": list(self._steps()),
         }
@@ -154,6 +156,12 @@ class TaskTranslation:
             path = origin or (*self._path, "taskPendingTimeoutSeconds")
             metadata["annotations"][START_TIMEOUT] = Sourced(f"{seconds}s", path)
         return metadata
+
+    def _policies(self) -> dict[str, Any]:
+        """Return the metadata of the Task, whose annotations say how it is retried."""
+        seconds = self._template.retry_delay_seconds
+        delay = Sourced(f"{seconds}s" if seconds else "", (*self._path, "retryDelaySeconds"))
+        return without_nothing({"annotations": without_nothing({RETRY_DELAY: delay})})
 
     def _volumes(self) -> list[Sourced]:
         path: Path = (*self._pod_path, "spec", "volumes")

@@ -126,6 +126,17 @@ class TestJobs:
             "serviceAccountName": "robot"
         }
 
+    def test_a_delay_before_a_retry(self):
+        text = job(template={"maxAttempts": 2, "retryDelaySeconds": 90, "parallelism": {"withCount": 2}})
+        (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+        (task,) = compilation.plan.pipeline.tasks
+        assert (task.retries, task.retry_delay) == (1, 90.0)
+        assert "monopod.dev/retry-delay" not in compilation.pod["metadata"]["annotations"]
+
+    def test_a_delay_without_a_retry_is_reported(self):
+        (problem,) = problems_of(job(template={"retryDelaySeconds": 90}))
+        assert "spec.template.retryDelaySeconds: the Task has no retries, so this has no effect" in problem
+
 
 class TestParallelism:
     def test_a_count(self):
