@@ -17,11 +17,13 @@ Left to others: the stages themselves. This module is the edge, which raises the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import filterfalse
 from typing import Any
 
+from monopod.compiler.caches.cache_steps import login_secret
 from monopod.compiler.caches.store_option import CacheStore, parse_store
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report
 from monopod.compiler.documents.catalog import Catalog
@@ -46,6 +48,7 @@ from monopod.compiler.pod.security import annotation_violations, restricted, vio
 from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
+from monopod.compiler.remote.registry_credentials import NOBODY, docker_configuration, login_of_user
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.annotations import CACHE_STORE
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
@@ -152,7 +155,7 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
         has_cel=options.has_cel,
-        cache_store=_cache_store(run, options, report),
+        cache_store=_with_login(_cache_store(run, options, report), options),
     )
 
 
@@ -173,6 +176,14 @@ def _cache_store(run: Run, options: Options, report: Report) -> CacheStore | Non
     return options.default_cache_store
 
 
+def _with_login(store: CacheStore | None, options: Options) -> CacheStore | None:
+    """Return a store with the login of this user, if it is a registry and the Pod runs on this machine."""
+    if store is None or store.kind != "registry" or store.secret or not options.local:
+        return store
+    login = login_of_user(store.names[0], os.environ)
+    return store if login == NOBODY else replace(store, login=docker_configuration(store.names[0], login))
+
+
 # Lower and assemble
 
 
@@ -184,7 +195,7 @@ class Lowered:
     Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``start_timeout`` is how
     long a container may take to start. ``exchanged`` are the Workspaces whose files are copied, ``copied`` the
     Workspaces that the Pod must help to copy: none on this machine.
-    ``cache_directory`` is as in `Compilation`.
+    ``cache_directory`` is as in `Compilation`. ``secrets`` are added to the Secrets of the files.
     """
 
     run: Run
@@ -199,6 +210,7 @@ class Lowered:
     exchanged: tuple[ExchangedWorkspace, ...]
     copied: tuple[ExchangedWorkspace, ...]
     cache_directory: str
+    secrets: tuple[dict[str, Any], ...]
 
 
 def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
@@ -221,6 +233,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         exchanged,
         () if options.local else exchanged,
         state.draft.cache_directory,
+        tuple(filter(None, [login_secret(state.cache_store)])),
     )
 
 
@@ -313,7 +326,7 @@ def _write(
         pod,
         make_workload(pod, options.workload, options.kube_version),
         tuple(document.data for document, _ in documents.of(ConfigMap)),
-        tuple(document.data for document, _ in documents.of(Secret)),
+        (*(document.data for document, _ in documents.of(Secret)), *lowered.secrets),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
         lowered.exchanged,

@@ -14,6 +14,7 @@ Left to others: the annotation (``annotation``), the store (``store_option``), w
 
 from __future__ import annotations
 
+import base64
 import itertools
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -34,6 +35,10 @@ from monopod.system.caches.requests import Cache, Hash, Request, Template, to_ar
 
 HOME: Final = "/tekton/home"
 STORE_DIRECTORY: Final = "/monopod/cache"
+LOGIN_OBJECT: Final = "monopod-cache-login"
+"""The Secret with the user's login, which only a Pod on this machine has."""
+_LOGIN_DIRECTORY = "/monopod/cache-login"
+_SCRATCH = "/tekton"
 _MODULE = "coordinator.caches"
 _ROOTS = frozenset({"params", "workspaces", "context"})
 
@@ -63,17 +68,17 @@ def cache_steps(
     if not read or store is None or store.kind == "off":
         return NONE
     place = read[0][1].outer
-    volume = {"name": _store_volume(store, draft, place), "mountPath": STORE_DIRECTORY}
+    access = _access(store, draft, place)
     used = [workspace for workspace in scope.workspaces if workspace.name in reader.used]
     mounts = [mount_of(workspace, workspace.path, draft) for workspace in used]
     roots = [*(workspace.path for workspace in used), HOME]
-    request = Request("restore", f"dir:{STORE_DIRECTORY}", {}, roots, [cache for _, _, cache in read])
+    request = Request("restore", access.store, access.options, roots, [cache for _, _, cache in read])
     name = _free_name("cache-restore", scope.taken)
     restore = InjectedStep(
         name,
         _MODULE,
         (f"/tekton/steps/step-{name}/results", *to_arguments(request)),
-        (*mounts, volume),
+        (*mounts, *access.mounts),
         place,
         results=tuple(f"{field}-{number}" for number in range(len(read)) for field in ("key", "hit")),
         on_error="continue",
@@ -89,7 +94,7 @@ def cache_steps(
             _free_name("cache-save", scope.taken),
             _MODULE,
             ("-", *to_arguments(replace(request, verb="save", caches=saved[when]))),
-            (*read_only, volume),
+            (*read_only, *access.mounts),
             place,
             on_error="continue",
             always=when == "always",
@@ -106,14 +111,47 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return next(each for each in itertools.chain((name,), numbered) if each not in taken)
 
 
-def _store_volume(store: CacheStore, draft: PodDraft, place: Place) -> str:
-    """Return the name of the volume with the store."""
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """How the Steps reach the store: its name and options for them, and mounts."""
+
+    store: str
+    options: dict[str, str]
+    mounts: tuple[dict[str, Any], ...] = ()
+
+
+def _access(store: CacheStore, draft: PodDraft, place: Place) -> _Access:
+    source: dict[str, Any]
+    if store.kind == "registry":
+        options = {"scratch": _SCRATCH}
+        if not (secret := store.secret or (LOGIN_OBJECT if store.login else "")):
+            return _Access(f"oci:{store.names[0]}", options)
+        items = [{"key": ".dockerconfigjson", "path": "config.json"}]
+        source = {"secret": {"secretName": secret, "items": items, "optional": True}}  # a cache prevents no run
+        name = draft.volume(("cache-login",), source, place)
+        mount = {"name": name, "mountPath": _LOGIN_DIRECTORY, "readOnly": True}
+        return _Access(f"oci:{store.names[0]}", {**options, "login": f"{_LOGIN_DIRECTORY}/config.json"}, (mount,))
     if store.kind == "claims":
-        source: dict[str, Any] = {"persistentVolumeClaim": {"claimName": store.names[0]}}
+        source = {"persistentVolumeClaim": {"claimName": store.names[0]}}
     else:
         draft.cache_directory = store.names[0]
         source = {"hostPath": {"path": store.names[0], "type": "DirectoryOrCreate"}}
-    return draft.volume(("cache",), source, place)
+    name = draft.volume(("cache",), source, place)
+    return _Access(f"dir:{STORE_DIRECTORY}", {}, ({"name": name, "mountPath": STORE_DIRECTORY},))
+
+
+def login_secret(store: CacheStore | None) -> dict[str, Any] | None:
+    """Return the Secret with the user's login for a registry, for a Pod on this machine; None if there is none."""
+    if store is None or not store.login:
+        return None
+    content = base64.b64encode(store.login.encode()).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": LOGIN_OBJECT},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": content},
+    }
 
 
 class _Reader:

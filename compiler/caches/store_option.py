@@ -6,7 +6,7 @@ Rules: as with ``-w``, a directory of this machine starts with ``.``, ``/`` or `
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from monopod.compiler.remote.registry import ImageName
@@ -23,13 +23,15 @@ class CacheStore:
     """A store.
 
     ``names`` are: a directory of the node (absolute), claims of which a run uses one, or ``REGISTRY/REPOSITORY``.
-    ``secret`` is the Secret with the credentials for the registry. ``option`` is how the user wrote it.
+    ``secret`` is the Secret with the credentials for the registry; `login`, instead, is its content: Docker's
+    config.json. ``option`` is how the user wrote it.
     """
 
     kind: Kind
     names: tuple[str, ...] = ()
     secret: str = ""
     option: str = ""
+    login: str = field(default="", repr=False)
 
 
 OFF = CacheStore("off")

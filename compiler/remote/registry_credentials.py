@@ -69,6 +69,14 @@ def login_of_user(context: str, environment: Mapping[str, str]) -> Login:
     return NOBODY
 
 
+def docker_configuration(context: str, login: Login) -> str:
+    """Return Docker's config.json with only one login, for ``REGISTRY/REPOSITORY``."""
+    entry = {"identitytoken": login.identity_token} if login.identity_token else {}
+    if login.user:
+        entry["auth"] = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return json.dumps({"auths": {context: entry}})
+
+
 def _files(environment: Mapping[str, str]) -> Iterator[str]:
     yield os.path.join(environment.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"), "config.json")
     if file := environment.get("REGISTRY_AUTH_FILE"):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import astuple
 
 from monopod.compiler.caches.store_option import parse_store
+from monopod.compiler.remote.registry_credentials import login_of_user
 from monopod.runner.caches.default_store import caches_root
 from monopod.runner.kubelet.host_volumes import claims_directory
 from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.registry_client import Login
+from monopod.system.caches.registry_store import RegistryStore
 from monopod.system.caches.store import Store
 
 
@@ -29,5 +33,6 @@ def store_of_option(text: str) -> Store:
     if store.kind == "claims":
         raise ValueError("name one claim of the pool")
     if store.kind == "registry":
-        raise ValueError("a registry cannot be listed yet")
+        host, _, repository = store.names[0].partition("/")
+        return RegistryStore(host, repository, Login(*astuple(login_of_user(store.names[0], os.environ))))
     raise ValueError("'-' is not a store; it turns caching off")

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache-store",
         metavar="STORE",
-        help="the store: ./DIR or pvc:CLAIM (a claim of this machine's backends; default: "
+        help="the store: ./DIR, pvc:CLAIM (a claim of this machine's backends) or oci:REGISTRY/REPOSITORY (default: "
         "$MONOPOD_CACHE_STORE, else the stores of all projects on this machine)",
     )
     parser.add_argument("--key", metavar="PREFIX", help="only entries whose key starts with PREFIX")

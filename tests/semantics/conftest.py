@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from finished_run import FinishedRun
 from podman_store import NoContainersError, Podman, shared_podman
+from registry_server import start_registry  # noqa: F401  # a fixture
 
 MONOPOD = Path(sys.executable).with_name("monopod")
 NO_CONTAINERS = "no test of real containers was run"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from pathlib import Path
 
 import pytest
+from registry_server import HTPASSWD
 
 from monopod.system.caches.directory_store import DirectoryStore
 
@@ -64,7 +67,7 @@ class Runs:
         self.store = DirectoryStore(str(directory / "store"))
         self.count = 0
 
-    def run(self, go_sum="1", *options, user=0, policy="both", cache_store=None):
+    def run(self, go_sum="1", *options, user=0, policy="both", cache_store=None, network="none"):
         self.count += 1
         source = self.directory / f"source-{self.count}"
         source.mkdir()
@@ -73,7 +76,9 @@ class Runs:
         pipeline = self.directory / "pipeline.yaml"
         pipeline.write_text(PIPELINE.replace("USER", str(user)).replace("POLICY", policy))
         store = cache_store or str(self.directory / "store")
-        return self.backend.run("-f", pipeline, "-w", f"source={source}", "--cache-store", store, *options)
+        return self.backend.run(
+            "-f", pipeline, "-w", f"source={source}", "--cache-store", store, *options, network=network
+        )
 
     def keys(self):
         return sorted(entry.key[:8] for entry in self.store.entries())
@@ -151,3 +156,24 @@ def test_a_store_that_cannot_be_used_is_a_miss(runs):
     finished = runs.run()
     assert finished.code == 0
     assert "cannot use the cache" in " ".join(finished.lines("build/cache-save"))
+
+
+def test_a_registry_with_a_password_is_a_store(runs, start_registry):
+    registry = start_registry(HTPASSWD)
+    store = f"oci:{registry.host}/team/cache"
+    refused = runs.run(cache_store=store, network="host")
+    assert refused.code == 0
+    assert "the registry requires a login" in refused.lines("build/cache-restore")[0]
+    login = base64.b64encode(b"builder:secret").decode()
+    (runs.directory / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
+    runs.backend.environment["DOCKER_CONFIG"] = str(runs.directory)
+    missed = runs.run(cache_store=store, network="host")
+    assert missed.lines("build/cache-restore")[0].startswith("cache miss: go-1-")
+    assert missed.lines("build/cache-save")[0].startswith("cache saved: go-1-")
+    second = runs.run(cache_store=store, network="host")
+    assert second.lines("build/build") == ["module for 1", "state", "log"]
+    assert "builder" not in second.output
+    assert login not in second.output
+    assert len(runs.backend.monopod("cache", "list", "--cache-store", store, "-o", "name").splitlines()) == 2
+    runs.backend.monopod("cache", "prune", "--all", "--cache-store", store)
+    assert runs.backend.monopod("cache", "list", "--cache-store", store, "-o", "name") == ""

@@ -113,12 +113,12 @@ class RunningRegistry:
 
 @pytest.fixture
 def start_registry(tmp_path):
-    """Starts Debian's docker-registry; with a password, only for the user ``builder``."""
+    """Starts Debian's docker-registry; with a password, only for the user ``builder``. `deletes`: it can delete."""
     if PROGRAM is None:
         pytest.skip("Debian's docker-registry is not installed")
     running = []
 
-    def start(htpasswd=""):
+    def start(htpasswd="", deletes="true"):
         configuration = tmp_path / f"registry-{len(running)}.yaml"
         auth = ""
         if htpasswd:
@@ -126,7 +126,7 @@ def start_registry(tmp_path):
             auth = f"auth: {{htpasswd: {{realm: tests, path: {tmp_path}/htpasswd}}}}\n"
         configuration.write_text(
             "version: 0.1\nlog: {level: info, formatter: json}\n"
-            f"storage: {{filesystem: {{rootdirectory: {tmp_path}/storage}}}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {tmp_path}/storage}}, delete: {{enabled: {deletes}}}}}\n"
             "http: {addr: '127.0.0.1:0'}\n" + auth
         )
         process = subprocess.Popen(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -158,6 +161,66 @@ def test_the_store_is_chosen_by_option_annotation_and_default_in_this_order(comp
 def test_a_claim_is_mounted(compiled):
     spec = compiled(task(SMALL), cache_store=parse_store("pvc:cache")).pod["spec"]
     assert {"claimName": "cache"} in [volume.get("persistentVolumeClaim") for volume in spec["volumes"]]
+
+
+def test_a_registry_needs_no_volume_but_the_secret_with_its_login(compiled, request_of):
+    spec = compiled(task(SMALL), cache_store=parse_store("oci:r.example/team/cache,secret=push")).pod["spec"]
+    (volume,) = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
+    assert volume["secretName"] == "push"
+    assert volume["items"] == [{"key": ".dockerconfigjson", "path": "config.json"}]
+    assert volume["optional"]
+    restore = compiled(task(SMALL), cache_store=parse_store("oci:r.example/c")).plan.pipeline.tasks[0].steps[0]
+    found = parse(restore.args[1:])
+    assert (found.store, found.options) == ("oci:r.example/c", {"scratch": "/tekton"})
+
+
+def test_the_login_of_the_user_is_a_secret_only_on_this_machine(compiled, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"auths": {"r.example": {"auth": "YTpi"}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    store = parse_store("oci:r.example/c")
+    assert compiled(task(SMALL), cache_store=store).secrets == ()
+    (secret,) = compiled(task(SMALL), cache_store=store, local=True).secrets
+    content = base64.b64decode(secret["data"][".dockerconfigjson"])
+    assert json.loads(content) == {"auths": {"r.example/c": {"auth": "YTpi"}}}
+    named = parse_store("oci:r.example/c,secret=push")
+    assert compiled(task(SMALL), cache_store=named, local=True).secrets == ()
+
+
+STORES = {
+    "-": "off",
+    "./x": "directory",
+    "/x": "directory",
+    "~/x": "directory",
+    "hostPath:/x": "directory",
+    "pvc:a,b-c": "claims",
+    "oci:localhost:5000/a/b": "registry",
+    "oci:a/b": "registry",
+}
+
+
+@pytest.mark.parametrize("text", STORES)
+def test_stores_are_read(text):
+    assert parse_store(text).kind == STORES[text]
+
+
+WRONG_STORES = [
+    ("", "expected a directory"),
+    ("x", "expected a directory"),
+    ("s3://bucket", "expected a directory"),
+    ("pvc:", "expected a directory"),
+    ("pvc:a,", "'' is not a valid name"),
+    ("pvc:A", "'A' is not a valid name"),
+    ("oci:r.example/c:tag", "without tag and digest"),
+    ("oci:R/C", "is not the name of an image"),
+    ("oci:r.example/c,name=x", "expected oci:REGISTRY/REPOSITORY,secret=NAME"),
+    ("oci:r.example/c,secret=A", "'A' is not a valid name"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_STORES)
+def test_wrong_stores_are_refused(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_store(text)
 
 
 def test_annotations_of_caches_are_not_the_pods(compiled):

@@ -1,0 +1,278 @@
+"""A client for one repository of a registry that also pushes: the OCI distribution API. Standard library only.
+
+Rules:
+
+- The protocol is https. A registry on this machine or in a private network may use plain http, as in Docker.
+- A password is sent only with encryption, or to this machine. The Authorization header does not follow redirects.
+- Answers other than blobs have a limit. Each request has a time limit for each wait, so a large blob may take long.
+
+``compiler.remote.registry`` pulls images and bundles when compiling. Left to others: entries (``registry_store``).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import ipaddress
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from typing import IO, Any, Final, NamedTuple
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from monopod.system.caches.store import StoreError
+
+_SECONDS: Final = 60.0
+_LONGEST: Final = 4 << 20
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+_HOSTS_OF_DOCKER_HUB: Final = {"docker.io", "index.docker.io"}
+_LOCAL_NAMES: Final = (".localhost", ".local", ".svc")
+
+
+class Login(NamedTuple):
+    """A user and password, or a token instead; all empty for anonymous access."""
+
+    user: str = ""
+    password: str = ""
+    identity_token: str = ""
+
+
+class Answer(NamedTuple):
+    """An answer: its status, its headers and, except for blobs, its content."""
+
+    status: int
+    headers: Message
+    content: bytes
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects only for reading, and never from https to http."""
+
+    def redirect_request(  # noqa: PLR0917  # the base class has it so
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.get_method() not in {"GET", "HEAD"} or (req.type == "https" and not newurl.startswith("https:")):
+            raise urllib.error.HTTPError(req.full_url, code, "redirected to an unsafe place", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class RegistryClient:
+    """Requests to one repository. All methods raise StoreError."""
+
+    def __init__(self, host: str, repository: str, login: Login) -> None:
+        self.name = f"{host}/{repository}"
+        api = "registry-1.docker.io" if host in _HOSTS_OF_DOCKER_HUB else host
+        schemes = ("https", "http") if _may_be_plain(api) else ("https",)
+        self._bases = [f"{scheme}://{api}/v2/{repository}/" for scheme in schemes]
+        self._login = login
+        self._authorization = ""
+
+    def get(self, path: str, accept: str = "*/*") -> Answer:
+        """Return the answer to a GET; 404 is an answer."""
+        with self._sent("GET", path, {"Accept": accept}, allowed=(404,)) as response:
+            content = response.read(_LONGEST + 1) if response.status == 200 else b""
+            if len(content) > _LONGEST:
+                raise StoreError(f"{self.name}: an answer is too large")
+            return Answer(response.status, response.headers, content)
+
+    def has(self, path: str) -> bool:
+        """Return whether there is something at a path."""
+        with self._sent("HEAD", path, {"Accept": "*/*"}, allowed=(404,)) as response:
+            return bool(response.status == 200)
+
+    @contextlib.contextmanager
+    def blob(self, digest: str) -> Iterator[http.client.HTTPResponse]:
+        """Give the answer with a blob, to read from."""
+        with self._sent("GET", f"blobs/{digest}", {}) as response:
+            yield response
+
+    def tags(self) -> list[str]:
+        """Return all tags of the repository; none if there is no such repository."""
+        tags: list[str] = []
+        path = "tags/list?n=1000"
+        while path:
+            answer = self.get(path)
+            if answer.status == 404:
+                return []
+            try:
+                content = json.loads(answer.content)
+                tags += [tag for tag in content.get("tags") or () if isinstance(tag, str)]
+            except (ValueError, AttributeError) as error:
+                raise StoreError(f"{self.name}: the list of tags is not JSON") from error
+            link = _NEXT.search(answer.headers.get("Link") or "")
+            path = "" if link is None else f"tags/list?{urlsplit(link[1]).query}"
+        return tags
+
+    def push_blob(self, digest: str, size: int, content: IO[bytes] | bytes) -> None:
+        """Push a blob, unless the registry has it."""
+        if self.has(f"blobs/{digest}"):
+            return
+        with self._sent("POST", "blobs/uploads/", {"Content-Length": "0"}, b"", allowed=(202,)) as response:
+            location = response.headers.get("Location") or ""
+            where = urljoin(response.url, location)
+        url = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        with self._sent("PUT", url, headers, content):
+            pass
+
+    def put(self, path: str, content: bytes, media_type: str) -> None:
+        """Put something at a path."""
+        headers = {"Content-Type": media_type, "Content-Length": str(len(content))}
+        with self._sent("PUT", path, headers, content):
+            pass
+
+    def delete(self, path: str) -> None:
+        """Delete what is at a path, if there is something."""
+        with self._sent("DELETE", path, {}, allowed=(404, 405)) as response:
+            if response.status == 405:
+                raise StoreError(f"{self.name}: the registry does not allow to delete; enable it there")
+
+    # Requests
+
+    @contextlib.contextmanager
+    def _sent(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: IO[bytes] | bytes | None = None,
+        allowed: tuple[int, ...] = (),
+    ) -> Iterator[Any]:
+        """Send a request, with credentials if they are needed, and give the answer."""
+        response = self._answer(method, path, headers, content)
+        if response.status == 401:
+            challenge = response.headers.get("WWW-Authenticate") or ""
+            response.close()
+            self._authorization = self._authorized(challenge, self._bases[0])
+            if content is not None and not isinstance(content, bytes):
+                content.seek(0)
+            response = self._answer(method, path, headers, content)
+        with contextlib.closing(response):
+            if response.status >= 300 and response.status not in allowed:
+                raise StoreError(f"{self.name}: the registry answered {response.status} {response.reason}".rstrip())
+            yield response
+
+    def _answer(self, method: str, path: str, headers: Mapping[str, str], content: IO[bytes] | bytes | None) -> Any:
+        while True:
+            url = urljoin(self._bases[0], path)
+            request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310  # the base is http
+            if self._authorization and url.startswith(self._bases[0].partition("/v2/")[0] + "/"):
+                request.add_unredirected_header("Authorization", self._authorization)
+            try:
+                return _open(request)
+            except urllib.error.HTTPError as error:
+                return error
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if len(self._bases) == 1:
+                    raise StoreError(f"{self.name}: cannot be reached: {_reason(error)}") from error
+                self._bases.pop(0)
+
+    def _authorized(self, header: str, url: str) -> str:
+        """Return the Authorization header for a challenge."""
+        scheme, _, rest = header.partition(" ")
+        challenge = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
+        if scheme.lower() == "basic" and self._login.user and _is_safe(url):
+            return _basic(self._login)
+        if scheme.lower() == "bearer" and "realm" in challenge:
+            return f"Bearer {self._token(challenge)}"
+        known = "the registry refuses these credentials" if self._login.user else "the registry requires a login"
+        raise StoreError(f"{self.name}: {known}")
+
+    def _token(self, challenge: Mapping[str, str]) -> str:
+        """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""
+        realm = challenge["realm"]
+        if not _is_safe(realm):
+            raise StoreError(f"{self.name}: the registry requires a password without encryption, at {realm}")
+        fields = {"service": challenge.get("service", ""), "scope": challenge.get("scope", "")}
+        separator = "&" if urlsplit(realm).query else "?"
+        request = urllib.request.Request(f"{realm}{separator}{urlencode(fields)}")  # noqa: S310  # checked above
+        if self._login.identity_token:
+            form = {**fields, "grant_type": "refresh_token", "refresh_token": self._login.identity_token}
+            data = urlencode({**form, "client_id": "monopod"}).encode()
+            request = urllib.request.Request(realm, data)  # noqa: S310
+        elif self._login.user:
+            request.add_unredirected_header("Authorization", _basic(self._login))
+        try:
+            with contextlib.closing(_open(request)) as response:
+                content = json.loads(response.read(_LONGEST))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise StoreError(f"{self.name}: no token from {urlsplit(realm).hostname}: {_reason(error)}") from error
+        token = (content.get("token") or content.get("access_token")) if isinstance(content, dict) else None
+        if not isinstance(token, str) or not token.isprintable():
+            raise StoreError(f"{self.name}: {urlsplit(realm).hostname} returned no token")
+        return token
+
+
+def login_in(configuration: str, name: str) -> Login:
+    """Return the login for ``REGISTRY/REPOSITORY`` in Docker's config.json; the longest matching entry counts."""
+    try:
+        entries = json.loads(configuration)["auths"]
+        host = name.partition("/")[0]
+        hosts = _HOSTS_OF_DOCKER_HUB if host in _HOSTS_OF_DOCKER_HUB else {host}
+        names = [f"{each}/{name.partition('/')[2]}" for each in hosts]
+        fitting = {_location(key): value for key, value in entries.items()}
+        found = [key for key in fitting for each in names if each == key or each.startswith(f"{key}/")]
+        if not found:
+            return Login()
+        entry = fitting[max(found, key=len)]
+        user, password = entry.get("username", ""), entry.get("password", "")
+        if entry.get("auth"):
+            user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+        return Login(user, password, entry.get("identitytoken", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Login()
+
+
+def _location(key: str) -> str:
+    host, _, path = (key.partition("://")[2] or key).strip("/").partition("/")
+    return f"{host}/{'' if path in {'v1', 'v2'} else path}".rstrip("/")
+
+
+def quoted(text: str) -> str:
+    """Return a text for a path."""
+    return quote(text, safe="")
+
+
+def _open(request: urllib.request.Request) -> Any:
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
+    if _is_loopback(urlsplit(request.full_url).hostname or ""):
+        handlers.append(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(*handlers).open(request, timeout=_SECONDS)
+
+
+def _is_safe(url: str) -> bool:
+    return url.startswith("https://") or (url.startswith("http://") and _is_loopback(urlsplit(url).hostname or ""))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _may_be_plain(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(_LOCAL_NAMES)
+    return address.is_loopback or (address.is_private and not address.is_unspecified)
+
+
+def _basic(login: Login) -> str:
+    return "Basic " + base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, TimeoutError):
+        return "no answer in time"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return str(reason) or type(reason).__name__

@@ -1,0 +1,250 @@
+"""A store in Debian's docker-registry: the same promises as a directory's."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from registry_server import HTPASSWD
+
+from monopod.system.caches.keys import Part
+from monopod.system.caches.registry_client import Login, login_in
+from monopod.system.caches.registry_store import RegistryStore, _escaped, _may_start_with, tag_of
+from monopod.system.caches.store import Draft, StoreError
+
+VERSION = "0123456789abcdef"
+
+
+@pytest.fixture
+def store(registry):
+    return RegistryStore(registry.host, "team/cache", Login())
+
+
+def save(store, key, content=b"x", version=VERSION):
+    def pack(write):
+        write(content)
+        return (Part("directory", 1),)
+
+    return store.save(Draft(key, version, ("vendor",)), pack)
+
+
+def read(store, entry):
+    with store.opened(entry) as source:
+        return source.read(1 << 24)
+
+
+def test_an_entry_is_found_by_its_key_and_by_a_prefix(store):
+    assert store.find(VERSION, "go 1/x", ["go "]) is None
+    saved = save(store, "go 1/x", b"one" * 100_000)
+    assert store.find(VERSION, "go 1/x", []) == saved
+    assert store.find(VERSION, "go 2", ["go "]) == saved
+    assert store.find("f" * 16, "go 1/x", ["go "]) is None
+    assert read(store, saved) == b"one" * 100_000
+    assert store.has(VERSION, "go 1/x")
+    assert not store.has(VERSION, "go")
+
+
+def test_the_newest_entry_with_the_prefix_is_found(store):
+    for number in (2, 1, 3):
+        save(store, f"go-{number}", b"%d" % number)
+    assert store.find(VERSION, "go-", []).key == "go-3"
+    assert [entry.key for entry in store.entries()] == ["go-3", "go-1", "go-2"]
+
+
+def test_a_key_that_exists_is_not_saved_again(store):
+    save(store, "go", b"one")
+    assert save(store, "go", b"two") is None
+    assert read(store, store.find(VERSION, "go", [])) == b"one"
+
+
+def test_long_keys_with_the_same_beginning_are_different_entries(store):
+    first, second = "é" * 500 + "1", "é" * 500 + "2"
+    save(store, first, b"one")
+    save(store, second, b"two")
+    assert read(store, store.find(VERSION, first, [])) == b"one"
+    assert store.find(VERSION, "é" * 501, ["é" * 500]).key == second
+    assert store.find(VERSION, "x", ["é" * 500 + "1"]).key == first
+
+
+def test_of_many_that_save_one_key_one_leaves_a_whole_entry(registry):
+    def contend(number):
+        save(RegistryStore(registry.host, "team/cache", Login()), "go", b"%d" % number * 100_000)
+
+    threads = [threading.Thread(target=contend, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store = RegistryStore(registry.host, "team/cache", Login())
+    (entry,) = store.entries()
+    content = read(store, entry)
+    assert content == content[:1] * 100_000
+
+
+KILLED = """
+import os, signal, sys
+from monopod.system.caches.registry_client import Login, RegistryClient
+from monopod.system.caches.registry_store import RegistryStore
+from monopod.system.caches.keys import Part
+from monopod.system.caches.store import Draft
+RegistryClient.put = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+def pack(write):
+    write(b"content")
+    return (Part("directory", 1),)
+RegistryStore(sys.argv[1], "team/cache", Login()).save(Draft("go-1", "0123456789abcdef", ()), pack)
+"""
+
+
+def test_a_process_that_is_killed_after_pushing_the_content_leaves_no_entry(registry, store):
+    killed = subprocess.run([sys.executable, "-c", KILLED, registry.host], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert store.entries() == []
+    assert save(store, "go-1") is not None
+
+
+def test_an_entry_can_be_removed(store):
+    entry = save(store, "go")
+    save(store, "other")
+    store.remove(entry)
+    assert [entry.key for entry in store.entries()] == ["other"]
+    store.remove(entry)
+    assert save(store, "go") is not None
+
+
+def test_a_registry_that_cannot_delete_says_so(start_registry):
+    store = RegistryStore(start_registry(deletes="false").host, "team/cache", Login())
+    with pytest.raises(StoreError, match="does not allow to delete"):
+        store.remove(save(store, "go"))
+
+
+def test_other_images_in_the_repository_are_no_entries(registry, store):
+    registry.pusher.image("team/cache", "latest", {})
+    registry.pusher.image("team/cache", f"{VERSION}-go", {})
+    assert store.entries() == []
+    assert store.find(VERSION, "go", ["g"]) is None
+
+
+def test_a_registry_with_a_password(start_registry, tmp_path):
+    registry = start_registry(HTPASSWD)
+    with pytest.raises(StoreError, match="the registry requires a login"):
+        RegistryStore(registry.host, "team/cache", Login()).entries()
+    with pytest.raises(StoreError, match="the registry answered 401"):
+        RegistryStore(registry.host, "team/cache", Login("builder", "wrong")).entries()
+    store = RegistryStore(registry.host, "team/cache", Login("builder", "secret"))
+    assert read(store, save(store, "go", b"one")) == b"one"
+
+
+def test_a_registry_that_is_gone_says_so(registry, store):
+    entry = save(store, "go")
+    registry.stop()
+    uses = (
+        store.entries,
+        lambda: store.find(VERSION, "x", []),
+        lambda: save(store, "x"),
+        lambda: read(store, entry),
+    )
+    for use in uses:
+        with pytest.raises(StoreError, match="cannot be reached: Connection refused"):
+            use()
+
+
+def test_damaged_content_is_an_error(store, tmp_path):
+    entry = save(store, "go", b"one")
+    (blob,) = [path for path in tmp_path.rglob("data") if path.read_bytes() == b"one"]
+    blob.write_bytes(b"two")
+    with pytest.raises(StoreError, match="damaged"):
+        read(store, entry)
+    blob.write_bytes(b"longer")
+    with pytest.raises(StoreError, match=r"damaged|answered"):
+        read(store, entry)
+
+
+@pytest.fixture
+def hostile():
+    """A registry that answers every request with the same bytes; several status codes."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        answer = (200, {}, b"")
+
+        def do_GET(self):
+            status, headers, content = self.server.answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((200, {}, b"not json"), "the list of tags is not JSON"),
+        ((200, {}, b"[]"), "the list of tags is not JSON"),
+        ((500, {}, b""), "answered 500"),
+        ((200, {}, b"x" * (5 << 20)), "an answer is too large"),
+        ((401, {"WWW-Authenticate": 'Bearer realm="http://elsewhere.example/"'}, b""), "without encryption"),
+        ((401, {"WWW-Authenticate": "nonsense"}, b""), "requires a login"),
+    ],
+)
+def test_a_hostile_registry_is_an_error(hostile, answer, message):
+    hostile.answer = answer
+    store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
+    with pytest.raises(StoreError, match=message):
+        store.entries()
+
+
+KEYS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200)
+
+
+@given(KEYS, KEYS)
+def test_tags_of_keys_are_valid_unique_and_keep_prefixes(key, other):
+    tag = tag_of(VERSION, key)
+    assert len(tag) <= 128
+    assert set(tag) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    assert (tag == tag_of(VERSION, other)) == (key == other)
+    for end in range(len(key) + 1):
+        assert _may_start_with(tag, VERSION, [key[:end]])
+    if len(_escaped(key)) < 100 and not key.startswith(other):
+        assert not _may_start_with(tag, VERSION, [other])
+
+
+def test_the_login_is_the_longest_matching_entry():
+    def entry(user):
+        return {"auth": base64.b64encode(f"{user}:secret".encode()).decode()}
+
+    entries = {"r.example": entry("all"), "r.example/team": entry("team"), "https://index.docker.io/v1/": entry("hub")}
+    text = json.dumps({"auths": entries})
+    assert login_in(text, "r.example/team/cache") == Login("team", "secret")
+    assert login_in(text, "r.example/teams/cache") == Login("all", "secret")
+    assert login_in(text, "docker.io/a/b").user == "hub"
+    assert login_in(text, "other.example/a") == Login()
+    for wrong in ("", "[]", '{"auths": []}', '{"auths": {"r.example": 1}}', '{"auths": {"r.example": {"auth": "="}}}'):
+        assert login_in(wrong, "r.example/a") == Login()
+
+
+def test_what_is_being_saved_is_on_the_disk_that_was_chosen(registry, tmp_path):
+    store = RegistryStore(registry.host, "a", Login(), str(tmp_path / "missing"))
+    with pytest.raises(StoreError, match="no room for the content of an entry"):
+        save(store, "go")
+    assert os.listdir(tmp_path)
