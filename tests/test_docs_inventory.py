@@ -131,11 +131,13 @@ def test_every_fence_is_closed_and_has_a_known_kind(page: str):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_files_of_a_page_compile(page: str, tmp_path: Path):
+    """They may refer to documents in the files beside the page."""
     files = [each for each in shown(PAGES[page]) if isinstance(each, File)]
     for each in files:
         (tmp_path / each.name).write_text(each.text)
     if files:
-        assert compile_runs(load([str(tmp_path / each.name) for each in files]), Options(name=None))
+        paths = [*(ROOT / page).parent.glob("*.yaml"), *(tmp_path / each.name for each in files)]
+        assert compile_runs(load([*map(str, paths)]), Options(name=None))
 
 
 def test_rules_of_the_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
