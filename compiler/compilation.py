@@ -48,6 +48,7 @@ from monopod.compiler.pod.security import annotation_violations, restricted, vio
 from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
+from monopod.compiler.remote.reference import RemoteReference, Resolved
 from monopod.compiler.remote.registry_credentials import NOBODY, docker_configuration, login_of_user
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.annotations import CACHE_STORE
@@ -85,10 +86,14 @@ class Compilation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of compiling one document: all problems, in order, and the compiled run unless one is an error."""
+    """The outcome of compiling one document: all problems, in order, and the compiled run unless one is an error.
+
+    ``remote`` are the remote references, each with its document.
+    """
 
     problems: tuple[Problem, ...]
     compilation: Compilation | None = None
+    remote: tuple[tuple[RemoteReference, Resolved, Document], ...] = ()
 
 
 def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, ...]:
@@ -132,7 +137,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         report.add(document.problem((), str(error), "too-large"))
     except CompilationStoppedError:
         pass  # the report says why
-    return Outcome(tuple(sorted(set(report.problems))), compilation)
+    return Outcome(tuple(sorted(set(report.problems))), compilation, catalog.remote.resolved())
 
 
 def _annotations(run: Run) -> dict[str, tuple[str, Place]]:

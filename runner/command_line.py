@@ -41,6 +41,7 @@ COMMANDS = (
     "cache",
     "compile",
     "convert",
+    "resolve",
     "check",
     "graph",
     "schema",

@@ -70,7 +70,7 @@ def check(documents: Documents, options: Options) -> Checked:
     """Return everything that is wrong or risky. Raises Problems if the options do not choose one run."""
     lookup = lookup_for(documents, options.image_configs)
     problems: set[Problem] = {*documents.warnings, *(lookup().problems if options.image_configs else ())}
-    for document, is_asked_for in _targets(documents, options):
+    for document, is_asked_for in targets(documents, options):
         problems |= _problems_of(
             document, documents, _options_for(document, options, is_asked_for=is_asked_for), lookup
         )
@@ -115,7 +115,7 @@ def _file_of(problem: Problem) -> str | None:
 # What to compile
 
 
-def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document, bool]]:
+def targets(documents: Documents, options: Options) -> Iterator[tuple[Document, bool]]:
     """Yield each document to compile, and whether the user chose it; otherwise it is checked by itself."""
     if options.name is not None or options.params or options.workspaces:
         chosen = choose(documents, options.name)

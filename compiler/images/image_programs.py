@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.documents import Documents
@@ -43,6 +43,15 @@ def lookup_for(documents: Documents, config_files: tuple[str, ...]) -> MakeLooku
         return ImageLookup(config_files, {document.name: model for document, model in documents.of(Secret)})
 
     return make
+
+
+def no_lookup() -> ImageLookup:
+    """Return a lookup for compilations whose Pod is not used: it finds no image, and that is not reported."""
+    return cast("ImageLookup", _NoLookup())
+
+
+class _NoLookup:
+    problems = ("no image is looked up",)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import cache
 
 from monopod.compiler.remote.git_program import without_redirection
-from monopod.compiler.remote.git_urls import browsable
+from monopod.compiler.remote.urls import browsable
 
 _TIMEOUT = 10
 

@@ -20,7 +20,8 @@ from monopod.compiler.remote.reference import (
     Resolved,
     ResolverOptions,
 )
-from monopod.compiler.remote.web import UnreachableError, WebError, is_loopback, request, without_credentials
+from monopod.compiler.remote.urls import without_credentials
+from monopod.compiler.remote.web import UnreachableError, WebError, is_loopback, request
 
 PARAMS = frozenset({"url", "http-username", "http-password-secret", "http-password-secret-key", "digest"})
 

@@ -24,8 +24,9 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.time_limit import deadline_after
+from monopod.compiler.remote.urls import without_credentials
 from monopod.compiler.remote.versions import Version, parse_constraints
-from monopod.compiler.remote.web import WebError, request, without_credentials
+from monopod.compiler.remote.web import WebError, request
 
 PARAMS = frozenset({"catalog", "type", "kind", "name", "version", "url"})
 

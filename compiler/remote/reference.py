@@ -101,6 +101,7 @@ class Resolved:
     """A document that was fetched or read. `origin` is its name in messages, instead of a file name.
 
     `name` is its name if the content may have other documents; otherwise the first document counts, as in Tekton.
+    `is_in_project`: a rule of the repository's ``monopod.yaml`` named the directory.
     """
 
     content: bytes
@@ -108,6 +109,7 @@ class Resolved:
     source: RefSource
     warnings: tuple[str, ...] = ()
     name: str = ""
+    is_in_project: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ import binascii
 import fnmatch
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -140,6 +139,8 @@ def _of_helper(content: Any, context: str, environment: Mapping[str, str]) -> Lo
     helper = helpers.get(registry) or (content.get("credsStore") if isinstance(content, dict) else None)
     if not isinstance(helper, str) or not helper or "/" in helper:
         return None
+    import subprocess  # noqa: PLC0415  # most logins are in a file
+
     try:
         answer = subprocess.run(
             [f"docker-credential-{helper}", "get"],

@@ -44,6 +44,7 @@ class _Fetched:
     message: str = ""
     param: str | None = None
     warnings: tuple[str, ...] = ()
+    resolved: Resolved | None = None
 
 
 class RemoteDocuments:
@@ -86,6 +87,14 @@ class RemoteDocuments:
         report.add(place.at("resolver").problem("remote", message))
         return None
 
+    def resolved(self) -> tuple[tuple[RemoteReference, Resolved, Document], ...]:
+        """Return the references that were resolved, each with its document."""
+        return tuple(
+            (reference, fetched.resolved, fetched.documents[0])
+            for reference, fetched in self._fetched.items()
+            if fetched.resolved is not None
+        )
+
     def annotations(self) -> dict[str, str]:
         """Return the annotation that records the documents and their sources; empty if there are none."""
         if not self._recorded:
@@ -117,7 +126,7 @@ class RemoteDocuments:
             warnings += (
                 f"of the {len(documents)} documents of {resolved.origin} only the first is used, as in Tekton",
             )
-        return _Fetched(documents, documents[0].warnings, warnings=warnings)
+        return _Fetched(documents, documents[0].warnings, warnings=warnings, resolved=resolved)
 
     def _record(self, document: Document, resolved: Resolved) -> None:
         self.sources[document.file] = dict(resolved.source.to_json())

@@ -4,7 +4,7 @@ Rules:
 
 - ``cache: always`` uses an answer of the last five minutes, as in Tekton; ``never`` bypasses the cache; otherwise
   pinned content is cached, by the rules of each resolver.
-- What a rule of ``--resolve`` names is read from a directory instead of being fetched.
+- What a rule of ``--resolve`` names, or a lock has, is read from a directory instead of being fetched.
 - A param that the resolver does not know has no effect and is a warning.
 
 Left to others: fetching (the resolvers), checking the document (``remote_documents``).
@@ -56,7 +56,7 @@ def resolve(reference: RemoteReference, options: ResolverOptions, sources: Local
     resolver = _resolver_of(reference)
     warnings = tuple(_unknown(reference, resolver))
     address = resolver.address(reference)
-    local = sources.find(address)
+    local = sources.find(reference, address)
     if local is not None:
         return replace(local, warnings=(*warnings, *local.warnings))
     try:

@@ -21,11 +21,12 @@ from email.message import Message
 from functools import partial
 from http.client import HTTPMessage
 from typing import IO
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import monopod
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.time_limit import call_before, deadline_after
+from monopod.compiler.remote.urls import without_credentials
 
 _CHUNK = 64 * 1024
 _MAX_SAID = 200
@@ -102,17 +103,6 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL without user and password, to be shown and recorded."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    if not parts.scheme or "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.compiler.remote.git_urls import browsable
 from monopod.compiler.remote.reference import Address
+from monopod.compiler.remote.urls import browsable
 
 _RESOLVERS = ("git", "bundles", "hub", "cluster")
 _URLS = ("http://", "https://")
@@ -28,7 +28,7 @@ _EXPECTED = "expected RESOLVER:PATTERN=DIR or URL=DIR, such as git:https://githu
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule. `written` is how messages show it. `base` is the directory that a relative `directory` is in."""
+    """A rule. `written` is how messages show it. `base` is the directory of the ``monopod.yaml`` that has it."""
 
     resolver: str
     pattern: str

@@ -2,33 +2,46 @@
 
 Rules:
 
+- The rules come first, then the lock. A reference that a strict lock does not have is an error.
 - If a rule applies to a reference, its directory has the document, or the reference is an error: nothing is fetched
   instead.
 
-Left to others: the rules (``rules``), the directories (``directories``).
+Left to others: the rules (``rules``), the directories (``directories``), the lock (``lock``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from monopod.compiler.remote.local.directories import Directory
 from monopod.compiler.remote.local.named_documents import NamedDocuments
 from monopod.compiler.remote.local.rules import Rule, choose
-from monopod.compiler.remote.reference import Address, Resolved
+from monopod.compiler.remote.reference import Address, RemoteReference, Resolved
+
+
+class Pinned(Protocol):
+    """A lock."""
+
+    def find(self, reference: RemoteReference) -> Resolved | None:
+        """Return the document of a reference, or None if it is to be fetched. Raises RemoteError."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSources:
-    """The rules, in layers: a nearer layer wins."""
+    """The rules, in layers: a nearer layer wins; and the lock."""
 
     layers: tuple[tuple[Rule, ...], ...] = ()
+    lock: Pinned | None = None
     documents: NamedDocuments = field(default_factory=NamedDocuments, compare=False)
 
-    def find(self, address: Address) -> Resolved | None:
-        """Return the document of a reference; None if no rule applies. Raises RemoteError."""
+    def find(self, reference: RemoteReference, address: Address) -> Resolved | None:
+        """Return the document of a reference; None if it is to be fetched. Raises RemoteError."""
         match = choose(self.layers, address)
-        return None if match is None else Directory(match, address, self.documents).read()
+        if match is not None:
+            resolved = Directory(match, address, self.documents).read()
+            return replace(resolved, is_in_project=bool(match.rule.base))
+        return None if self.lock is None else self.lock.find(reference)
 
     def hint(self, address: Address) -> str:
         """Return what to say if a reference could not be fetched, though there are rules for its resolver."""

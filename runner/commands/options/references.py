@@ -40,8 +40,9 @@ def _rule(text: str) -> Rule:
 
 
 def local_sources(rules: Sequence[Rule]) -> LocalSources:
-    """Return the sources of a command line with these rules. Raises Problems if a rule is invalid."""
+    """Return the sources of a command line with these rules. Raises Problems if a rule or the lock is invalid."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.remote.local.lock import read_lock  # noqa: PLC0415
     from monopod.compiler.remote.local.project import read_rules  # noqa: PLC0415
     from monopod.compiler.remote.local.rules import Rule, check_rules  # noqa: PLC0415
     from monopod.compiler.remote.local.sources import LocalSources  # noqa: PLC0415
@@ -61,4 +62,4 @@ def local_sources(rules: Sequence[Rule]) -> LocalSources:
             problems.append(Problem(None, str(error), "invalid-value"))
     if problems:
         raise Problems(problems)
-    return LocalSources((tuple(rules), tuple(of_environment), read_rules()))
+    return LocalSources((tuple(rules), tuple(of_environment), read_rules()), read_lock())

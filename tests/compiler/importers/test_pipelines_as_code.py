@@ -17,9 +17,9 @@ from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
 from monopod.compiler.importers import git_checkout
 from monopod.compiler.options import Options
-from monopod.compiler.remote.git_urls import browsable
 from monopod.compiler.remote.local.rules import Rule
 from monopod.compiler.remote.local.sources import LocalSources
+from monopod.compiler.remote.urls import browsable
 
 TEXT = """\
 apiVersion: tekton.dev/v1
