@@ -32,6 +32,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from monopod.coordinator.engine.events import Exit, RunProbe, RunStep
+from monopod.schemas.formats.visible_text import visible
 from monopod.system.locks import is_locked
 from monopod.system.write_all import write_all
 
@@ -39,6 +40,7 @@ Liveness: TypeAlias = Literal["absent", "alive", "dead"]
 
 MAX_EXIT_BYTES = 64 * 1024
 MAX_START_FAILURE_BYTES = 8 * 1024
+MAX_PROBE_BYTES = 1024
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,6 +53,9 @@ _EXIT_KEYS = frozenset(
         *("stopped", "oom", "mark", "left", "next", "restart"),
     }
 )
+_PROBE_OUTPUT = "probe"
+_IN_CONTAINER = "/monopod/step"
+"""Where a container has its control directory."""
 _TOKEN_DIGITS = 32
 _CANNOT_RUN = 126
 
@@ -211,6 +216,21 @@ class ControlDirectory:
             self.forget_request(number)
         return how
 
+    def read_probe_output(self) -> str:
+        """Return the beginning of what the last readiness probe wrote, as one line; empty if it is not readable."""
+        try:
+            descriptor = os.open(_PROBE_OUTPUT, _READ, dir_fd=self._directory)
+        except OSError:
+            return ""
+        try:
+            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            content = os.read(descriptor, MAX_PROBE_BYTES) if is_regular else b""
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)
+        return visible(" ".join(content.decode(errors="replace").split()))
+
     def _is_there(self, name: str) -> bool:
         try:
             os.stat(name, dir_fd=self._directory, follow_symlinks=False)
@@ -355,7 +375,8 @@ def encode_request(command: RunStep | RunProbe) -> bytes:
     records += [("a", argument) for argument in command.arguments]
     paths = [("d", command.working_directory)]
     if isinstance(command, RunProbe):
-        records.append(("q", ""))  # as in Kubernetes, the output of a probe is in no log
+        records.append(("q", ""))  # as in Kubernetes, the output of a probe is in no log, but beside its failure
+        paths += [(letter, f"{_IN_CONTAINER}/{_PROBE_OUTPUT}") for letter in ("o", "r")]
     if isinstance(command, RunStep):
         records = [("m", "")] * command.is_marked + records
         paths += [("o", command.stdout_path), ("r", command.stderr_path), *(("x", path) for path in command.readable)]

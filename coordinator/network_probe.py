@@ -21,21 +21,25 @@ from monopod.schemas.plan import Probe
 _MAX_STATUS_LINE = 4096
 
 
-def start_network_try(probe: Probe, done: Callable[[bool], None]) -> None:
-    """Try an HTTP or TCP probe in a thread, which calls `done` with the outcome."""
+def start_network_try(probe: Probe, done: Callable[[str | None], None]) -> None:
+    """Try an HTTP or TCP probe in a thread, which calls `done` with the outcome of `network_try`."""
     threading.Thread(target=lambda: done(network_try(probe)), name="probe", daemon=True).start()
 
 
-def network_try(probe: Probe) -> bool:
-    """Return whether an HTTP or TCP probe succeeds now."""
+def network_try(probe: Probe) -> str | None:
+    """Try an HTTP or TCP probe; return None if it succeeds, else why it fails."""
     deadline = time.monotonic() + probe.timeout
+    where = probe.http_url or f"{probe.tcp_host}:{probe.tcp_port}"
     try:
         if probe.http_url is not None:
-            return _http_status(probe.http_url, probe.http_headers, deadline) in range(200, 400)
+            status = _http_status(probe.http_url, probe.http_headers, deadline)
+            return None if status in range(200, 400) else f"{where}: HTTP status {status}"
         with _connected(probe.tcp_host, probe.tcp_port or 0, deadline):
-            return True
-    except (OSError, ValueError):  # refused, too late, no TLS, no such host, no HTTP
-        return False
+            return None
+    except TimeoutError:
+        return f"{where}: no answer within {probe.timeout:g} s"
+    except (OSError, ValueError) as error:  # refused, no TLS, no such host, no HTTP
+        return f"{where}: {getattr(error, 'strerror', None) or error}"
 
 
 def _connected(host: str, port: int, deadline: float) -> socket.socket:

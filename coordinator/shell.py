@@ -65,6 +65,7 @@ from monopod.coordinator.engine.events import (
     TryConnection,
     WriteFile,
 )
+from monopod.coordinator.engine.failure_reasons import describe_probe_failure
 from monopod.coordinator.journal import Journal
 from monopod.coordinator.slot_directory import FilesRead, SlotDirectory
 from monopod.coordinator.timers import Timers
@@ -188,7 +189,7 @@ class Coordinator:
         self._events: deque[Event] = deque()
         self._timers = Timers()
         self._tries: dict[tuple[str, int], TryConnection] = {}
-        self._outcomes: deque[tuple[TryConnection, bool]] = deque()
+        self._outcomes: deque[tuple[TryConnection, str | None]] = deque()
         self._reads: dict[str, ReadResults] = {}
         self._cel = CelQueue(self._epoll)
         self._exit_code: int | None = None
@@ -335,8 +336,10 @@ class Coordinator:
             if number in _CANCEL_MODES and self._exit_code is None:
                 self._events.append(CancelRequested(self._now(), _CANCEL_MODES[number]))
         while self._outcomes:
-            command, succeeded = self._outcomes.popleft()
-            self._events.append(ProbeEnded(self._now(), command.container, command.request, succeeded))
+            command, problem = self._outcomes.popleft()
+            self._events.append(
+                ProbeEnded(self._now(), command.container, command.request, problem is None, problem or "")
+            )
         self._process_events()
 
     def _answer_ring(self, container: _Container) -> None:
@@ -400,7 +403,8 @@ class Coordinator:
         for command in container.running.values():
             how = container.directory.read_exit(command.request)
             if how is not None:
-                self._events.append(_exit_event(command, how, self._now()))
+                output = container.directory.read_probe_output() if isinstance(command, RunProbe) else ""
+                self._events.append(_exit_event(command, how, self._now(), output))
         self._process_events()
 
     def _note_alive(self, container: _Container) -> None:
@@ -681,19 +685,20 @@ class Coordinator:
     def _try_connection(self, command: TryConnection) -> None:
         from monopod.coordinator.network_probe import start_network_try  # noqa: PLC0415  # few Pods need it
 
-        start_network_try(command.probe, lambda succeeded: self._network_try_done(command, succeeded))
+        start_network_try(command.probe, lambda problem: self._network_try_done(command, problem))
 
-    def _network_try_done(self, command: TryConnection, succeeded: bool) -> None:
+    def _network_try_done(self, command: TryConnection, problem: str | None) -> None:
         """Pass the outcome of a try to the loop. Called by another thread."""
-        self._outcomes.append((command, succeeded))
+        self._outcomes.append((command, problem))
         with contextlib.suppress(BlockingIOError):  # a full pipe wakes the loop anyway
             os.write(self._wake_up_end, bytes([_TRY_DONE]))
 
 
-def _exit_event(command: RunStep | RunProbe, how: Exit, now: float) -> Event:
-    """Return the event for a request that has ended."""
+def _exit_event(command: RunStep | RunProbe, how: Exit, now: float, output: str = "") -> Event:
+    """Return the event for a request that has ended. `output` is what a probe wrote."""
     if isinstance(command, RunProbe):
-        return ProbeEnded(now, command.container, command.request, how.code == 0)
+        why = describe_probe_failure(how, output)
+        return ProbeEnded(now, command.container, command.request, not why, why)
     return StepExited(now, command.container, command.request, how)
 
 

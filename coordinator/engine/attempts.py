@@ -422,7 +422,8 @@ class Attempts:
     def _take_probe(self, attempt: AttemptState, ended: ProbeEnded) -> State:
         for sidecar in attempt.sidecars:
             if (sidecar.container, sidecar.probe) == (ended.container, ended.request):
-                sidecar.awaited = not self._probes.take(sidecar, succeeded=ended.succeeded)
+                is_ready = self._probes.take(sidecar, succeeded=ended.succeeded, reason=ended.reason)
+                sidecar.awaited = not is_ready
         return self._start_steps(attempt)
 
     def _end_awaited_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
@@ -661,7 +662,7 @@ class Attempts:
             self._commands.clear_timer(f"sidecar:{container.name}")
         for sidecar in sorted(attempt.sidecars, key=lambda each: each.container):
             if sidecar.running:
-                self._probes.stop(sidecar)
+                (self._probes.give_up if sidecar.awaited else self._probes.stop)(sidecar)
                 self._send_stop(sidecar)
         return State.OVER
 

@@ -112,12 +112,13 @@ class ResultsRead(NamedTuple):
 
 
 class ProbeEnded(NamedTuple):
-    """The answer to RunProbe or TryConnection: whether this try succeeded."""
+    """The answer to RunProbe or TryConnection: whether this try succeeded, or why not (``reason``)."""
 
     at: float
     container: str
     request: int
     succeeded: bool
+    reason: str = ""
 
 
 class CelEvaluated(NamedTuple):

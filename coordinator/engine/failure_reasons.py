@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from monopod.coordinator.engine.events import Exit
 from monopod.coordinator.engine.run_state import AttemptState, Outcome, StepState
 from monopod.schemas.formats import exit_codes
+from monopod.schemas.formats.words import describe_exit_code
 from monopod.schemas.run_document import KILLED_MESSAGE
 
 KILLED = Exit(signal=9, error=KILLED_MESSAGE)
@@ -37,6 +38,13 @@ def exit_code_of(how: Exit) -> int:
 def reason_of(how: Exit) -> str:
     """Return Kubernetes' reason for the end of a container."""
     return "OOMKilled" if how.out_of_memory else "Error" if exit_code_of(how) else "Completed"
+
+
+def describe_probe_failure(how: Exit, output: str) -> str:
+    """Return why a readiness probe failed that ended so and wrote `output`; empty if it succeeded."""
+    if how.code == 0:
+        return ""
+    return ": ".join(filter(None, (how.error or describe_exit_code(exit_code_of(how)), output)))
 
 
 def step_failure(step: StepState) -> Outcome:

@@ -54,6 +54,7 @@ pytestmark = pytest.mark.usefixtures("signals_restored")
 
 BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # later than all times in these tests
 TRUE = ("/bin/true",)
+PROBE_COPIES = b"o/monopod/step/probe\0r/monopod/step/probe\0"
 MARK = "0123456789abcdef" * 2
 SECOND = 1_000_001
 """The number of the first request of a second life."""
@@ -1001,8 +1002,10 @@ class TestRestart:
 
         pod.run(script)
         assert pod.requests("side") == ["run.1", "run.2"]
-        assert pod.path("run.2", "side").read_bytes() == (b"as it was" if written else b"a/bin/true\0q\0.\0")
-        assert pod.events[-1][1:] == ("side", 2, True)
+        assert pod.path("run.2", "side").read_bytes() == (
+            b"as it was" if written else b"a/bin/true\0q\0" + PROBE_COPIES + b".\0"
+        )
+        assert pod.events[-1][1:] == ("side", 2, True, "")
 
     def test_connection_without_an_answer_is_retried(self, pod):
         pod = pod(sidecars=("side",))
@@ -1014,7 +1017,7 @@ class TestRestart:
 
             self.kill_at(pod, script, Begun, "before")
             pod.run(script)
-        assert pod.events[1][1:] == ("side", 1, True)
+        assert pod.events[1][1:] == ("side", 1, True, "")
 
 
 class TestProbes:
@@ -1032,6 +1035,7 @@ class TestProbes:
                         SetTimer("t", 0),
                     ]
                 case TimerFired():
+                    pod.path("probe", "side").write_text("it is\nnot there\n")
                     pod.exited(2, "side", "code=1\n")
                 case ProbeEnded(request=2):
                     pod.exited(3, "side", "code=0\n")
@@ -1041,8 +1045,11 @@ class TestProbes:
             return None
 
         pod.run(script)
-        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0q\0d/there\0.\0"
-        assert [each[2:] for each in pod.events if isinstance(each, ProbeEnded)] == [(2, False), (3, True)]
+        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0q\0d/there\0" + PROBE_COPIES + b".\0"
+        assert [each[2:] for each in pod.events if isinstance(each, ProbeEnded)] == [
+            (2, False, "exit code 1: it is not there"),
+            (3, True, ""),
+        ]
 
     def test_stopped_probe_is_killed_and_has_not_succeeded(self, pod):
         pod = pod(sidecars=("side",))
@@ -1062,7 +1069,7 @@ class TestProbes:
 
         pod.run(script)
         assert pod.path("kill.2", "side").read_text() == "15 0\n"
-        assert pod.events[-1][1:] == ("side", 2, False)
+        assert pod.events[-1][1:] == ("side", 2, False, "exit code 137: ended by SIGKILL")
 
     def test_probe_that_cannot_be_written_has_not_succeeded(self, pod):
         pod = pod(sidecars=("side",))
@@ -1079,7 +1086,46 @@ class TestProbes:
 
         pod.run(script)
         assert pod.path("run.2", "side").read_bytes() == b""  # the number is used up
-        assert pod.events[-1][1:] == ("side", 2, False)
+        assert pod.events[-1][1:4] == ("side", 2, False)
+        assert "contains a NUL character" in pod.events[-1].reason
+
+    @pytest.mark.parametrize("kind", ["link", "fifo", "large"])
+    def test_output_of_a_probe_is_hostile(self, pod, kind, tmp_path):
+        pod = pod(sidecars=("side",))
+        (tmp_path / "secret").write_text("secret")
+
+        def leave():
+            path = pod.path("probe", "side")
+            match kind:
+                case "link":
+                    path.symlink_to(tmp_path / "secret")
+                case "fifo":
+                    os.mkfifo(path)
+                case "large":
+                    path.write_bytes(b"\x1b[2J\xff" + b"x" * 100_000)
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("side")
+                case ContainerReady():
+                    return [run_step(1, "side"), RunProbe("s", "side", 2, TRUE), SetTimer("t", 0)]
+                case TimerFired():
+                    leave()
+                    pod.exited(2, "side", "code=3\n")
+                case ProbeEnded():
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert (
+            pod.events[-1].reason.removeprefix("exit code 3")
+            == {
+                "link": "",
+                "fifo": "",
+                "large": ": \\x1b[2J\ufffd" + "x" * 1019,
+            }[kind]
+        )
 
     def connect(self, pod, probe, until):
         """Try a connection until this many answers have arrived; return the answers."""
@@ -1091,13 +1137,16 @@ class TestProbes:
 
         pod.run(script)
         assert pod.kinds() == ["Begun", *["ProbeEnded"] * until]
+        assert [not event.reason for event in pod.events[1:]] == [event.succeeded for event in pod.events[1:]]
         return [event.succeeded for event in pod.events[1:]]
 
     def test_tcp(self, pod):
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             assert self.connect(pod(sidecars=("side",)), Probe(tcp_port=port), 1) == [True]
-        assert self.connect(pod(sidecars=("side",)), Probe(tcp_port=port), 1) == [False]
+        closed = pod(sidecars=("side",))
+        assert self.connect(closed, Probe(tcp_port=port), 1) == [False]
+        assert closed.events[-1].reason == f"127.0.0.1:{port}: Connection refused"
 
     def test_http(self, pod):
         pod = pod(sidecars=("side",))
@@ -1121,6 +1170,7 @@ class TestProbes:
             server.shutdown()
             thread.join()
         assert answers == [False, False, True]
+        assert pod.events[1].reason == f"{url}: HTTP status 500"
         assert paths == [("/ready?now", f"127.0.0.1:{server.server_port}", "z")] * 3
 
 

@@ -256,7 +256,9 @@ class _World:
     def _end_of_probe(self, container: str, request: int) -> Callable[[float], Event | None]:
         def make(at: float) -> Event | None:
             succeeded = self._probes.pop((container, request), None)
-            return None if succeeded is None else ProbeEnded(at, container, request, succeeded)
+            return (
+                None if succeeded is None else ProbeEnded(at, container, request, succeeded, "" if succeeded else "no")
+            )
 
         return make
 

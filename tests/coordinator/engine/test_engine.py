@@ -28,7 +28,7 @@ from monopod.schemas.plan import (
     decode,
     encode,
 )
-from monopod.schemas.run_events import RunCancelling
+from monopod.schemas.run_events import RunCancelling, RunWarning
 
 
 def failing(*containers: str, code: int = 1):
@@ -747,6 +747,32 @@ class TestSidecars:
             *(StopStep("a-db", request, 0) for request in (2, 3, 4)),
             StopStep("a-db", 1, 10.0),
         ]
+
+    def probed(self, probe, failing, *, probe_delay=0.0, timeout=3600.0):
+        """Run a Task with a probed Sidecar; return the warnings and their times."""
+        plan = plan_of(task("a", timeout=timeout, sidecars=(Sidecar(Step("db", command=("x",)), probe),)))
+        behave = lambda r: Behaviour(1e6 if "db" in r.container else 1)  # noqa: E731
+        run = simulate(plan, behave, probe_delay=probe_delay, failing_probes=failing)
+        return [(each.at, each.message) for each in run.reported if isinstance(each, RunWarning)]
+
+    def test_failed_probe_is_a_warning_once_kubernetes_would_have_tried_as_often(self):
+        probe = Probe(command=("check",), period=2.0, failure_threshold=4)
+        assert self.probed(probe, 3) == []
+        ((at, text),) = self.probed(probe, 50)
+        assert 6 <= at < 8
+        assert text == "Sidecar 'db' of Task 'a' is not ready: its probe fails: no"
+
+    def test_success_between_failures_starts_the_count_again(self):
+        probe = Probe(command=("check",), period=1.0, failure_threshold=3, success_threshold=2)
+        assert self.probed(probe, 4) == []
+
+    def test_probe_that_fails_until_the_task_is_cut_off_is_a_warning(self):
+        probe = Probe(command=("check",), period=10.0)
+        assert self.probed(probe, 99, timeout=3.0) == [
+            (3.0, "Sidecar 'db' of Task 'a' is not ready: its probe fails: no")
+        ]
+        late = self.probed(Probe(command=("check",), timeout=0.5), 99, timeout=5.0, probe_delay=1e6)
+        assert late == [(5.0, "Sidecar 'db' of Task 'a' is not ready: its probe fails: no answer within 0.5 s")]
 
     @pytest.mark.parametrize("probe", [Probe(command=("check",)), Probe(tcp_port=1)])
     def test_probe_result_after_the_end_is_ignored(self, probe):
