@@ -2,7 +2,8 @@
 
 Rules (argo-workflows docs/container-set-template.md):
 
-- A container becomes a Task of one Step; its ``dependencies`` become ``runAfter``, its retries the Task's ``retries``.
+- A container becomes a Task of one Step; its ``dependencies`` become ``runAfter``, its retries the Task's ``retries``,
+  with the same delay between them.
 - A parameter of the Workflow, or of the entrypoint's inputs, becomes a param of the run; its value is the default.
 - An emptyDir and a volumeClaimTemplate become Workspaces, mounted where they were. Other volumes stay volumes.
 - An output comes from a file of the container ``main``, on a volume: a second Step of its Task copies it to a Result.
@@ -27,8 +28,10 @@ from monopod.compiler.importers.containers import to_step
 from monopod.compiler.importers.imported import Imported, Sourced, unfold, without_nothing
 from monopod.compiler.importers.placeholders import Placeholders
 from monopod.compiler.importers.support import unsupported
+from monopod.compiler.tasks.task_policies import RETRY_DELAY
 from monopod.schemas.foreign.argo import ArgoParameter, ArgoTemplate, ContainerNode, Workflow
 from monopod.schemas.foreign.containers import Container
+from monopod.schemas.formats.duration import to_text
 from monopod.schemas.kubernetes.containers import VolumeMount
 from monopod.schemas.model import Path
 
@@ -325,6 +328,7 @@ class _Translation:
         if outputs:
             steps.append(self._output_step(step, mounts, path))
         task = {
+            "metadata": self._policies(),
             "workspaces": workspaces,
             "volumes": [Sourced(volume.volume, volume.path) for volume in own.values()],
             "results": [
@@ -360,6 +364,15 @@ class _Translation:
             where = (*self._path, "containerSet", "retryStrategy", "retries")
             return Sourced(container_set.retry_strategy.retries or None, where)
         return None if of_template is None else Sourced(of_template.limit or None, (*path, "limit"))
+
+    def _policies(self) -> dict[str, Any]:
+        """Return the metadata of a Task, whose annotations say how it is retried."""
+        container_set = self._template.container_set
+        strategy = container_set.retry_strategy if container_set is not None else None
+        seconds = strategy.duration if strategy is not None else None
+        path = (*self._path, "containerSet", "retryStrategy", "duration")
+        delay = Sourced(to_text(seconds) if seconds else "", path)
+        return without_nothing({"annotations": without_nothing({RETRY_DELAY: delay})})
 
     def _workspaces(self, mounts: Sequence[_Mount]) -> tuple[list[Sourced], list[Sourced]]:
         """Return the Workspaces that a Task declares for its mounts, and how they are bound."""

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from monopod.schemas.foreign.containers import Container
 from monopod.schemas.foreign.support import AnyText, NoEffect, Refused, WholeNumber
+from monopod.schemas.formats.duration import Duration
 from monopod.schemas.kubernetes.containers import VolumeMount
 from monopod.schemas.kubernetes.metadata import LocalObjectReference, ObjectMeta
 from monopod.schemas.kubernetes.pods import Affinity, HostAlias, PodDNSConfig, PodSecurityContext, Toleration
@@ -26,7 +27,7 @@ _ARTIFACT_OUT = Refused(
     "write the files to a volume, and copy them with --fetch VOLUME/PATH:DIR or upload them in a container"
 )
 _TEMPLATE = Refused("write each template as a container of one containerSet, ordered by dependencies")
-_DELAY = Refused("a failed container is retried at once; leave the delay out")
+_BACKOFF = Refused("use containerSet.retryStrategy with a duration, which stays the same; or leave it out")
 _EXIT = Refused("write what it does as a finally Task of a Tekton Pipeline; monopod convert writes the Pipeline")
 _LOCK = Refused("one Pod has no locks; use concurrencyPolicy of a CronJob, or a Lease")
 _PATCH = Refused("write the fields in the template instead")
@@ -112,7 +113,7 @@ class ContainerSetRetryStrategy(Model):
     """How often each container is retried."""
 
     retries: WholeNumber
-    duration: Annotated[Any, _DELAY] = None
+    duration: Duration | None = None
 
 
 class ContainerSet(Model):
@@ -134,7 +135,7 @@ class ArgoRetryStrategy(Model):
 
     limit: WholeNumber | None = None
     retry_policy: Literal["", "OnFailure", "Always"] = ""
-    backoff: Annotated[Any, _DELAY] = None
+    backoff: Annotated[Any, _BACKOFF] = None
     affinity: Annotated[Any, Refused("all attempts run in the one Pod; leave affinity out")] = None
     expression: Annotated[Any, Refused("every failure is retried; leave expression out")] = None
 

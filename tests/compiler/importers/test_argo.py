@@ -116,6 +116,11 @@ class TestFields:
         assert tasks["main"]["runAfter"] == ["a"]
         assert {task["retries"] for task in tasks.values()} == {3}
 
+    def test_a_delay_between_retries(self):
+        strategy = {"retries": 3, "duration": "1m30s"}
+        tasks = tasks_of(template(containerSet={"containers": [CONTAINER], "retryStrategy": strategy}))
+        assert tasks["main"]["taskSpec"]["metadata"] == {"annotations": {"monopod.dev/retry-delay": "1m30s"}}
+
     def test_a_single_container_is_a_task(self):
         own = {name: value for name, value in CONTAINER.items() if name != "name"}
         text = template(container=own, containerSet=None, retryStrategy={"limit": 2}, outputs=None)
