@@ -17,14 +17,13 @@ Left to others: the stages themselves. This module is the edge, which raises the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import filterfalse
 from typing import Any
 
 from monopod.compiler.caches.cache_steps import login_secret
-from monopod.compiler.caches.store_option import CacheStore, parse_store
+from monopod.compiler.caches.store_choice import StoreChoice
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.documents import Document, Documents
@@ -49,9 +48,7 @@ from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.remote.reference import RemoteReference, Resolved
-from monopod.compiler.remote.registry_credentials import NOBODY, docker_configuration, login_of_user
 from monopod.compiler.scope.run_names import TektonLabels
-from monopod.compiler.tasks.annotations import CACHE_STORE
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
@@ -160,33 +157,8 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
         has_cel=options.has_cel,
-        cache_store=_with_login(_cache_store(run, options, report), options),
+        cache_store=StoreChoice(run, options, report),
     )
-
-
-def _cache_store(run: Run, options: Options, report: Report) -> CacheStore | None:
-    """Return where caches are kept: as an option says, the run, its Pipeline or Task, or by default."""
-    if options.cache_store is not None:
-        return options.cache_store
-    in_run = (run.document["metadata"].get("annotations") or {}, DocumentPlace(run.source, ("metadata",)))
-    metadata = run.definition.metadata
-    in_definition = ({} if metadata is None else metadata.annotations, run.definition.metadata_place)
-    for written, place in (in_run, in_definition):
-        if CACHE_STORE in written:
-            try:
-                return parse_store(written[CACHE_STORE])
-            except ValueError as error:
-                report.add(place.at("annotations", CACHE_STORE).problem("annotation", str(error)))
-                return None
-    return options.default_cache_store
-
-
-def _with_login(store: CacheStore | None, options: Options) -> CacheStore | None:
-    """Return a store with the login of this user, if it is a registry and the Pod runs on this machine."""
-    if store is None or store.kind != "registry" or store.secret or not options.local:
-        return store
-    login = login_of_user(store.names[0], os.environ)
-    return store if login == NOBODY else replace(store, login=docker_configuration(store.names[0], login))
 
 
 # Lower and assemble
@@ -238,7 +210,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         exchanged,
         () if options.local else exchanged,
         state.draft.cache_directory,
-        tuple(filter(None, [login_secret(state.cache_store)])),
+        tuple(filter(None, [login_secret(state.cache_store.chosen)])),
     )
 
 

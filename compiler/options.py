@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -41,6 +41,7 @@ class Options:
     - ``runtime_image`` is the image of the coordinator, by default a stock Python image. ``architectures`` are
       the nodes' architectures, as Kubernetes names them; by default they follow the Pod's nodeSelector.
     - ``cache_store`` keeps the caches of Tasks; ``default_cache_store`` does if the run and its Pipeline name none.
+      ``free_claim`` returns the first of some claims in a namespace that no Pod uses.
     - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs. ``uses_images``:
       images are used, unlike on the host backend.
     - ``folders``: what becomes of the folders that ``workspaces`` name. ``fetched`` are the Workspaces from which files
@@ -71,6 +72,7 @@ class Options:
     local: bool = False
     cache_store: CacheStore | None = None
     default_cache_store: CacheStore | None = None
+    free_claim: Callable[[str | None, Sequence[str]], str | None] | None = None
     folders: Folders = "refused"
     fetched: tuple[str, ...] = ()
     uses_images: bool = True

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import itertools
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -60,14 +60,20 @@ class CacheScope:
 
 
 def cache_steps(
-    caches: Iterable[tuple[CacheSpec, TextPlace]], store: CacheStore | None, scope: CacheScope, draft: PodDraft
+    caches: Iterable[tuple[CacheSpec, TextPlace]],
+    choose_store: Callable[[Place], CacheStore | None],
+    scope: CacheScope,
+    draft: PodDraft,
 ) -> InjectedSteps:
     """Return the Steps of a Task for its caches; what is wrong with the caches is reported."""
     reader = _Reader(scope)
     read = [(spec, place, cache) for spec, place in caches if (cache := reader.cache(spec, place)) is not None]
-    if not read or store is None or store.kind == "off":
+    if not read:
         return NONE
     place = read[0][1].outer
+    store = choose_store(place)
+    if store is None or store.kind == "off":
+        return NONE
     access = _access(store, draft, place)
     used = [workspace for workspace in scope.workspaces if workspace.name in reader.used]
     mounts = [mount_of(workspace, workspace.path, draft) for workspace in used]

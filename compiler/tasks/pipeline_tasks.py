@@ -374,7 +374,7 @@ class _TaskCompiler:
         """Return the Steps of monopod's own."""
         digests = digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
         caches = caches_of(self._annotations, self._state.catalog, self._report)
-        return digests.around(cache_steps(caches, self._state.cache_store, scope, self._draft))
+        return digests.around(cache_steps(caches, self._state.cache_store.store, scope, self._draft))
 
     def _policies(self) -> TaskPolicies:
         own = Annotated(self._annotations.values, self._annotations.metadata, is_general=not self._embedded)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from monopod.compiler.caches.store_option import CacheStore
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.catalog import Catalog, Definition
+from monopod.compiler.documents.places import Place
 from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
@@ -21,6 +22,17 @@ MOST_CHARACTERS = 64 * 1024 * 1024
 """How many characters references may expand to in one compilation: forty times the largest Pod."""
 
 
+class ChoosesStore(Protocol):
+    """Chooses where caches are kept (``caches.store_choice``)."""
+
+    def store(self, place: Place) -> CacheStore | None:
+        """Return the store for a cache that is written at a place, None for no caching."""
+
+    @property
+    def chosen(self) -> CacheStore | None:
+        """The store that was chosen, if any."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompilerState:
     """The state that all stages share: the definitions, the draft of the Pod and its ports so far, and the report.
@@ -29,7 +41,7 @@ class CompilerState:
     - `budget` limits how much text references may expand to.
     - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
-    - `cache_store` keeps the caches of Tasks; without one there are none.
+    - `cache_store` chooses where the caches of Tasks are kept.
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
 
@@ -38,10 +50,10 @@ class CompilerState:
     images: ImagePrograms
     report: Report
     labels: TektonLabels
+    cache_store: ChoosesStore
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     has_cel: bool = True
-    cache_store: CacheStore | None = None
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)

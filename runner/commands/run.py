@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import shlex
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.commands.options.cluster import is_kubectl_plugin, program_name
@@ -225,6 +226,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415
     from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
+    from monopod.runner.kubernetes.claims_in_use import free_claim  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
     from monopod.runner.kubernetes.discovery import Discovery  # noqa: PLC0415
@@ -238,6 +240,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 "context": arguments.context,
                 "folders": "copied",
                 "fetched": _fetched(arguments),
+                "free_claim": partial(free_claim, cluster),
             }
             if arguments.ttl is not None:
                 options["workload"] = Workload("Job", ttl=arguments.ttl)

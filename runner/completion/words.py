@@ -24,6 +24,7 @@ _KINDS: dict[str, Values] = {
     "FILE": "file",
     "DIRECTORY": "file",
     "PATH": "file",
+    "STORE": "file",
     "RUN": "run",
     "POD": "pod",
     "CONTEXT": "context",

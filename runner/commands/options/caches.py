@@ -16,7 +16,7 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
         "--cache-store",
         type=_cache_store,
         metavar="STORE",
-        help="where the caches of Tasks are kept: ./DIR or hostPath:DIR, pvc:CLAIM, "
+        help="where the caches of Tasks are kept: ./DIR or hostPath:DIR, pvc:CLAIM[,CLAIM...], "
         "oci:REGISTRY/REPOSITORY[,secret=NAME], or - for no caching (default: "
         "$MONOPOD_CACHE_STORE; then the annotation monopod.dev/cache-store; then, on this machine, a directory in the "
         "user's cache)",

@@ -232,10 +232,11 @@ def _check_choice(documents: Documents, name: str | None) -> None:
 
 
 def placeholder_names() -> dict[str, Any]:
-    """Return compiler options that put placeholders for the names that `monopod run` generates."""
-    from monopod.compiler.scope.run_names import placeholder_name  # noqa: PLC0415  # not needed for --help
+    """Return compiler options that put placeholders for what `monopod run` decides: names, and the store of caches."""
+    from monopod.compiler.caches.store_option import OFF  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.scope.run_names import placeholder_name  # noqa: PLC0415
 
-    return {"new_name": placeholder_name, "default_namespace": "default"}
+    return {"new_name": placeholder_name, "default_namespace": "default", "default_cache_store": OFF}
 
 
 def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
