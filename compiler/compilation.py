@@ -49,6 +49,7 @@ from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.remote.reference import RemoteReference, Resolved
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
@@ -158,7 +159,14 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         keep_volume_claims=options.keep_volume_claims,
         has_cel=options.has_cel,
         cache_store=StoreChoice(run, options, report),
+        annotations_of_run=_annotations_of_pipeline_run(run),
     )
+
+
+def _annotations_of_pipeline_run(run: Run) -> TaskAnnotations | None:
+    if run.source.kind != "PipelineRun":
+        return None
+    return TaskAnnotations(run.document["metadata"].get("annotations") or {}, run.metadata_place)
 
 
 # Lower and assemble

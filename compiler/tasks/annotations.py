@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
@@ -33,6 +34,12 @@ class TaskAnnotations:
     def of(cls, definition: Definition[TaskSpec]) -> TaskAnnotations:
         """Return the annotations of a Task."""
         metadata = definition.spec.metadata if isinstance(definition.spec, EmbeddedTask) else definition.metadata
+        return cls({} if metadata is None else metadata.annotations, definition.metadata_place)
+
+    @classmethod
+    def of_document(cls, definition: Definition[Any]) -> TaskAnnotations:
+        """Return the annotations of a Pipeline or Task that is a document; none of one that is embedded."""
+        metadata = definition.metadata
         return cls({} if metadata is None else metadata.annotations, definition.metadata_place)
 
     def place(self, name: str) -> Place:

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from monopod.compiler.caches.annotation import caches_of
+from monopod.compiler.caches.annotation import CacheSpec, caches_of
 from monopod.compiler.caches.cache_steps import CacheScope, cache_steps
+from monopod.compiler.caches.pipeline_caches import caches_for_task
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
+from monopod.compiler.documents.text_in_document import TextPlace
 from monopod.compiler.documents.unsupported import in_task
 from monopod.compiler.pod import pod_template
 from monopod.compiler.pod.metadata import ForOneTask
@@ -31,7 +33,7 @@ from monopod.compiler.scope.texts import paths_in, texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
-from monopod.compiler.tasks.annotations import TaskAnnotations
+from monopod.compiler.tasks.annotations import CACHE, TaskAnnotations
 from monopod.compiler.tasks.fan_out import FanOut
 from monopod.compiler.tasks.injected_steps import InjectedSteps
 from monopod.compiler.tasks.ordering import Order
@@ -67,7 +69,8 @@ from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, refere
 class PipelineScope:
     """The scope of a PipelineTask in its Pipeline; `path` are the PipelineTasks that the Pipeline runs in.
 
-    `run` has the names of the Pipeline's PipelineRun, or of the TaskRun. `enums` are as in `OuterScope`.
+    `run` has the names of the Pipeline's PipelineRun, or of the TaskRun. `enums` are as in `OuterScope`. `caches` are
+    for Tasks without caches of their own.
     """
 
     path: tuple[str, ...]
@@ -76,6 +79,7 @@ class PipelineScope:
     workspaces: Bindings
     run: RunNames = NOT_NAMED
     enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    caches: tuple[tuple[CacheSpec, TextPlace], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,13 +377,24 @@ class _TaskCompiler:
     def _injected(self, bound: Sequence[TaskWorkspace], scope: CacheScope) -> InjectedSteps:
         """Return the Steps of monopod's own."""
         digests = digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
-        caches = caches_of(self._annotations, self._state.catalog, self._report)
+        caches = self._caches(bound)
         return digests.around(cache_steps(caches, self._state.cache_store.store, scope, self._draft))
 
     def _policies(self) -> TaskPolicies:
         own = Annotated(self._annotations.values, self._annotations.metadata, is_general=not self._embedded)
         of_run = self._settings.annotated
         return TaskPolicies([own] if of_run is None else [of_run, own], self._report)
+
+    def _caches(self, bound: Sequence[TaskWorkspace]) -> list[tuple[CacheSpec, TextPlace]]:
+        """Return the caches of the run for this Task, else its own, else its Pipeline's."""
+        of_run = self._settings.annotated
+        sources = [self._annotations]
+        if of_run is not None:
+            sources.insert(0, TaskAnnotations(of_run.annotations, of_run.metadata))
+        for source in sources:
+            if CACHE in source.values:
+                return caches_of(source, self._state.catalog, self._report)
+        return list(caches_for_task(self._scope.caches, bound, self._scope.workspaces))
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields

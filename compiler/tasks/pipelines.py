@@ -17,9 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from monopod.compiler.caches.annotation import CacheSpec, caches_of
+from monopod.compiler.caches.pipeline_caches import in_terms_of_tasks
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Report
 from monopod.compiler.documents.catalog import Definition, custom_task_problem
 from monopod.compiler.documents.places import Place
+from monopod.compiler.documents.text_in_document import TextPlace
 from monopod.compiler.scope.params import NO_NAMES, BoundParams, Declaration, OuterScope, bind, undeclared_params, whole
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_unresolved
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
@@ -33,6 +36,7 @@ from monopod.compiler.scope.variables_in_scope import (
     resolver_names,
     result_names,
 )
+from monopod.compiler.tasks.annotations import CACHE, TaskAnnotations
 from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, sources
 from monopod.compiler.tasks.pipeline_tasks import (
     PipelineScope,
@@ -116,7 +120,8 @@ def compile_pipeline(
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
     state.report.extend(_result_problems(spec, place, result_names(spec, outputs, Names(params.shapes))))
     enums = {param.name: param.enum for param in spec.params if param.value_type == "string"}
-    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums)
+    caches = _caches(definition, Variables(names, values, state.report), workspaces, ancestry, state)
+    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums, caches)
     final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
         name=definition.name,
@@ -129,6 +134,21 @@ def compile_pipeline(
         variables=listed(fixed, fixed),
         source=state.source(definition),
     )
+
+
+def _caches(
+    definition: Definition[PipelineSpec],
+    variables: Variables,
+    workspaces: Bindings,
+    ancestry: Ancestry,
+    state: CompilerState,
+) -> tuple[tuple[CacheSpec, TextPlace], ...]:
+    """Return the caches of the Pipeline: of its PipelineRun, if that has some, or its own."""
+    annotations = TaskAnnotations.of_document(definition)
+    if not ancestry.path and state.annotations_of_run is not None and CACHE in state.annotations_of_run.values:
+        annotations = state.annotations_of_run
+    caches = caches_of(annotations, state.catalog, state.report)
+    return tuple(in_terms_of_tasks(caches, variables, workspaces))
 
 
 # What PipelineTasks run

@@ -14,6 +14,7 @@ from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.variables import Budget
@@ -41,6 +42,7 @@ class CompilerState:
     - `budget` limits how much text references may expand to.
     - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
+    - `annotations_of_run` are the annotations of a PipelineRun in the files.
     - `cache_store` chooses where the caches of Tasks are kept.
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
@@ -51,6 +53,7 @@ class CompilerState:
     report: Report
     labels: TektonLabels
     cache_store: ChoosesStore
+    annotations_of_run: TaskAnnotations | None = None
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     has_cel: bool = True

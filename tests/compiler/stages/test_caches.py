@@ -305,3 +305,99 @@ def test_a_text_in_quotes_has_positions_too(problems):
 def test_a_folded_text_is_reported_where_it_begins(problems):
     (line,) = problems(task("key: a\npath: [b]").replace(": |", ": >"))
     assert line.startswith("p.yaml:6:24: ")
+
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: ci, RUN}
+spec:
+  params: [{name: version, value: "7"}]
+  workspaces: [{name: code, emptyDir: {}}]
+  pipelineRef: {name: build}
+---
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata:
+  name: build
+  annotations:
+    monopod.dev/cache: |
+CACHE
+spec:
+  params: [{name: version}]
+  workspaces: [{name: code}]
+  tasks:
+  - name: clone
+    taskSpec:
+      steps: [{name: clone, image: alpine, script: "true"}]
+  - name: compile
+    workspaces: [{name: source, workspace: code}]
+    taskSpec:
+      workspaces: [{name: source}]
+      steps: [{name: compile, image: alpine, script: "true"}]
+  - name: own
+    workspaces: [{name: source, workspace: code}]
+    taskSpec:
+      metadata: {annotations: {monopod.dev/cache: "{key: own, paths: [own]}"}}
+      workspaces: [{name: source}]
+      steps: [{name: compile, image: alpine, script: "true"}]
+"""
+
+
+def pipeline(cache: str, run: str = "") -> str:
+    return PIPELINE.replace("CACHE", textwrap.indent(textwrap.dedent(cache).strip(), " " * 6)).replace("RUN", run)
+
+
+def caches_by_task(compilation: Compilation) -> dict[str, Any]:
+    return {
+        task.name: [cache.key for cache in parse(task.steps[0].args[1:]).caches]
+        for task in compilation.plan.pipeline.tasks
+        if task.steps[0].name == "cache-restore"
+    }
+
+
+def test_the_caches_of_a_pipeline_are_for_its_tasks_without_their_own(compiled):
+    text = pipeline("- {key: mod-$(params.version), paths: [~/go]}")
+    found = caches_by_task(compiled(text, cache_store=DIRECTORY))
+    assert found == {"clone": [["mod-7"]], "compile": [["mod-7"]], "own": [["own"]]}
+
+
+def test_a_task_without_the_workspace_of_a_pipelines_cache_does_not_get_it(compiled):
+    text = pipeline("key: mod-$(hashFiles('$(workspaces.code.path)/go.sum'))\npaths: [~/go]")
+    found = caches_by_task(compiled(text, cache_store=DIRECTORY))
+    assert found == {"compile": [["mod-", Hash("/", ["/workspace/source/go.sum"])]], "own": [["own"]]}
+    relative = pipeline("key: mod-$(hashFiles('go.sum'))\npaths: [~/go]")
+    assert caches_by_task(compiled(relative, cache_store=DIRECTORY)) == found
+
+
+def test_the_caches_of_a_pipeline_run_take_precedence(compiled):
+    run = 'annotations: {monopod.dev/cache: "{key: run, paths: [~/go]}"}'
+    found = caches_by_task(compiled(pipeline("{key: mod, paths: [~/go]}", run), cache_store=DIRECTORY))
+    assert found == {"clone": [["run"]], "compile": [["run"]], "own": [["own"]]}
+
+
+def test_the_caches_of_a_task_run_take_precedence(compiled):
+    text = """\
+    apiVersion: tekton.dev/v1
+    kind: TaskRun
+    metadata: {name: r, annotations: {monopod.dev/cache: "{key: run, paths: [~/go]}"}}
+    spec:
+      taskSpec:
+        steps: [{name: compile, image: alpine, script: "true"}]
+    """
+    assert caches_by_task(compiled(text, cache_store=DIRECTORY)) == {"r": [["run"]]}
+
+
+@pytest.mark.parametrize(
+    ("cache", "place", "message"),
+    [
+        ("key: a\npaths: [vendor]", "16:15: ", "'vendor': a Pipeline caches paths in ~ only"),
+        ("key: $(params.verson)\npaths: [~/a]", "15:12: ", "there is no param 'verson' (did you mean 'version'?)"),
+        ("key: $(hashFiles('$(workspaces.cod.path)/a'))\npaths: [~/a]", "15:12: ", "has no Workspace 'cod' (did you"),
+        ("key: a\npats: [~/a]", "16:7: ", "unknown field (did you mean 'paths'?)"),
+    ],
+)
+def test_what_is_wrong_with_a_pipelines_caches_is_reported_once(problems, cache, place, message):
+    (line,) = problems(pipeline(cache), cache_store=DIRECTORY)
+    assert line.startswith(f"p.yaml:{place}metadata.annotations.monopod.dev/cache: ")
+    assert message in line
