@@ -39,6 +39,7 @@ def folder(tmp_path: Path) -> Path:
 def options(example: Path, repository: Path, folder: Path) -> list[str]:
     known = {
         "python-ci": ["-w", f"repository=hostPath:{repository}", "-p", "base-revision=none"],
+        "cache": ["-w", f"source=hostPath:{folder}", "--cache-store", "-"],  # a second run would print something else
         "survey": ["-w", f"folder=hostPath:{folder}"],
     }
     return known.get(example.parent.name, [])

@@ -1,0 +1,3 @@
+"""Prices."""
+
+PRICES = {"bread": 3, "cheese": 7}
