@@ -156,11 +156,15 @@ class Matrix(NamedTuple):
 
     ``pinned``: combination *i* must run in slot *i*, because the containers of the slot were made for it; otherwise any
     combination may run in any free slot of the Task.
+    ``fail_fast``: the first combination that fails for good fails the Task. ``completion`` is ``any`` if the first
+    combination that succeeds makes the Task succeed. In both cases the other combinations are stopped.
     """
 
     params: tuple[Param, ...] = ()
     include: tuple[MatrixInclude, ...] = ()
     pinned: bool = False
+    fail_fast: bool = False
+    completion: Literal["all", "any"] = "all"
 
 
 class Task(NamedTuple):

@@ -201,6 +201,7 @@ class _TaskCompiler:
         slots = self._slots(parts, bound, values, fan)
         of_unknown_number = fan is not None and fan.unresolved
         self._state.ports.extend(self._ports(parts.path, 1 if of_unknown_number else len(slots.slots)))
+        policies = self._policies()
         return plan.Task(
             name=task.name,
             task_name=self._definition.name,
@@ -209,9 +210,9 @@ class _TaskCompiler:
             result_sources=order.sources,
             when=plan_guards(task.when),
             params=bound.params,
-            matrix=fan.in_plan(pinned=slots.pinned) if fan is not None else None,
+            matrix=policies.matrix(fan.in_plan(pinned=slots.pinned) if fan is not None else None),
             retries=task.retries,
-            retry_delay=self._policies().retry_delay(task.retries),
+            retry_delay=policies.retry_delay(task.retries),
             timeout=(task.timeout if self._settings.timeout is None else self._settings.timeout) or None,
             on_error=task.on_error or "stopAndFail",
             steps=(

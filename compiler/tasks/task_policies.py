@@ -1,6 +1,8 @@
-"""The annotations that say how a Task is retried, beyond what Tekton has fields for.
+"""The annotations that say how a Task is retried and when its matrix ends, beyond what Tekton has fields for.
 
 - ``monopod.dev/retry-delay``: a duration, from the end of a failed attempt to the start of the next one.
+- ``monopod.dev/fail-fast``: with ``true``, the first combination of a matrix that fails for good stops the others.
+- ``monopod.dev/completion``: with ``any``, the first combination of a matrix that succeeds stops the others.
 
 Rules: the annotations of a taskRunSpec (of a TaskRun: its own) take precedence over those of a taskSpec, or of the Task
 that is referred to. They describe only the object that has them, so the Pod does not get them.
@@ -12,14 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
+from monopod.schemas import plan
 from monopod.schemas.formats import duration
 
 RETRY_DELAY = "monopod.dev/retry-delay"
-OF_POLICIES = frozenset({RETRY_DELAY})
+FAIL_FAST, COMPLETION = "monopod.dev/fail-fast", "monopod.dev/completion"
+OF_POLICIES = frozenset({RETRY_DELAY, FAIL_FAST, COMPLETION})
+
+Completion: TypeAlias = Literal["all", "any"]
 
 T = TypeVar("T")
 
@@ -45,24 +51,64 @@ class TaskPolicies:
 
     def retry_delay(self, retries: int) -> float:
         """Return the delay before a further attempt, in seconds."""
-        delay, source = self._read(RETRY_DELAY, duration.parse) or (0.0, None)
-        if source is not None and not source.is_general and not retries:
-            message = "the Task has no retries, so this has no effect"
-            self._report.add(_place(source, RETRY_DELAY).problem("no-effect", message, "warning"))
-        return delay if retries else 0.0
+        delay = self._read(RETRY_DELAY, duration.parse)
+        if delay is None:
+            return 0.0
+        if not retries:
+            self._note_no_effect(delay, "the Task has no retries")
+            return 0.0
+        return delay.value
 
-    def _read(self, name: str, read: Callable[[str], T]) -> tuple[T, Annotated] | None:
-        """Return the value of an annotation and the object that has it. `read` raises ValueError."""
+    def matrix(self, matrix: plan.Matrix | None) -> plan.Matrix | None:
+        """Return the matrix of the Task with the policies for it."""
+        fail_fast, completion = self._read(FAIL_FAST, _boolean), self._read(COMPLETION, _completion)
+        if matrix is None:
+            for each in (fail_fast, completion):
+                if each is not None:
+                    self._note_no_effect(each, "the Task has no matrix")
+            return None
+        if fail_fast is not None and fail_fast.value and completion is not None and completion.value == "any":
+            message = f"{COMPLETION}: any needs the combinations that this stops when one fails; use one of the two"
+            self._report.add(fail_fast.place.problem("annotation", message))
+        return matrix._replace(
+            fail_fast=fail_fast is not None and fail_fast.value,
+            completion="all" if completion is None else completion.value,
+        )
+
+    def _note_no_effect(self, policy: _Policy[Any], why: str) -> None:
+        if not policy.is_general:
+            self._report.add(policy.place.problem("no-effect", f"{why}, so this has no effect", "warning"))
+
+    def _read(self, name: str, read: Callable[[str], T]) -> _Policy[T] | None:
+        """Return what an annotation says; None if there is none, or a wrong one. `read` raises ValueError."""
         for source in self._sources:
             if name not in source.annotations:
                 continue
+            place = source.metadata.at("annotations", name)
             try:
-                return read(source.annotations[name]), source
+                return _Policy(read(source.annotations[name]), place, source.is_general)
             except ValueError as error:
-                self._report.add(_place(source, name).problem("annotation", str(error)))
+                self._report.add(place.problem("annotation", str(error)))
                 return None
         return None
 
 
-def _place(source: Annotated, name: str) -> Place:
-    return source.metadata.at("annotations", name)
+@dataclass(frozen=True, slots=True)
+class _Policy(Generic[T]):
+    """What an annotation says, and where it is written. `is_general` is as in `Annotated`."""
+
+    value: T
+    place: Place
+    is_general: bool
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"expected 'true' or 'false', got '{text}'")
+    return text == "true"
+
+
+def _completion(text: str) -> Completion:
+    if text not in {"all", "any"}:
+        raise ValueError(f"expected 'all' or 'any', got '{text}'")
+    return "any" if text == "any" else "all"

@@ -50,7 +50,15 @@ from monopod.coordinator.engine.events import (
     TimerFired,
 )
 from monopod.coordinator.engine.failure_reasons import as_ignored, not_retried
-from monopod.coordinator.engine.instances import empty_arrays, instances_of, publish_result, publish_results
+from monopod.coordinator.engine.instances import (
+    decides,
+    empty_arrays,
+    instances_of,
+    is_overruled,
+    outcome_of,
+    publish_result,
+    publish_results,
+)
 from monopod.coordinator.engine.result_references import leaves
 from monopod.coordinator.engine.run_state import (
     AttemptEnded,
@@ -113,6 +121,7 @@ class Engine:
         self._invalid: deque[tuple[TaskState, str]] = deque()
         self._startable: deque[TaskState] = deque()
         self._next_attempts: deque[InstanceState] = deque()
+        self._decided: deque[TaskState] = deque()
 
     def handle(self, event: Event) -> list[Command]:
         """Return the commands that follow from `event`."""
@@ -290,12 +299,20 @@ class Engine:
             elif self._startable and not self._undecided:
                 while self._startable:
                     self._start_task(self._startable.popleft())
-            elif self._next_attempts:
-                self._start_attempts()
-            else:
+            elif not self._proceed_with_instances():
                 break
         if self.run is not None and self.run.outcome is not None and not self.finished:
             self._finish(self.run, self.run.outcome)
+
+    def _proceed_with_instances(self) -> bool:
+        """Start further attempts, or stop what a combination has decided. Returns False if there is nothing to do."""
+        if self._next_attempts:
+            self._start_attempts()
+        elif self._decided:
+            self._stop_rest(self._decided.popleft())
+        else:
+            return False
+        return True
 
     def _after_task(self, task: TaskState) -> None:
         pipeline = task.pipeline
@@ -392,7 +409,7 @@ class Engine:
 
     def _fill_slots(self, task: TaskState) -> None:
         """Start queued instances while there are free slots."""
-        while task.queue and (task.queue[0].slot is not None or task.free_slots):
+        while task.queue and task.decisive is None and (task.queue[0].slot is not None or task.free_slots):
             instance = task.queue.popleft()
             if instance.slot is None:
                 instance.slot = task.free_slots.pop(0)
@@ -513,6 +530,9 @@ class Engine:
         task = instance.task
         instance.outcome, instance.finished = outcome, self._commands.now
         task.unfinished -= 1
+        if task.decisive is None and decides(instance):
+            task.decisive = instance
+            self._decided.append(task)
         if instance.attempts:
             self._return_slot(instance, outcome)
         if task.unfinished:
@@ -521,19 +541,28 @@ class Engine:
         for each in task.clearing:
             self._pass_on_slot(each)  # no other instance is left for the slot
         publish_results(task)
-        outcomes = [each.outcome for each in task.instances if each.outcome is not None]
-        worst = next((each for each in outcomes if not each.succeeded), outcome)
-        if any(
-            each.status == "Cancelled" for each in outcomes
-        ):  # for Tekton it is cancelled then, whatever else failed
-            worst = Outcome("Cancelled", worst.reason, worst.message)
-        self._end_task(task, worst)
+        self._end_task(task, outcome_of(task))
+
+    def _stop_rest(self, task: TaskState) -> None:
+        """Stop the combinations that have not ended, because one that has decides about the matrix."""
+        decisive = task.decisive
+        assert decisive is not None
+        assert decisive.outcome is not None
+        for slot in task.free_slots:
+            self._containers.release(slot)
+        task.free_slots.clear()
+        became = "succeeded" if decisive.outcome.succeeded else "failed"
+        why = f'because TaskRun "{decisive.name}" of the same matrix has {became}'
+        for instance in reversed(task.instances):  # queued instances first
+            if instance.outcome is None:
+                message = f'TaskRun "{instance.name}" was cancelled {why}'
+                self._cancel_instance(instance, Outcome("Cancelled", "TaskRunCancelled", message))
 
     def _return_slot(self, instance: InstanceState, outcome: Outcome) -> None:
         """Set the exit codes of the slot's containers, and pass the slot on."""
         task, slot = instance.task, instance.slot
         assert slot is not None
-        if task.forgiven:
+        if task.forgiven or is_overruled(task):
             self._containers.end_with_success(slot)
         elif not outcome.succeeded:
             self._containers.end_with_failure(slot)

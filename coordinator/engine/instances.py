@@ -1,11 +1,12 @@
 """The instances of a PipelineTask (one, or one for each combination of its matrix) and their Results. Pure.
 
 Rules: docs/matrix.md of Tekton. A matrix with an empty array has no combination; the Results of a matrix are arrays.
+A matrix may be decided before all its combinations have ended (docs/policies.md).
 """
 
 from __future__ import annotations
 
-from monopod.coordinator.engine.run_state import InstanceState, TaskState
+from monopod.coordinator.engine.run_state import InstanceState, Outcome, TaskState
 from monopod.coordinator.engine.status import task_run_name
 from monopod.schemas.matrix import TooManyCombinationsError, combinations
 from monopod.schemas.plan import Matrix, Plan, Value
@@ -56,6 +57,34 @@ def _string(value: Value) -> str:
     return value
 
 
+def decides(instance: InstanceState) -> bool:
+    """Return whether the outcome of a combination decides about its matrix, so that the others need not end."""
+    matrix, outcome = instance.task.plan.matrix, instance.outcome
+    if matrix is None or outcome is None or instance.cancelled:
+        return False
+    return matrix.completion == "any" if outcome.succeeded else matrix.fail_fast
+
+
+def is_overruled(task: TaskState) -> bool:
+    """Return whether the failure of a combination that has ended does not fail its Task, as far as is known."""
+    matrix = task.plan.matrix
+    if matrix is None or matrix.completion == "all":
+        return False
+    return task.decisive is not None or task.unfinished > 0
+
+
+def outcome_of(task: TaskState) -> Outcome:
+    """Return the outcome of a Task whose instances have all ended."""
+    if task.decisive is not None:
+        assert task.decisive.outcome is not None
+        return task.decisive.outcome
+    outcomes = [each.outcome for each in task.instances if each.outcome is not None]
+    worst = next((each for each in outcomes if not each.succeeded), outcomes[-1])
+    if any(each.status == "Cancelled" for each in outcomes):  # for Tekton it is cancelled then, whatever else failed
+        return Outcome("Cancelled", worst.reason, worst.message)
+    return worst
+
+
 def publish_results(task: TaskState) -> None:
     """Make the Results and Artifacts of a Task's instances available to other Tasks and to the Pipeline's Results."""
     if task.plan.matrix is not None:
@@ -69,8 +98,12 @@ def publish_results(task: TaskState) -> None:
 
 
 def _publish_arrays(task: TaskState) -> None:
+    assert task.plan.matrix is not None
+    emitting = [each for each in task.instances if each.attempts]
+    if task.plan.matrix.completion == "any":
+        emitting = [each for each in emitting if each.outcome is not None and each.outcome.succeeded]
     for declaration in task.plan.results:
-        emitted = [each.attempt.results.get(declaration.name) for each in task.instances if each.attempts]
+        emitted = [each.attempt.results.get(declaration.name) for each in emitting]
         values = tuple(value for value in emitted if isinstance(value, str))
         if values:
             publish_result(task, declaration.name, values)

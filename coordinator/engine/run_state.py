@@ -193,6 +193,7 @@ class TaskState:
     """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome.
 
     ``clearing``: instances that have ended, whose Sidecars still run in a slot that others wait for.
+    ``decisive``: the combination of a matrix whose outcome is the Task's, though others may not have ended.
     """
 
     def __init__(self, plan: Task, pipeline: PipelineState, final: bool, blockers: int) -> None:
@@ -209,6 +210,7 @@ class TaskState:
         self.queue: deque[InstanceState] = deque()
         self.free_slots: list[Slot] = []
         self.clearing: list[InstanceState] = []
+        self.decisive: InstanceState | None = None
         self.unfinished = 0
         self.child: PipelineState | None = None
 

@@ -24,9 +24,12 @@ from simulation import Behaviour, restarting_containers_of
 
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Probe, Slot, Step, Task, Value, WhenExpression
 
-SKIP, REJECT, START = "skip", "reject", "start"
-AFTER = {SKIP: REJECT, REJECT: START, START: None}
-"""All that is skipped, in all Pipelines, is skipped before anything is rejected, and that before anything starts."""
+SKIP, REJECT, START, DECIDE = "skip", "reject", "start", "decide"
+AFTER = {SKIP: REJECT, REJECT: START, START: DECIDE, DECIDE: None}
+"""All that is skipped, in all Pipelines, is skipped before anything is rejected, and that before anything starts.
+
+What starts and ends at once has done so before one combination of a matrix decides about the others.
+"""
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
 FROM_OUTSIDE = (
     *("TaskRunCancelled", "TaskRunTimeout", "TaskRunImagePullFailed"),
@@ -203,7 +206,19 @@ class TaskState:
     def done(self) -> bool:
         return bool(self.skipped) or self.invalid or self.ran
 
+    def deciding_reason(self) -> str:
+        """The reason of the combination that decides about the matrix, though others may not have ended."""
+        matrix = self.task.matrix or Matrix()
+        for instance in self.instances:
+            if not instance.reason or instance.killed:
+                continue
+            if matrix.completion == "any" if instance.reason == "Succeeded" else matrix.fail_fast:
+                return instance.reason
+        return ""
+
     def reasons(self) -> list[str]:
+        if reason := self.deciding_reason():
+            return [reason]
         return [self.child.reason] if self.child else [instance.reason for instance in self.instances]
 
     @property
@@ -215,10 +230,10 @@ class TaskState:
             return self.child.results
         if self.task.matrix is None:
             return self.instances[0].results if self.ran else {}
-        names = {name: None for instance in self.instances for name in instance.results} if self.ran else {}
-        return {
-            name: tuple(str(each.results[name]) for each in self.instances if name in each.results) for name in names
-        }
+        any_counts = self.task.matrix.completion == "any"
+        counted = [each for each in self.instances if not any_counts or each.reason == "Succeeded"]
+        names = {name: None for instance in counted for name in instance.results} if self.ran else {}
+        return {name: tuple(str(each.results[name]) for each in counted if name in each.results) for name in names}
 
 
 class PipelineState:
@@ -446,6 +461,9 @@ class Oracle:
         for state in everything:
             if state.child:
                 self.look_at_pipeline(state.child)
+        if self.stage == DECIDE:
+            for state in everything:
+                self.decide(state)
         if self.stage == START and not self.changed:  # all that can start has started
             for state in everything:
                 for instance in state.instances if not state.done else ():
@@ -672,6 +690,11 @@ class Oracle:
 
     # TaskRuns
 
+    def decide(self, state: TaskState) -> None:
+        """Stop the rest of a matrix if one of its combinations is enough to know how it ends."""
+        if state.deciding_reason():
+            self.kill(state)
+
     def look_at_instance(self, state: TaskState, instance: Instance) -> None:
         if instance.reason:
             return
@@ -706,6 +729,8 @@ class Oracle:
         if instance.killed:
             instance.reason = "TaskRunCancelled"
             self.changed = True
+        elif state.deciding_reason():
+            return
         elif task.matrix and task.matrix.pinned:
             self.give(instance, task.slots[index])
         elif whole or not busy:  # where no slot is whole any more, the rest fails at once in one that is not

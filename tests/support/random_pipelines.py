@@ -184,6 +184,7 @@ class _Generator:
             extra = tuple(f"$(params.{each})" for each in names_of(fields["matrix"])) if kind == "matrix" else ()
             fields["steps"] = tuple(self.steps(params, extra))
             fields["results"] += tuple(self.results_of_steps(fields["steps"]))
+            fields |= {} if self.calm or kind == "plain" else self.decided_early(fields)
             if self.chance(0.12):
                 fields["sidecars"] = tuple(self.sidecars(extra))
         fields |= {"after": () if final else tuple(sorted(after | sources)), "result_sources": tuple(sorted(sources))}
@@ -270,6 +271,14 @@ class _Generator:
         if count and self.chance(0.5):
             return {"matrix": Matrix(params, pinned=True), "slot_count": count}
         return {"matrix": Matrix(params), "slot_count": self.random.randint(1, max(1, count))}
+
+    def decided_early(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return fields of a matrix that may end early. No two of its combinations end in the same moment."""
+        words = self.random.choice(({}, {"fail_fast": True}, {"completion": "any"}))
+        if not words:
+            return {}
+        steps = (each._replace(when=tuple(when for when in each.when if not when.cel)) for each in fields["steps"])
+        return {"matrix": fields["matrix"]._replace(**words), "timeout": None, "steps": tuple(steps)}
 
     def includes(self, listed: tuple[str, ...]) -> Iterator[MatrixInclude]:
         """No two set the same param, since Tekton's documentation does not cover that."""
@@ -379,7 +388,9 @@ class _Generator:
 
     def late_containers(self, plan: Plan) -> Iterator[tuple[str, float | None]]:
         """If other Tasks continue after a failure, at most one starts too late: two would be given up in one moment."""
-        at_most = 1 if any(each.on_error == "continue" for each in tasks_of(plan.pipeline)) else None
+        tasks = list(tasks_of(plan.pipeline))
+        alone = any(each.on_error == "continue" or (each.matrix and each.matrix.fail_fast) for each in tasks)
+        at_most = 1 if alone else None
         for container in containers_of(plan.pipeline):
             if self.chance(0.3):
                 moment = None if self.chance(0.1) else self.moment(0, 8)

@@ -83,6 +83,8 @@ def _smaller_tasks(task: Task) -> Iterator[Task]:
     for name, value in (*plain, ("when", ()), ("params", ())):
         if getattr(task, name) != value and not (name == "params" and "$(params." in repr(task.steps)):
             yield task._replace(**{name: value})
+    if task.matrix is not None and (task.matrix.fail_fast or task.matrix.completion == "any"):
+        yield task._replace(matrix=task.matrix._replace(fail_fast=False, completion="all"))
     said = repr((task.params, task.when, task.matrix))
     sources = tuple(name for name in task.result_sources if f".{name}.results." in said)
     after = tuple(name for name in task.after if name in sources)

@@ -1,4 +1,4 @@
-"""The annotations of a Task that say how it is retried."""
+"""The annotations of a Task that say how it is retried, and when its matrix ends."""
 
 from __future__ import annotations
 
@@ -77,4 +77,58 @@ def test_delay_without_retries_is_a_warning(compiled):
     assert [each for each in warnings if "no retries" in each] == [
         "p.yaml:9:68: warning: spec.pipelineSpec.tasks[0].taskSpec.metadata.annotations.monopod.dev/retry-delay: "
         "the Task has no retries, so this has no effect"
+    ]
+
+
+MATRIX = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {{name: p}}
+spec:
+  tasks:
+  - name: a
+    {matrix}
+    taskSpec: {{metadata: {{annotations: {{{annotations}}}}}, steps: [{{name: s, image: i, script: x}}]}}
+"""
+OF_TWO = "matrix: {params: [{name: k, value: [u, v]}]}"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "fail_fast", "completion"),
+    [
+        ("", False, "all"),
+        ('monopod.dev/fail-fast: "true"', True, "all"),
+        ('monopod.dev/fail-fast: "false", monopod.dev/completion: any', False, "any"),
+        ('monopod.dev/fail-fast: "true", monopod.dev/completion: all', True, "all"),
+    ],
+)
+def test_matrix_that_ends_early(compiled, task_of, annotations, fail_fast, completion):
+    matrix = task_of(compiled(MATRIX.format(matrix=OF_TWO, annotations=annotations)), "a").matrix
+    assert (matrix.fail_fast, matrix.completion) == (fail_fast, completion)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "problem"),
+    [
+        ("monopod.dev/completion: some", "/completion: expected 'all' or 'any', got 'some'"),
+        ("monopod.dev/fail-fast: 'yes'", "/fail-fast: expected 'true' or 'false', got 'yes'"),
+        (
+            "monopod.dev/fail-fast: 'true', monopod.dev/completion: any",
+            "/fail-fast: monopod.dev/completion: any needs the combinations that this stops when one fails; "
+            "use one of the two",
+        ),
+    ],
+)
+def test_wrong_policy_of_a_matrix_is_an_error_with_its_place(problems, annotations, problem):
+    (shown,) = problems(MATRIX.format(matrix=OF_TWO, annotations=annotations))
+    assert shown.startswith("p.yaml:8:")
+    assert shown.endswith(f"spec.tasks[0].taskSpec.metadata.annotations.monopod.dev{problem}")
+
+
+def test_policy_of_a_matrix_without_a_matrix_is_a_warning(compiled):
+    text = MATRIX.format(matrix="retries: 0", annotations="monopod.dev/completion: any")
+    warnings = [str(each) for each in compiled(text).warnings]
+    assert [each for each in warnings if "no matrix" in each] == [
+        "p.yaml:8:65: warning: spec.tasks[0].taskSpec.metadata.annotations.monopod.dev/completion: "
+        "the Task has no matrix, so this has no effect"
     ]
