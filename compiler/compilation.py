@@ -99,11 +99,18 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     lookup = lookup_for(documents, options.image_configs)
     errors = [Problem(None, message, "workload") for message in options.workload.problems()]
     errors += lookup().problems if options.image_configs else []
-    errors += () if options.unknown_params else documents.missing_values
+    missing = () if options.unknown_params else documents.missing_values
+    without_value = {problem.position for problem in missing}
+    errors += missing
     compilations = []
     for document in choose(documents, options.name, all_templates=options.workload.kind == "CronJob"):
         outcome = compile_document(document, documents, options, lookup)
-        errors += (problem for problem in outcome.problems if problem.severity == "error")
+        errors += (
+            problem
+            for problem in outcome.problems
+            if problem.severity == "error"
+            and not (problem.rule == "invalid-value" and problem.position in without_value)  # one cause gives one error
+        )
         if outcome.compilation is not None:
             warnings = tuple(filterfalse(is_advice, outcome.problems))
             compilations.append(replace(outcome.compilation, warnings=warnings))

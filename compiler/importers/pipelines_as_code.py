@@ -142,6 +142,7 @@ class Variables:
             if name in _OF_EVENT or _EVENT_PARTS.match(name):
                 raise ValueError("it is a part of the event, and there is none")
         except ValueError as error:
-            message = f"{{{{ {name} }}}} has no value: {error}; give it with -p '{name}=…'"
+            way_out = f"give it with -p '{name}=…'" if "=" not in name else "write a value in the file"
+            message = f"{{{{ {name} }}}} has no value: {error}; {way_out}"
             self.complaints.append(Complaint(path, message, "missing-param"))
         return match[0]

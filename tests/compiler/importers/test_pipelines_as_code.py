@@ -308,6 +308,23 @@ class TestElsewhere:
         assert compilation.plan.pipeline.tasks[0].steps[0].script.startswith("lint ")
 
 
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("git_auth_secret", "give it with -p 'git_auth_secret=…'"),
+        ('cel: body.action == "x"', "write a value in the file"),
+    ],
+)
+def test_a_name_without_a_value_is_one_error(checkout, name, way_out):
+    workspace = f"  workspaces: [{{name: a, secret: {{secretName: '{{{{ {name} }}}}'}}}}]\n  pipelineSpec:\n"
+    text = TEXT.replace("  pipelineSpec:\n", f"{workspace}    workspaces: [{{name: a}}]\n")
+    (problem,) = problems_of(text)
+    assert problem == (
+        f"10:47: spec.workspaces[0].secret.secretName: {{{{ {name} }}}} has no value: it is a part of the event, and "
+        f"there is none; {way_out}"
+    )
+
+
 class TestQuotes:
     """A variable needs no quotes: Pipelines-as-Code replaces it before it reads the YAML."""
 
