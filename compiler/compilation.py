@@ -54,10 +54,11 @@ from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
+from monopod.compiler.tasks.views import unknown_views
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
-from monopod.schemas.plan import Pipeline, Plan
+from monopod.schemas.plan import Pipeline, Plan, runnable_tasks
 from monopod.schemas.variables import TooLargeError
 
 
@@ -167,6 +168,7 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         has_cel=options.has_cel,
         cache_store=StoreChoice(run, options, report),
         annotations_of_run=_annotations_of_pipeline_run(run),
+        views={(task, workspace): policy for task, workspace, policy in options.views},
     )
 
 
@@ -256,6 +258,7 @@ def _check(
     document = lowered.run.source
     contents, places = lowered.contents, lowered.contents.places
     yield from port_clashes(lowered.pipeline, lowered.ports)
+    yield from unknown_views(options.views, {each.path for each in runnable_tasks(lowered.pipeline)})
     yield from missing(contents, lowered.pipeline, documents, local=options.local)
     yield from injected_credentials(documents, parts.pod_fields.get("serviceAccountName", "default"))
     too_long = name_problem(lowered.document["metadata"], options.workload.kind)

@@ -30,6 +30,7 @@ PROGRAMS = (
     "monopod.coordinator.outside_request",
     "monopod.coordinator.workspace_files",
     "monopod.coordinator.workspaces.digest",
+    "monopod.coordinator.workspaces.view",
 )
 """What is run in the containers of monopod's own."""
 

@@ -53,7 +53,11 @@ OTHERS = {
     },
     "examples/knative/README.md": {"spec:\n  template:": "compiler/importers/test_knative.py compiles it"},
     "docs/how-it-works.md": {"┌ Pod ─": A_PICTURE, " coordinator  ": A_PICTURE, " Pipeline      Tasks ─": A_PICTURE},
-    "docs/workspaces.md": {"artifacts:": "semantics/cases/digests.yaml: the status has it"},
+    "docs/views.md": {
+        "artifacts:": "semantics/cases/digests.yaml: the status has it",
+        "conflict: ": "coordinator/test_views.py: a merge prints it",
+        "metadata:\n  annotations:": "compiler/stages/test_views.py compiles it",
+    },
     "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
     "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: it has the rights of the table"},
     "docs/kubernetes-objects.md": {

@@ -5,6 +5,7 @@ Rules:
 - Tasks that depend on one another, directly or indirectly, never run at the same time. Finally Tasks all do.
 - A Task may write each Workspace bound to it that it does not declare readOnly. A Task that is not in the files is not
   checked.
+- A Task with a private view of a Workspace does not write it itself: its changes are merged (``tasks.views``).
 - Different subPaths do not conflict, unless one contains the other. Secrets and ConfigMaps cannot be written.
 
 Reported once per Workspace, where the Pipeline declares it.
@@ -24,8 +25,10 @@ from monopod.compiler.advice.specs import Specs, WrittenPipeline
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import paths_in
+from monopod.compiler.tasks.annotations import VIEWS
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
 from monopod.compiler.tasks.ordering import order_tasks
+from monopod.compiler.tasks.views import viewed
 from monopod.schemas.model import Path
 from monopod.schemas.tekton.pipelines import EmbeddedTask, Matrix, PipelineSpec, PipelineTask
 from monopod.schemas.tekton.tasks import Task
@@ -65,12 +68,16 @@ def _place(workspace: str, first: _Writer, pipeline: WrittenPipeline) -> Documen
 
 
 def _message(workspace: str, writers: list[_Writer]) -> str:
-    way_out = "order them with runAfter, or declare the Workspace readOnly in Tasks that only read it"
+    way_out = (
+        "order them with runAfter, declare the Workspace readOnly in Tasks that only read it, or give them private "
+        f"views ({VIEWS})"
+    )
     names = [f"'{writer.task.name}'" for writer in writers]
     if len(names) == 1:
         return (
             f"the combinations of the Task {names[0]} can run at the same time, and each may write the Workspace "
-            f"'{workspace}'; give each its own subPath, or declare the Workspace readOnly in the Task"
+            f"'{workspace}'; give each its own subPath, declare the Workspace readOnly in the Task, or give each a "
+            f"private view ({VIEWS})"
         )
     if len(names) > _LISTED:
         names = [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
@@ -124,6 +131,8 @@ class _MayWrite:
         spec = self._specs.task_of(task)
         if spec is None or (isinstance(spec, EmbeddedTask) and spec.is_custom):
             return False
+        if workspace in viewed(_annotations(task, self._specs)):
+            return False
         return not any(declared.name == workspace and declared.read_only for declared in spec.workspaces)
 
     def _written_in(self, pipeline: PipelineSpec, depth: int) -> frozenset[str]:
@@ -143,16 +152,18 @@ class _MayWrite:
 
 def _is_parallel(task: PipelineTask, matrix: Matrix, specs: Specs) -> bool:
     """Whether several combinations of a matrix can run at the same time."""
-    annotations: Mapping[str, str] = {}
-    if isinstance(task.task_spec, EmbeddedTask):
-        annotations = task.task_spec.metadata.annotations
-    elif task.task_ref is not None:
-        document_and_task = specs.documents.find(Task, task.task_ref.name)
-        annotations = document_and_task[1].metadata.annotations if document_and_task is not None else {}
-    if annotations.get(MAX_CONCURRENCY) == "1":
+    if _annotations(task, specs).get(MAX_CONCURRENCY) == "1":
         return False
     single = all(isinstance(param.value, tuple) and _has_one(param.value) for param in matrix.params)
     return not single or len(matrix.include) > 1
+
+
+def _annotations(task: PipelineTask, specs: Specs) -> Mapping[str, str]:
+    """Return the annotations of the Task that a PipelineTask runs."""
+    if isinstance(task.task_spec, EmbeddedTask):
+        return task.task_spec.metadata.annotations
+    document_and_task = None if task.task_ref is None else specs.documents.find(Task, task.task_ref.name)
+    return {} if document_and_task is None else document_and_task[1].metadata.annotations
 
 
 def _has_one(values: tuple[str, ...]) -> bool:

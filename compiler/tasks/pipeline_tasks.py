@@ -52,6 +52,7 @@ from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.task_policies import Annotated, TaskPolicies
+from monopod.compiler.tasks.views import ViewedTask, with_views
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
 from monopod.compiler.tasks.workspace_digests import digest_steps
 from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
@@ -183,10 +184,11 @@ class _TaskCompiler:
         has_cel = self._state.has_cel
         self._report.extend(check_guards(task.when, self._scope.names, place.at("when"), has_cel=has_cel))
         self._check_texts(names.names, resolved, fan)
+        bound_workspaces, views = self._with_views(bound_workspaces, fan)
         scope = CacheScope(
             names.names, Scope(fixed), bound_workspaces, self._receiver, [step.name for step in resolved], self._report
         )
-        injected = self._injected(bound_workspaces, scope).named([step.name for step in resolved])
+        injected = views.around(self._injected(bound_workspaces, scope)).named([step.name for step in resolved])
         parts = TaskParts(
             path=(*self._scope.path, task.name),
             steps=resolved,
@@ -376,7 +378,7 @@ class _TaskCompiler:
         return fan_out.limit_of(annotations.values) or self._state.max_concurrency
 
     def _injected(self, bound: Sequence[TaskWorkspace], scope: CacheScope) -> InjectedSteps:
-        """Return the Steps of monopod's own."""
+        """Return the Steps of monopod's own, except those that make and merge views."""
         digests = digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
         caches = self._caches(bound)
         return digests.around(cache_steps(caches, self._state.cache_store.store, scope, self._draft))
@@ -396,6 +398,18 @@ class _TaskCompiler:
             if CACHE in source.values:
                 return caches_of(source, self._state.catalog, self._report)
         return list(caches_for_task(self._scope.caches, bound, self._scope.workspaces))
+
+    def _with_views(
+        self, bound: Sequence[TaskWorkspace], fan: FanOut | None
+    ) -> tuple[list[TaskWorkspace], InjectedSteps]:
+        """Return the Workspaces as the Steps see them, and the Steps that make and merge the views among them."""
+        path = (*self._scope.path, self._task.name)
+        declared = {param.name for param in self._spec.params}
+        matrix = [name for name in (fan.shapes if fan is not None else ()) if self._embedded or name in declared]
+        task = ViewedTask(path, self._receiver, self._annotations, matrix, self._used)
+        seen, views, problems = with_views(task, bound, self._state.views, self._draft)
+        self._report.extend(problems)
+        return seen, views
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields

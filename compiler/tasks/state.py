@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -41,6 +42,7 @@ class CompilerState:
     - `images` looks up the programs of images; `labels` are the Tekton labels that the Pod has.
     - `budget` limits how much text references may expand to.
     - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
+    - `views` are the private views of Workspaces that the command line asks for.
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
     - `annotations_of_run` are the annotations of a PipelineRun in the files.
     - `cache_store` chooses where the caches of Tasks are kept.
@@ -58,6 +60,7 @@ class CompilerState:
     keep_volume_claims: bool = False
     has_cel: bool = True
     settings: PodSettings = NO_SETTINGS
+    views: Mapping[tuple[str, str], str] = field(default_factory=dict)
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)

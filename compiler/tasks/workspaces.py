@@ -56,12 +56,16 @@ Bindings = Mapping[str, Volume | None]
 
 @dataclass(frozen=True, slots=True)
 class TaskWorkspace:
-    """A Workspace of a Task with its volume, or None if it is optional and not bound."""
+    """A Workspace of a Task with its volume, or None if it is optional and not bound.
+
+    ``view`` is the name of the volume that is mounted instead, if the Task has a private view of the Workspace.
+    """
 
     name: str
     path: str
     read_only: bool
     volume: Volume | None
+    view: str = ""
 
 
 def bind_workspaces(bindings: Iterable[BoundByRun], variables: Variables, *, keep_claims: bool) -> dict[str, Volume]:
@@ -266,8 +270,9 @@ def mounts(
 def mount_of(workspace: TaskWorkspace, path: str, draft: PodDraft) -> dict[str, Any]:
     """Return the mount of a Workspace that is bound, as the Task's Steps have it, at a path."""
     assert workspace.volume is not None
-    mount: dict[str, Any] = {"name": name_in_pod(workspace.volume, draft), "mountPath": path}
-    if workspace.volume.sub_path:
+    name = workspace.view or name_in_pod(workspace.volume, draft)
+    mount: dict[str, Any] = {"name": name, "mountPath": path}
+    if workspace.volume.sub_path and not workspace.view:
         mount["subPath"] = workspace.volume.sub_path
     if workspace.read_only:
         mount["readOnly"] = True

@@ -13,6 +13,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import OrderedDict
@@ -56,6 +57,23 @@ def open_root(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise UnusableError(f"cannot read {path}: {error.strerror}") from error
+
+
+def open_below(root: int, path: str) -> int:
+    """Return a descriptor of a directory below the root, which is made if it is missing. Raises UnusableError."""
+    descriptor, at = os.dup(root), b""
+    for name in filter(None, os.fsencode(path).split(b"/")):
+        at = at + b"/" + name if at else name
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o777, dir_fd=descriptor)
+            below = os.open(name, _DIRECTORY, dir_fd=descriptor)
+        except OSError as error:
+            raise unusable("open", at, error) from error
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
 
 
 def walk(root: int) -> Iterator[File]:

@@ -31,6 +31,7 @@ _VARIES = (
     (r"\b\d+\.\d+ s\b", "DURATION"),
     (r"\b\d+%", "SHARE"),
     (r"\b\d+(\.\d+)? (bytes|KB|KiB|MiB)", r"SIZE"),
+    (r"\bSIZE shared by reflinks\b", "SIZE copied"),  # as the file system does it
     (r"\b\d+\.\d cores", "NUMBER cores"),
     (r"\bparallelism \d+\.\d\b", "parallelism NUMBER"),
     (r"\b(it is|Good) (morning|afternoon|evening|night)", r"\1 PART-OF-DAY"),

@@ -85,6 +85,17 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         "hostPath:DIRECTORY, secret:NAME or configMap:NAME",
     )
     parser.add_argument(
+        "--view",
+        action="append",
+        default=[],
+        dest="views",
+        type=view,
+        metavar="TASK/WORKSPACE[=POLICY]",
+        help="give a Task a private view of a Workspace, by the Task's own name of it (repeatable): a copy that is "
+        "merged back after the Task (merge, the default), kept in a directory with the Task's name (directory) or "
+        "discarded (discard)",
+    )
+    parser.add_argument(
         "--timeout",
         type=duration,
         metavar="DURATION",
@@ -150,6 +161,20 @@ def name_and_value(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
     return name, value
+
+
+def view(text: str) -> tuple[str, str, str]:
+    """Return the parts of ``TASK/WORKSPACE[=POLICY]``. Raises ArgumentTypeError, which argparse reports."""
+    from monopod.compiler.tasks.views import parse_policy  # noqa: PLC0415  # not needed for --help
+
+    where, equals, policy = text.partition("=")
+    task, slash, workspace = where.rpartition("/")
+    if not (task and slash and workspace):
+        raise argparse.ArgumentTypeError(f"expected TASK/WORKSPACE or TASK/WORKSPACE=POLICY, got {text!r}")
+    try:
+        return task, workspace, parse_policy(policy) if equals else "merge"
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _architectures(text: str) -> list[str]:
@@ -250,6 +275,7 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         name=arguments.name,
         namespace=arguments.namespace,
         max_concurrency=arguments.max_concurrency,
+        views=tuple(arguments.views),
         keep_volume_claims=arguments.keep_volume_claims,
         timeout=arguments.timeout,
         runtime_image=arguments.runtime_image,

@@ -43,6 +43,7 @@ def tasks(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "runAfter": after,
                 "several": draw(st.integers(0, 5)) == 0,
                 "readOnly": draw(st.integers(0, 5)) == 0,
+                "viewed": draw(st.lists(st.sampled_from("vw"), max_size=1)) if draw(st.integers(0, 3)) == 0 else [],
                 "workspaces": bindings,
             }
         )
@@ -56,7 +57,13 @@ def tasks(draw: st.DrawFn) -> list[dict[str, Any]]:
 def pipeline_of(found: list[dict[str, Any]]) -> bytes:
     def written(each: dict[str, Any]) -> dict[str, Any]:
         declared = [{"name": binding["name"], "readOnly": each["readOnly"]} for binding in each["workspaces"]]
-        spec = {"workspaces": declared, "steps": [{"name": "s", "image": "busybox", "command": ["true"]}]}
+        spec: dict[str, Any] = {
+            "workspaces": declared,
+            "steps": [{"name": "s", "image": "busybox", "command": ["true"]}],
+        }
+        if each.get("viewed"):
+            views = ",".join(f"{name}=copy" for name in each["viewed"])
+            spec["metadata"] = {"annotations": {"monopod.dev/views": views}}
         matrix = {"matrix": {"params": [{"name": "m", "value": ["1", "2"]}]}} if each["several"] else {}
         after = {"runAfter": each["runAfter"]} if each["runAfter"] else {}
         return {"name": each["name"], "workspaces": each["workspaces"], "taskSpec": spec, **matrix, **after}
@@ -81,7 +88,7 @@ def in_conflict(found: list[dict[str, Any]], workspace: str) -> set[str]:
         each["name"]: (each, binding["subPath"])
         for each in found
         for binding in each["workspaces"]
-        if binding["name"] == workspace and not each["readOnly"]
+        if binding["name"] == workspace and not each["readOnly"] and workspace not in each.get("viewed", ())
     }
 
     def meet(first: str, second: str) -> bool:
