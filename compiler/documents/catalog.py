@@ -10,7 +10,6 @@ Left to others: fetching (``remote``), compiling a definition (``tasks``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,6 +17,7 @@ from monopod.compiler.diagnostics import Problem, Report, did_you_mean
 from monopod.compiler.documents.annotated_references import AnnotatedReferences
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, Place
+from monopod.compiler.remote.local.named_documents import VERSION_LABEL, has_version
 from monopod.compiler.remote.local.sources import LocalSources
 from monopod.compiler.remote.remote_documents import RemoteDocuments
 from monopod.compiler.scope.params import OuterScope
@@ -29,7 +29,7 @@ from monopod.schemas.tekton.tasks import Reference, StepAction, StepActionSpec, 
 from monopod.schemas.variables import Path
 
 Spec = TypeVar("Spec", bound=Model)
-M = TypeVar("M", bound=Model)
+D = TypeVar("D", Pipeline, Task, StepAction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class Catalog:
             return None
         if fetched is not None:
             return _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        named = self._find(pipelines, "Pipeline", reference, place)
-        return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
+        named = self._find(Pipeline, "Pipeline", reference, place)
+        return None if named is None else self._defined(named[0], named[1].spec, named[1].metadata)
 
     def task(self, reference: TaskRef, place: Place, outer: OuterScope) -> Definition[TaskSpec] | None:
         """Return the Task that a reference names; a custom task is reported too."""
@@ -116,16 +116,15 @@ class Catalog:
             return None
         if fetched is not None:
             return _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        named = self._task_in_files(reference, place)
-        return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
+        named = self._named_task(reference, place)
+        return None if named is None else self._defined(named[0], named[1].spec, named[1].metadata)
 
-    def _task_in_files(self, reference: TaskRef, place: Place) -> tuple[Document, Task] | None:
-        tasks = self._documents.named(Task)
+    def _named_task(self, reference: TaskRef, place: Place) -> tuple[Document, Task] | None:
         if reference.kind.lower() != "clustertask":
-            return self._find(tasks, "Task", reference, place)
+            return self._find(Task, "Task", reference, place, reference.version)
         named = self._documents.cluster_tasks.get(reference.name)
         if named is None:
-            named = self._find(tasks, "ClusterTask or Task", reference, place)
+            named = self._find(Task, "ClusterTask or Task", reference, place, reference.version)
             if named is not None:
                 message = f"Tekton has no ClusterTasks any more; the Task '{reference.name}' is used"
                 self._report.add(place.at("kind").problem("cluster-task", message, "note"))
@@ -136,8 +135,13 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(StepAction, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec)
-        named = self._find(self._documents.named(StepAction), "StepAction", reference, place)
-        return None if named is None else _in_files(named[0], named[1].spec)
+        named = self._find(StepAction, "StepAction", reference, place)
+        return None if named is None else self._defined(named[0], named[1].spec)
+
+    def _defined(self, document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Definition[Spec]:
+        """Return the definition in a document of the files, or in one of a directory that a rule names."""
+        define = _of_document if document.file in self.remote.sources else _in_files
+        return define(document, spec, metadata)
 
     def paths_in_task(self, spec: TaskSpec, place: Place, outer: OuterScope) -> frozenset[Path]:
         """Return the paths that a Task and its StepActions refer to. A Task that is used often is searched once."""
@@ -160,16 +164,32 @@ class Catalog:
         return names
 
     def _find(
-        self, known: Mapping[str, tuple[Document, M]], kind: str, reference: Reference, place: Place
-    ) -> tuple[Document, M] | None:
+        self, model: type[D], kind: str, reference: Reference, place: Place, version: str = ""
+    ) -> tuple[Document, D] | None:
+        known = self._documents.named(model)
         named = known.get(reference.name)
-        if named is None:
+        if named is not None:
+            if version and not has_version(named[0].data, version):
+                message = f"the Task '{reference.name}' in the files does not have the version '{version}' as its label"
+                self._report.add(place.at("version").problem("unknown-reference", f"{message} {VERSION_LABEL}"))
+            return named
+        try:
+            found = self.remote.find_named(model, reference.name, version, place, self._report)
+        except LookupError:
+            return None
+        if found is None and version:
+            self._report.add(place.at("version").problem("unknown-field", _NO_VERSION))
+        elif found is None:
             hint = did_you_mean(reference.name, known) or "; add its file with -f"
             message = f"there is no {kind} named '{reference.name}' in the files{hint}"
             self._report.add(place.at("name").problem("unknown-reference", message))
-        return named
+        return found
 
 
+_NO_VERSION = (
+    "unknown field; Tasks have no versions in Tekton; use resolver: bundles, or resolver: hub with the param version, "
+    "or read this version from a directory with --resolve 'name:*=DIR'"
+)
 _KINDS_OF_TASKS = frozenset({"", "task", "clustertask"})
 _CUSTOM_TASK = (
     "a custom task needs a controller of its own in a cluster, which one Pod does not have; "

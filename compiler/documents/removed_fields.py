@@ -16,7 +16,6 @@ _NO_RESOURCES = "Tekton removed PipelineResources; use params, Workspaces and Re
 _NO_INPUTS = "Tekton removed it; use params, Workspaces and Results instead"
 _NO_CONDITIONS = "Tekton removed Conditions; guard the Task with when instead"
 _BUNDLE = "Tekton removed bundle; use resolver: bundles with the params bundle, name and kind"
-_NO_VERSION = "Tasks have no versions in Tekton; use resolver: bundles, or resolver: hub with the param version"
 _ONLY_SIDECARS = "Tekton removed it from Steps; only a Sidecar can have it"
 _BESIDE = "it belongs to the PipelineTask, beside taskSpec"
 _NO_TIMEOUT = "a Task has no timeout; set it on the PipelineTask beside taskSpec or taskRef, on the run, or on a Step"
@@ -26,7 +25,6 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], frozenset[str], str], ...] = tuple(
     (re.compile(pattern + "$"), frozenset(kinds.split()), text)
     for pattern, kinds, text in (
         (r"Ref\.bundle", "", _BUNDLE),
-        (r"(?:tasks|finally)\[\d+\]\.taskRef\.version", "", _NO_VERSION),
         (r"(?:tasks|finally)\[\d+\]\.conditions", "", _NO_CONDITIONS),
         (r"\.whenExpressions", "", "it is called when in tekton.dev/v1"),
         (_IN_CONTAINER + r"\.resources", "", "it is called computeResources in tekton.dev/v1"),

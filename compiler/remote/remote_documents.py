@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -74,17 +75,45 @@ class RemoteDocuments:
         if wanted not in self._fetched:
             self._fetched[wanted] = self._fetch(wanted)
         fetched = self._fetched[wanted]
-        report.extend(fetched.problems)
-        report.extend(place.at("resolver").problem("remote", text, "warning") for text in fetched.warnings)
         if fetched.message:
             report.add(_param_place(reference, fetched.param, place).problem("remote", fetched.message))
+        return self._document(model, fetched, place.at("resolver"), report)
+
+    def find_named(
+        self, model: type[M], name: str, version: str, place: Place, report: Report
+    ) -> tuple[Document, M] | None:
+        """Return the document of a name that the files do not have, from the directory that a rule names for it.
+
+        Returns None if no rule applies. Raises LookupError after reporting that the directory does not have it.
+        """
+        from monopod.compiler.remote.reference import Address, RemoteReference  # noqa: PLC0415  # most need none
+
+        kind: Kind = model.__name__  # type: ignore[assignment]  # as in `find`
+        address = Address("name", (name,), "named", "name", kind=kind.lower(), name=name, version=version)
+        if not self._local.applies(address):
+            return None
+        wanted = RemoteReference(kind, "name", (("name", name), ("version", version)))
+        if wanted not in self._fetched:
+            self._fetched[wanted] = self._read(wanted, lambda: self._local.read(address))
+        fetched = self._fetched[wanted]
+        if fetched.message:
+            report.add(place.at("name").problem("unknown-reference", fetched.message))
+        document = self._document(model, fetched, place.at("name"), report)
+        if document is None:
+            raise LookupError(name)
+        return document
+
+    def _document(self, model: type[M], fetched: _Fetched, place: Place, report: Report) -> tuple[Document, M] | None:
+        """Return the document that was fetched, with its model; report what is wrong with it."""
+        report.extend(fetched.problems)
+        report.extend(place.problem("remote", text, "warning") for text in fetched.warnings)
         if not fetched.documents:
             return None
         first = fetched.documents[0]
         if isinstance(first.model, model):
             return first, first.model
-        message = f"expected a {kind}, but {first.file} is a {first.kind}"
-        report.add(place.at("resolver").problem("remote", message))
+        message = f"expected a {model.__name__}, but {first.file} is a {first.kind}"
+        report.add(place.problem("remote", message))
         return None
 
     def resolved(self) -> tuple[tuple[RemoteReference, Resolved, Document], ...]:
@@ -92,7 +121,7 @@ class RemoteDocuments:
         return tuple(
             (reference, fetched.resolved, fetched.documents[0])
             for reference, fetched in self._fetched.items()
-            if fetched.resolved is not None
+            if fetched.resolved is not None and reference.resolver != "name"
         )
 
     def annotations(self) -> dict[str, str]:
@@ -103,14 +132,19 @@ class RemoteDocuments:
 
     def _fetch(self, wanted: RemoteReference) -> _Fetched:
         from monopod.compiler.remote.cache import Cache  # noqa: PLC0415  # most compilations fetch nothing
-        from monopod.compiler.remote.reference import RemoteError, ResolverOptions  # noqa: PLC0415
+        from monopod.compiler.remote.reference import ResolverOptions  # noqa: PLC0415
         from monopod.compiler.remote.resolution import resolve  # noqa: PLC0415
 
         environment = dict(os.environ)
         secrets = {document.name: model for document, model in self._documents.of(Secret)}
         options = ResolverOptions(Cache.of_user(environment), environment, self._context, secrets)
+        return self._read(wanted, lambda: resolve(wanted, options, self._local))
+
+    def _read(self, wanted: RemoteReference, resolve: Callable[[], Resolved]) -> _Fetched:
+        from monopod.compiler.remote.reference import RemoteError  # noqa: PLC0415  # most compilations need none
+
         try:
-            resolved = resolve(wanted, options, self._local)
+            resolved = resolve()
         except RemoteError as error:
             return _Fetched(message=str(error), param=error.param)
         try:

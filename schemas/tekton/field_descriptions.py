@@ -42,6 +42,7 @@ DESCRIPTIONS: dict[str, str] = {
     "resolver": "The resolver that fetches it: git, http, hub, bundles or cluster.",
     "Reference.params": "The resolver's params, such as url, revision and pathInRepo.",
     "TaskRef.kind": "Task; another kind is a custom task.",
+    "TaskRef.version": "Konflux's: the version of the Task, for --resolve 'name:*=DIR'.",
     "TaskRef.apiVersion": "Only for a custom task.",
     "PipelineRef.apiVersion": "The version of the API; not needed.",
     # Workspaces

@@ -67,6 +67,8 @@ class TaskRef(Reference):
 
     kind: str = ""
     api_version: str = ""
+    version: str = ""
+    """Konflux's, in its sources: Tekton does not have it."""
 
     @property
     def is_custom(self) -> bool:

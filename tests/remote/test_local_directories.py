@@ -188,6 +188,44 @@ def test_run_reads_the_directory(directory):
     assert task["status"]["provenance"]["refSource"]["uri"] == "file:t/hello.yaml"
 
 
+# References by name
+
+
+def by_name(name, version=""):
+    return json.dumps({"name": name, **({"version": version} if version else {})})
+
+
+def test_name_that_the_files_do_not_have_is_found_in_the_directory(source, refused):
+    write("d/a/hello.yaml", named("hello"))
+    assert source(by_name("hello"), "name:*=d") == "d/a/hello.yaml"
+    assert source(by_name("hello"), "name:hello=d/a") == "d/a/hello.yaml"
+    assert refused(by_name("hello"), "name:other=d").endswith("named 'hello' in the files; add its file with -f")
+    line = refused(by_name("hllo"), "name:*=d")
+    assert line.startswith(
+        "p.yaml:6:33: spec.tasks[0].taskRef.name: name hllo: there is no Task 'hllo' in the YAML files"
+    )
+    assert line.endswith("(did you mean 'hello'?)")
+
+
+def test_version_of_a_name_chooses_the_document(source, refused):
+    write("d/hello/0.1/hello.yaml", named("hello"))
+    write("d/hello/0.2/hello.yaml", named("hello", "0.2.3"))
+    assert source(by_name("hello", "0.1"), "name:*=d") == "d/hello/0.1/hello.yaml"
+    assert source(by_name("hello", "0.2"), "name:*=d") == "d/hello/0.2/hello.yaml"
+    assert "no one has the version '0.3'" in refused(by_name("hello", "0.3"), "name:*=d")
+    assert "Tasks have no versions in Tekton" in refused(by_name("hello", "0.1"))
+
+
+def test_files_precede_the_directory_and_must_have_the_version(directory):
+    write("d/hello.yaml", named("hello"))
+    text = PIPELINE + f"  - {{name: a, taskRef: {by_name('hello', '0.1')}}}\n---\n"
+    for version, code in (("0.1", 0), ("0.1.5", 0), ("0.2", 2), ("", 2)):
+        write("p.yaml", text + named("hello", version))
+        done = monopod("compile", "-f", "p.yaml", "--resolve", "name:*=d")
+        assert (done.returncode, "monopod.dev/resolved" in done.stdout) == (code, False)
+        assert ("does not have the version '0.1' as its label" in done.stderr) == bool(code)
+
+
 # What is missing
 
 
@@ -205,6 +243,8 @@ def test_missing_file_is_named_with_what_is_meant(refused):
     line = refused(bundle, "bundles:*=d")
     assert "there is no Task 'hllo' in the YAML files below 'd'" in line
     assert line.endswith("(did you mean 'hello'?)")
+    write("d/task/broken.yaml", named("hllo") + "  x: [\n")
+    assert refused(bundle, "bundles:*=d").endswith("points; d/task/broken.yaml names it, but is not YAML")
 
 
 def test_nothing_outside_the_directory_is_read(refused):

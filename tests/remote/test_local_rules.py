@@ -94,7 +94,7 @@ def test_patterns_of_the_other_resolvers():
         ("git:x=", "'git:x=' is not a rule"),
         (
             "gti:x=d",
-            "'gti:x' is not a pattern (did you mean 'git'?); it begins with git:, bundles:, hub:, cluster:, http",
+            "'gti:x' is not a pattern (did you mean 'git'?); it begins with git:, bundles:, hub:, cluster:, name:,",
         ),
         ("git:=d", "'git:' is not a pattern"),
         ("github.com/acme/*=d", "'github.com/acme/*' is not a pattern; it begins with"),

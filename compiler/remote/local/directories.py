@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.compiler.remote.local.named_documents import NamedDocument, NamedDocuments
+from monopod.compiler.remote.local.named_documents import NamedDocument, NamedDocuments, is_same_version
 from monopod.compiler.remote.local.rules import Match
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, Address, RefSource, RemoteError, Resolved
 from monopod.compiler.remote.versions import Version, parse_constraints
@@ -143,7 +143,8 @@ class Directory:
         chosen = found[0] if len(found) == 1 else self._with_version(found, kind)
         if chosen is None:
             others = self.documents.names(self._root, kind)
-            hint = did_you_mean(self.address.name, others)
+            broken = self.documents.not_yaml(self._root, self.address.name)
+            hint = f"; {broken[0]} names it, but is not YAML" if broken else did_you_mean(self.address.name, others)
             message = f"there is no {kind} '{self.address.name}' in the YAML files below {self._from}{hint}"
             raise RemoteError(f"{self._what}: {message}", self.address.param)
         recorded = os.path.normpath(os.path.join(self.match.recorded, os.path.relpath(chosen.path, self._root)))
@@ -154,7 +155,9 @@ class Directory:
         """Return the one document of several that has the version. Raises RemoteError if it is not clear which."""
         asked = self.address.version
         exact = [each for each in found if asked and asked in self._versions(each)]
-        close = [each for each in found if asked and any(map(self._is_part, self._versions(each)))]
+        close = [
+            each for each in found if asked and any(is_same_version(asked, version) for version in self._versions(each))
+        ]
         chosen = exact or close
         if len(chosen) == 1 or not found:
             return chosen[0] if chosen else None
@@ -167,11 +170,6 @@ class Directory:
     def _versions(self, document: NamedDocument) -> frozenset[str]:
         directories = os.path.dirname(os.path.relpath(document.path, self._root)).split(os.sep)
         return frozenset((document.version, *directories)) - {""}
-
-    def _is_part(self, version: str) -> bool:
-        """Return whether one version has all numbers of the other, and more: 0.4 and 0.4.2."""
-        short, long = sorted((version, self.address.version), key=len)
-        return Version.parse(short) is not None and long.startswith(f"{short}.")
 
 
 def _by_version(text: str) -> tuple[Version, str]:

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES
+from monopod.compiler.remote.versions import Version
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _NAME = re.compile(rb"""["']?\bname["']?[ \t]*:[ \t]*["']?([\w.-]+)""")
-_VERSION_LABEL = "app.kubernetes.io/version"
+VERSION_LABEL = "app.kubernetes.io/version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class NamedDocuments:
         files = self._mentions(directory).get(name, ())
         documents = (document for path in sorted(files) for document in _documents(path))
         return tuple(each for each in documents if (each.kind.lower(), each.name) == (kind.lower(), name))
+
+    def not_yaml(self, directory: str, name: str) -> tuple[str, ...]:
+        """Return the files that mention a name and are not YAML."""
+        return tuple(path for path in sorted(self._mentions(directory).get(name, ())) if _parsed(path) is None)
 
     def names(self, directory: str, kind: str) -> frozenset[str]:
         """Return the names of all documents of a kind."""
@@ -82,17 +87,38 @@ def _content(path: str) -> bytes:
     return b""
 
 
-def _documents(path: str) -> Iterator[NamedDocument]:
+def _parsed(path: str) -> list[Any] | None:
+    """Return the values in a file, or None if it is not YAML."""
     try:
-        documents: list[Any] = list(yaml.load_all(_content(path), yaml.CSafeLoader))
+        return list(yaml.load_all(_content(path), yaml.CSafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
-        return
+        return None
+
+
+def _documents(path: str) -> Iterator[NamedDocument]:
+    documents = _parsed(path) or []
     for document in _objects(documents):
         metadata = document.get("metadata")
         if isinstance(metadata, dict) and str(document.get("apiVersion")).startswith("tekton.dev/"):
-            labels = metadata.get("labels")
-            version = labels.get(_VERSION_LABEL, "") if isinstance(labels, dict) else ""
-            yield NamedDocument(path, str(document.get("kind")), str(metadata.get("name")), str(version))
+            kind, name = str(document.get("kind")), str(metadata.get("name"))
+            yield NamedDocument(path, kind, name, _labelled_version(document))
+
+
+def _labelled_version(document: Mapping[str, Any]) -> str:
+    metadata = document.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return str(labels.get(VERSION_LABEL, "")) if isinstance(labels, dict) else ""
+
+
+def has_version(document: Mapping[str, Any], version: str) -> bool:
+    """Return whether a document has a version as its label; ``0.4`` also stands for ``0.4.2``."""
+    return is_same_version(_labelled_version(document), version)
+
+
+def is_same_version(one: str, other: str) -> bool:
+    """Return whether two versions are equal, or one has all numbers of the other, and more."""
+    short, long = sorted((one, other), key=len)
+    return short == long or (Version.parse(short) is not None and long.startswith(f"{short}."))
 
 
 def _objects(documents: list[Any]) -> Iterator[dict[str, Any]]:

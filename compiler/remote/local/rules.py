@@ -2,7 +2,8 @@
 
 Rules:
 
-- A rule is ``RESOLVER:PATTERN=DIR``; for the resolver http, whose patterns are URLs, it is ``URL=DIR``.
+- A rule is ``RESOLVER:PATTERN=DIR``; for the resolver http, whose patterns are URLs, it is ``URL=DIR``; for references
+  by name that the files do not have, it is ``name:PATTERN=DIR``.
 - A pattern matches the whole name of a reference (`Address.names`). One ``*`` in it stands for any text, also with
   slashes. One ``*`` in DIR stands for the same text.
 - The rules of a nearer source win: the command line, then the environment, then ``monopod.yaml``. Among the rules of
@@ -21,7 +22,7 @@ from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.remote.reference import Address
 from monopod.compiler.remote.urls import browsable
 
-_RESOLVERS = ("git", "bundles", "hub", "cluster")
+_RESOLVERS = ("git", "bundles", "hub", "cluster", "name")
 _URLS = ("http://", "https://")
 _EXPECTED = "expected RESOLVER:PATTERN=DIR or URL=DIR, such as git:https://github.com/acme/*=../*"
 

@@ -37,11 +37,20 @@ class LocalSources:
 
     def find(self, reference: RemoteReference, address: Address) -> Resolved | None:
         """Return the document of a reference; None if it is to be fetched. Raises RemoteError."""
-        match = choose(self.layers, address)
-        if match is not None:
-            resolved = Directory(match, address, self.documents).read()
-            return replace(resolved, is_in_project=bool(match.rule.base))
+        if self.applies(address):
+            return self.read(address)
         return None if self.lock is None else self.lock.find(reference)
+
+    def read(self, address: Address) -> Resolved:
+        """Return the document of a reference to which a rule applies. Raises RemoteError."""
+        match = choose(self.layers, address)
+        assert match is not None
+        resolved = Directory(match, address, self.documents).read()
+        return replace(resolved, is_in_project=bool(match.rule.base))
+
+    def applies(self, address: Address) -> bool:
+        """Return whether a rule applies to a reference."""
+        return choose(self.layers, address) is not None
 
     def hint(self, address: Address) -> str:
         """Return what to say if a reference could not be fetched, though there are rules for its resolver."""

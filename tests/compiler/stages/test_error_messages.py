@@ -290,11 +290,6 @@ MISSPELT_FIELDS = {
         "tasks: [{name: a, taskSpec: {stps: [{name: s, image: i, script: x}]}}]",
         "5:32: spec.tasks[0].taskSpec.stps: unknown field (did you mean 'steps'?)",
     ),
-    "a version as Konflux has it": (
-        'tasks: [{name: a, taskRef: {name: init, version: "0.2"}}]',
-        "5:43: spec.tasks[0].taskRef.version: unknown field; Tasks have no versions in Tekton; "
-        "use resolver: bundles, or resolver: hub with the param version",
-    ),
     "a value where a param is declared": (
         "params: [{name: p, value: x}]\n  tasks: [{name: a, TASK}]",
         "5:22: spec.params[0].value: unknown field; a param that is declared has a default; its value is given by what uses it",
