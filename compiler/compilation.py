@@ -169,6 +169,7 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         cache_store=StoreChoice(run, options, report),
         annotations_of_run=_annotations_of_pipeline_run(run),
         views={(task, workspace): policy for task, workspace, policy in options.views},
+        selection=options.selection,
     )
 
 

@@ -13,6 +13,7 @@ from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
 from monopod.compiler.pod.security import Profile
 from monopod.compiler.pod.workload import A_POD, Workload
 from monopod.compiler.remote.local.sources import LocalSources
+from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 
 Folders: TypeAlias = Literal["mounted", "copied", "refused"]
 """What becomes of a folder of this machine that ``-w`` binds: a hostPath, a volume for a copy of it, or an error."""
@@ -25,7 +26,7 @@ class Options:
     What to run:
 
     - ``params`` and ``workspaces`` are as on the command line. ``name`` chooses one of several runs.
-    - ``timeout``, in seconds, is the limit of the whole run.
+    - ``timeout``, in seconds, is the limit of the whole run. ``selection`` says which Tasks of the Pipeline run.
     - ``namespace`` is where the Pod is created. Without it, and without one in the files, ``default_namespace`` is, if
       that is known.
     - ``new_name`` makes a name from a generateName. Without it the run gets its name with the Pod.
@@ -78,6 +79,7 @@ class Options:
     folders: Folders = "refused"
     fetched: tuple[str, ...] = ()
     uses_images: bool = True
+    selection: Selection = EVERYTHING
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 

@@ -59,6 +59,7 @@ Rule: TypeAlias = Literal[
     "too-deep",
     # Params and Workspaces
     "missing-param",
+    "missing-result",
     "param-type",
     "param-enum",
     "object-keys",
@@ -162,6 +163,7 @@ SUMMARIES: dict[Rule, str] = {
     "cycle": "Tasks wait for each other, or a Pipeline contains itself, so none of them can start.",
     "too-deep": "More than 100 Pipelines (20 if fetched) contain one another, or 100 defaults refer to one another.",
     "missing-param": "A Task, Pipeline or StepAction needs a param that has no default and no value.",
+    "missing-result": "A Task that runs needs a Result of a Task that `--only`, `--from` or `--skip` leaves out.",
     "param-type": "The value does not have the declared type, such as a string for an array.",
     "param-enum": "A value is not in the param's `enum`; a warning if some value is not known yet.",
     "object-keys": "An object lacks a key that its declaration requires.",

@@ -167,6 +167,27 @@ class Matrix(NamedTuple):
     completion: Literal["all", "any"] = "all"
 
 
+LEFT_OUT = "Task was left out"
+"""The reason in ``skippedTasks`` of a Task that the command line leaves out."""
+REUSED = "Task was reused"
+"""The reason of a Task that succeeded in an earlier run."""
+
+
+class LeftOut(NamedTuple):
+    """Why a PipelineTask does not run although nothing prevents it, and what other Tasks may use of it.
+
+    ``reason`` and ``message`` are for ``skippedTasks``. ``results`` are its Results with their values, word for word.
+    ``variables`` are further references with a fixed value, such as ``tasks.test.matrix.length``. ``reused``: the
+    Results are those of an earlier run, in which it succeeded; it counts as succeeded.
+    """
+
+    reason: str
+    message: str = ""
+    results: tuple[Param, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    reused: bool = False
+
+
 class Task(NamedTuple):
     """A PipelineTask of the Plan: a Task with its params bound, or a whole Pipeline (``pipeline``).
 
@@ -176,6 +197,7 @@ class Task(NamedTuple):
     ``variables`` are references with a fixed value, such as ``workspaces.source.path``. Without ``context.task.name``
     among them, that is the name of the TaskRun.
     ``source`` is the key in `Plan.sources` of a Task that is referred to; empty if it is embedded.
+    ``left_out``: it does not run. It has no Steps, slots or Pipeline.
     """
 
     name: str
@@ -197,6 +219,7 @@ class Task(NamedTuple):
     pipeline: Pipeline | None = None
     source: str = ""
     retry_delay: float = 0.0
+    left_out: LeftOut | None = None
 
 
 class Pipeline(NamedTuple):

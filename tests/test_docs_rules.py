@@ -26,7 +26,7 @@ ENTRY = re.compile(r"^### `([\w-]+)`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL
 EXAMPLE = re.compile(r"^```(yaml|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENTRIES = ENTRY.findall(PAGE)
 WITHOUT_EXAMPLE = {"too-deep", "pod-size", "image-platforms"}  # it would be longer than the page
-WITHOUT_EXAMPLE |= {"workload"}  # `check` has no such options
+WITHOUT_EXAMPLE |= {"workload", "missing-result"}  # `check` has no such options
 EXAMPLES = [(rule, language, text) for rule, entry in ENTRIES for language, text in EXAMPLE.findall(entry)]
 
 

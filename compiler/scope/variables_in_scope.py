@@ -36,6 +36,13 @@ class Outputs:
     results: Mapping[str, Shape] | None
     has_matrix: bool = False
 
+    def shapes_for_others(self) -> Mapping[str, Shape]:
+        """Return the shapes of the Results as other Tasks see them: a matrix turns each string into an array."""
+        results = self.results or {}
+        if not self.has_matrix:
+            return results
+        return {name: Shape("array") for name, shape in results.items() if shape.type == "string"}
+
 
 def declared_results(results: Iterable[StepResult]) -> dict[str, Shape]:
     """Return the shapes of the Results that a Task or Step declares."""
@@ -94,7 +101,7 @@ def result_names(spec: PipelineSpec, outputs: Mapping[str, Outputs], inner: Name
     for task in (*spec.tasks, *spec.finally_):
         shapes.update(_of_task(task.name, outputs[task.name]))
     for task in spec.finally_:
-        results = _result_shapes(outputs[task.name])
+        results = outputs[task.name].shapes_for_others()
         shapes.update((("finally", task.name, "results", name), shape) for name, shape in results.items())
     return Names(shapes, inner, unresolved=_unresolved((*spec.tasks, *spec.finally_), outputs))
 
@@ -124,20 +131,12 @@ def _refusal(path: Path, names: Container[str], final: Container[str], of_final:
 
 def _of_task(name: str, outputs: Outputs) -> dict[Path, Shape]:
     shapes: dict[Path, Shape] = {
-        ("tasks", name, "results", result): shape for result, shape in _result_shapes(outputs).items()
+        ("tasks", name, "results", result): shape for result, shape in outputs.shapes_for_others().items()
     }
     if outputs.has_matrix:
         shapes["tasks", name, "matrix", "length"] = STRING
         shapes.update((("tasks", name, "matrix", result, "length"), STRING) for result in outputs.results or ())
     return shapes
-
-
-def _result_shapes(outputs: Outputs) -> Mapping[str, Shape]:
-    """Return the shapes of Results as other Tasks see them: a matrix turns each string into an array."""
-    results = outputs.results or {}
-    if not outputs.has_matrix:
-        return results
-    return {name: Shape("array") for name, shape in results.items() if shape.type == "string"}
 
 
 def step_name(name: str, index: int) -> str:

@@ -71,7 +71,7 @@ class PipelineScope:
     """The scope of a PipelineTask in its Pipeline; `path` are the PipelineTasks that the Pipeline runs in.
 
     `run` has the names of the Pipeline's PipelineRun, or of the TaskRun. `enums` are as in `OuterScope`. `caches` are
-    for Tasks without caches of their own.
+    for Tasks without caches of their own. `left_out` are the PipelineTasks that do not run.
     """
 
     path: tuple[str, ...]
@@ -81,6 +81,7 @@ class PipelineScope:
     run: RunNames = NOT_NAMED
     enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
     caches: tuple[tuple[CacheSpec, TextPlace], ...] = ()
+    left_out: Mapping[str, plan.LeftOut] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

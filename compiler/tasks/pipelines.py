@@ -37,6 +37,7 @@ from monopod.compiler.scope.variables_in_scope import (
     result_names,
 )
 from monopod.compiler.tasks.annotations import CACHE, TaskAnnotations
+from monopod.compiler.tasks.left_out import Candidates, left_out_tasks, task_in_plan
 from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, sources
 from monopod.compiler.tasks.pipeline_tasks import (
     PipelineScope,
@@ -118,10 +119,13 @@ def compile_pipeline(
     placed = [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)]
     state.report.extend(order_problems(placed, orders, {task.name for task in spec.finally_}))
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
+    left_out = {}
+    if not ancestry.path:
+        left_out = left_out_tasks(state.selection, Candidates(spec, place, orders, outputs), state.report)
     state.report.extend(_result_problems(spec, place, result_names(spec, outputs, Names(params.shapes))))
     enums = {param.name: param.enum for param in spec.params if param.value_type == "string"}
     caches = _caches(definition, Variables(names, values, state.report), workspaces, ancestry, state)
-    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums, caches)
+    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums, caches, left_out)
     final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
         name=definition.name,
@@ -272,6 +276,9 @@ def _compiled(
 ) -> plan.Task:
     """Return a Task of the Plan. Raises CompilationStoppedError if it is too large."""
     order = orders[source.task.name]
+    left_out = scope.left_out.get(source.task.name)
+    if left_out is not None:
+        return task_in_plan(source.task, source.definition.name, order, left_out)
     try:
         if isinstance(source, PipelineTask):
             return compile_task(source, order, scope, state)

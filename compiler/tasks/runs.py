@@ -26,6 +26,7 @@ from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.compiler.tasks.fan_out import limit_of, limit_problems
+from monopod.compiler.tasks.left_out import without_pipeline
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
 from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline, pipeline_receiver
@@ -92,6 +93,7 @@ def lower_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
     state = replace(state, settings=bound.settings, max_concurrency=bound.max_concurrency)
     run = bound.run
     if run.pipeline is None:
+        state.report.extend(without_pipeline(state.selection))
         return _lower_task_run(bound, state)
     pipeline = compile_pipeline(run.pipeline, bound.params, bound.workspaces, Ancestry(run=run.names), state)
     return _with_timeouts(pipeline, bound.timeouts)

@@ -16,6 +16,7 @@ from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.annotations import TaskAnnotations
+from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.variables import Budget
@@ -46,6 +47,7 @@ class CompilerState:
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
     - `annotations_of_run` are the annotations of a PipelineRun in the files.
     - `cache_store` chooses where the caches of Tasks are kept.
+    - `selection` says which Tasks of the Pipeline run.
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
 
@@ -61,6 +63,7 @@ class CompilerState:
     has_cel: bool = True
     settings: PodSettings = NO_SETTINGS
     views: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    selection: Selection = EVERYTHING
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -9,7 +9,8 @@ simulated time depend on that.
 Three machines are nested:
 
 - A **Pipeline** starts each PipelineTask whose predecessors have ended, or skips it. When all have ended it starts the
-  `finally` Tasks; when those have ended, it ends. A PipelineTask may run a Pipeline instead of a Task.
+  `finally` Tasks; when those have ended, it ends. A PipelineTask may run a Pipeline instead of a Task. A PipelineTask
+  that the Plan leaves out is skipped from the start, and ends when its predecessors have ended.
 - A **PipelineTask** runs one instance, or one for each combination of its matrix, each in a slot. With fewer slots than
   combinations, the others queue. An instance makes attempts until one succeeds or its retries are used up.
 - An **attempt** starts the Sidecars, waits until they are ready, and runs the Steps one after another (``attempts``,
@@ -184,12 +185,24 @@ class Engine:
 
     def _start_pipeline(self, pipeline: PipelineState) -> None:
         pipeline.unfinished = len(pipeline.tasks)
+        self._leave_out(pipeline)
         for kind, seconds in (("pipeline", pipeline.plan.timeout), ("tasks", pipeline.plan.tasks_timeout)):
             if seconds is not None:
                 self._commands.set_timer(f"{kind}:{pipeline.path}", seconds, partial(self._time_out, pipeline, kind))
         self._considered.extend(task for task in pipeline.tasks.values() if not task.blockers)
         if not pipeline.tasks:
             self._start_finally(pipeline)
+
+    def _leave_out(self, pipeline: PipelineState) -> None:
+        """Skip the Tasks that the Plan leaves out, and publish the Results that it gives them."""
+        for task in pipeline.all_tasks():
+            if (left_out := task.plan.left_out) is None:
+                continue
+            task.phase, task.reason = "Skipped", left_out.reason
+            self._commands.report(TaskSkipped(self._commands.now, task.path, left_out.reason, left_out.message))
+            for result in left_out.results:
+                publish_result(task, result.name, result.value)
+            pipeline.values.update((parse_path(key), text) for key, text in left_out.variables)
 
     def _start_finally(self, pipeline: PipelineState) -> None:
         self._commands.clear_timer(f"tasks:{pipeline.path}")
@@ -211,10 +224,10 @@ class Engine:
         tasks = pipeline.tasks.values()
         for task in tasks:
             ran = task.phase not in ("Skipped", "Invalid")
-            status = "None" if not ran else "Failed" if task.failed else "Succeeded"
+            status = "Succeeded" if task.reused else "None" if not ran else "Failed" if task.failed else "Succeeded"
             pipeline.values["tasks", task.plan.name, "status"] = status
-            pipeline.values["tasks", task.plan.name, "reason"] = task.reason if ran else ""
-        aggregate = "Completed" if any(task.phase == "Skipped" for task in tasks) else "Succeeded"
+            pipeline.values["tasks", task.plan.name, "reason"] = status if task.reused else task.reason if ran else ""
+        aggregate = "Completed" if any(task.phase == "Skipped" and not task.reused for task in tasks) else "Succeeded"
         if any(task.failed and task.phase != "Invalid" for task in tasks):
             aggregate = "Failed"
         pipeline.values["tasks", "status"] = aggregate
@@ -331,7 +344,9 @@ class Engine:
                 self._end_pipeline(pipeline)
 
     def _consider(self, task: TaskState) -> None:
-        """Queue a Task whose predecessors have ended, or skip or reject it."""
+        """Queue a Task whose predecessors have ended, or skip or reject it. A Task that is left out ends now."""
+        if task.plan.left_out is not None:
+            self._ended.append(task)
         if task.phase != "Waiting":
             return
         obstacle = find_obstacle(task)

@@ -240,6 +240,11 @@ class TaskState:
         return self.plan.on_error == "continue"
 
     @property
+    def reused(self) -> bool:
+        """Whether it is left out because it succeeded in an earlier run."""
+        return self.plan.left_out is not None and self.plan.left_out.reused
+
+    @property
     def forgiven(self) -> bool:
         """Whether its failure cannot make the run fail: it, or a Pipeline that it is part of, is tolerated."""
         parent = self.pipeline.parent

@@ -2,7 +2,7 @@
 
 Rules: the reasons and their order are Tekton's (docs/pipelines.md, "Guard Task execution using when
 expressions"; docs/pipelineruns.md, "Monitoring execution status"). A Task whose predecessor was skipped goes with it,
-unless only the predecessor's guards kept it from running.
+unless only the predecessor's guards kept it from running, or it is left out of the run.
 """
 
 from __future__ import annotations
@@ -104,8 +104,12 @@ def _guards(task: TaskState, missing: tuple[Reference, ...]) -> Guards:
 
 def _skipped_with_parent(task: TaskState) -> Skip | None:
     parents = [task.pipeline.tasks[name] for name in task.plan.after]
-    skipped = [each.plan.name for each in parents if each.phase == "Skipped" and each.reason != _BY_WHEN]
+    skipped = [each.plan.name for each in parents if each.phase == "Skipped" and not _lets_others_run(each)]
     return Skip(_WITH_PARENT, join_names(skipped)) if skipped else None
+
+
+def _lets_others_run(skipped: TaskState) -> bool:
+    return skipped.reason == _BY_WHEN or skipped.plan.left_out is not None
 
 
 def _missing_results(task: TaskState) -> tuple[Reference, ...]:
@@ -134,4 +138,6 @@ def _describe_missing(task: TaskState, reference: Reference) -> str:
     """Return which Result is missing, and what became of the Task that should have written it."""
     source = task.pipeline.tasks[reference.path[1]]
     became = {"Skipped": "was skipped", "Succeeded": "did not write it"}.get(source.phase, "did not succeed")
+    if source.plan.left_out is not None:
+        became = "did not write it" if source.plan.left_out.reused else "was left out"
     return f"{reference.text} (Task {source.plan.name} {became})"

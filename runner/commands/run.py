@@ -18,6 +18,7 @@ from monopod.runner.commands.options.input import (
     input_files,
 )
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
+from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -37,6 +38,7 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml --backend podman           (in containers, from the Steps' images)
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
   monopod run -f pipeline.yaml --context prod --detach    (and return; see monopod attach, logs, status, cancel)
+  monopod run -f pipeline.yaml --only unit-tests          (one Task; see also --from, --skip and --result)
   monopod run -f pipeline.yaml --junit junit.xml --trace trace.json
   monopod run -f pipeline.yaml --logs build --logs unit-tests/pytest     (show only this output, and failures)
   kubectl get pipeline build -o yaml | monopod run -f -
@@ -60,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_file_options(parser)
     add_run_options(parser)
+    add_selection_options(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -190,16 +193,17 @@ def _prepare_cache_stores(compilations: Iterable[Compilation]) -> None:
         prepare_stores(directories)
 
 
-def _fetched(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the names of the Workspaces from which files are fetched."""
-    return tuple(dict.fromkeys(fetch.workspace for fetch in arguments.fetches))
+def _selected(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return compiler options for the Tasks that run, and for the Workspaces from which files are fetched."""
+    fetched = tuple(dict.fromkeys(fetch.workspace for fetch in arguments.fetches))
+    return {"selection": selection(arguments), "fetched": fetched}
 
 
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.compiler.pod.kube_version import WITH_RESTART_RULES  # noqa: PLC0415  # not needed for --help
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415
 
-    options = {**_named("default"), **_ON_THIS_MACHINE, "uses_images": False, "fetched": _fetched(arguments)}
+    options = {**_selected(arguments), **_named("default"), **_ON_THIS_MACHINE, "uses_images": False}
     options |= _default_cache_store(arguments)
     compilations = compile_documents(arguments, **options, kube_version=WITH_RESTART_RULES)
     _prepare_cache_stores(compilations)
@@ -212,10 +216,10 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
 
     compilations = compile_documents(
         arguments,
+        **_selected(arguments),
         **_named("default"),
         **_ON_THIS_MACHINE,
         **_default_cache_store(arguments),
-        fetched=_fetched(arguments),
         kube_version=WITHOUT_NATIVE_SIDECARS,
     )
     _prepare_cache_stores(compilations)
@@ -235,11 +239,11 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
         with connect(arguments.context) as cluster:
             discovery = Discovery(cluster, arguments.namespace)
             options = {
+                **_selected(arguments),
                 **_named(cluster.namespace),
                 "log_format": "json",
                 "context": arguments.context,
                 "folders": "copied",
-                "fetched": _fetched(arguments),
                 "free_claim": partial(free_claim, cluster),
             }
             if arguments.ttl is not None:

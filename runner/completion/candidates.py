@@ -119,22 +119,50 @@ def _fetches(line: Line, current: str) -> Iterator[Candidate]:
 def _tasks(line: Line, current: str) -> Iterator[Candidate]:
     """Yield the Tasks of the Pipelines, or, once a Task and a slash are typed, its Steps."""
     documents = list(_read_files(line))
-    definitions = {
-        str(_mapping(document.get("metadata")).get("name")): document
-        for document in documents
-        if document.get("kind") == "Task"
-    }
+    definitions = _task_definitions(documents)
     for pipeline in _pipelines(documents):
         for task in (*_mappings(pipeline.get("tasks")), *_mappings(pipeline.get("finally"))):
             name = str(task.get("name", ""))
             if not current.startswith(f"{name}/"):
                 yield name, str(task.get("description") or "")
                 continue
-            referenced = definitions.get(str(_mapping(task.get("taskRef")).get("name")), {})
-            spec = _mapping(task.get("taskSpec") or referenced.get("spec"))
-            for step in _mappings(spec.get("steps")):
+            for step in _mappings(_task_spec(task, definitions).get("steps")):
                 if "name" in step:
                     yield f"{name}/{step['name']}", ""
+
+
+def _task_lists(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield the Tasks of the Pipelines as the next entry of a list."""
+    before, comma, _ = current.rpartition(",")
+    for name, description in _tasks(line, ""):
+        if name not in before.split(","):
+            yield f"{before}{comma}{name}", description
+
+
+def _results(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield the Results of the Tasks of the Pipelines."""
+    if "=" in current:
+        return
+    documents = list(_read_files(line))
+    definitions = _task_definitions(documents)
+    for pipeline in _pipelines(documents):
+        for task in _mappings(pipeline.get("tasks")):
+            for result in _mappings(_task_spec(task, definitions).get("results")):
+                yield f"{task.get('name', '')}.{result.get('name', '')}=", str(result.get("description") or "")
+
+
+def _task_definitions(documents: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {
+        str(_mapping(document.get("metadata")).get("name")): document
+        for document in documents
+        if document.get("kind") == "Task"
+    }
+
+
+def _task_spec(task: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the spec of what a PipelineTask runs, if the files have it."""
+    referenced = definitions.get(str(_mapping(task.get("taskRef")).get("name")), {})
+    return _mapping(task.get("taskSpec") or referenced.get("spec"))
 
 
 def _references(line: Line, current: str) -> Iterator[Candidate]:
@@ -235,5 +263,7 @@ _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
     "workspace": _workspaces,
     "fetch": _fetches,
     "task": _tasks,
+    "tasks": _task_lists,
+    "result": _results,
     "reference": _references,
 }

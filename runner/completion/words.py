@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Listed: TypeAlias = Literal[
-    "run", "running", "pod", "context", "document", "param", "workspace", "fetch", "task", "reference"
+    "run",
+    "running",
+    "pod",
+    "context",
+    "document",
+    "param",
+    "workspace",
+    "fetch",
+    "task",
+    "tasks",
+    "result",
+    "reference",
 ]
 """A kind of value that `candidates` can list."""
 
@@ -32,6 +43,8 @@ _KINDS: dict[str, Values] = {
     "NAME=BINDING": "workspace",
     "WORKSPACE[/PATH]:DIR": "fetch",
     "TASK[/STEP]": "task",
+    "TASK[,TASK...]": "tasks",
+    "TASK.NAME=VALUE": "result",
     "PATTERN=DIR": "reference",
 }
 

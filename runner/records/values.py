@@ -76,7 +76,8 @@ class Values:
         failed = False
         for task in pipeline.tasks:
             status = self._statuses.get(prefix + task.name, "None")
-            execution_status = _EXECUTION_STATUSES.get(status, "Failed")
+            is_reused = task.left_out is not None and task.left_out.reused
+            execution_status = "Succeeded" if is_reused else _EXECUTION_STATUSES.get(status, "Failed")
             failed = failed or execution_status == "Failed"
             yield ("tasks", task.name, "status"), execution_status
             for name, value in self._joined_results(task, prefix + task.name):
@@ -85,6 +86,9 @@ class Values:
 
     def _joined_results(self, task: Task, path: str) -> Iterator[tuple[str, Value]]:
         """Yield the Results of a Task; a Result of a matrix is an array with an element for each combination."""
+        if task.left_out is not None:
+            yield from ((result.name, result.value) for result in task.left_out.results)
+            return
         if task.matrix is None:
             yield from self.results(path, None)
             return

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 from monopod.runner.follow.follower import Follower
 from monopod.schemas.formats.words import describe_exit_code, describe_out_of_memory
-from monopod.schemas.plan import Plan, Step, walk
+from monopod.schemas.plan import LEFT_OUT, REUSED, Plan, Step, walk
 from monopod.schemas.run_events import StepFinished
 from monopod.schemas.run_progress import StepRun, TaskState
 
@@ -35,9 +35,9 @@ MOST_SKIPPED = 12
 """The maximum number of skipped Tasks that are named."""
 
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
-_BY_WHEN = "When Expressions evaluated to false"
+_NOT_BECAUSE_OF_OTHERS = ("When Expressions evaluated to false", LEFT_OUT, REUSED)
 _STOPPING = "PipelineRun was stopping"
-"""Two of Tekton's reasons for skipping a Task (docs/pipelineruns.md, monitoring execution status)."""
+"""Reasons for skipping a Task: Tekton's (docs/pipelineruns.md, monitoring execution status), and monopod's two."""
 
 More: TypeAlias = Callable[[str, str, str], str]
 """Returns a command that shows the whole output, for a Task's label, a Step and its container."""
@@ -199,7 +199,7 @@ def skipped_because_of(path: str, tasks: Sequence[TaskState], *, is_first: bool)
     `is_first`: it failed first, so Tasks skipped because the run was stopping are attributed to it.
     """
     causes = {path}
-    skipped = [task for task in tasks if task.status == "Skipped" and task.reason != _BY_WHEN]
+    skipped = [task for task in tasks if task.status == "Skipped" and task.reason not in _NOT_BECAUSE_OF_OTHERS]
     attributed: set[str] = set()
     growing = True
     while growing:  # a Task may be listed before its dependencies

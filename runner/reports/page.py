@@ -56,6 +56,7 @@ from monopod.runner.reports.page_pieces import (
 from monopod.runner.reports.time_spent import TimeSpent, time_spent
 from monopod.runner.reports.timeline import Bars
 from monopod.schemas.formats.words import format_duration
+from monopod.schemas.plan import LEFT_OUT, REUSED
 from monopod.schemas.run_progress import SidecarRun, StepRun
 
 LAST_LINES = 20
@@ -191,7 +192,8 @@ class _Page:
         after = {failed.label}
         skipped = []
         for task in self._run.tasks:
-            if task.state.status == "Skipped" and not task.state.is_final and after & set(task.before):
+            is_skipped = task.state.status == "Skipped" and task.state.reason not in (LEFT_OUT, REUSED)
+            if is_skipped and not task.state.is_final and after & set(task.before):
                 after.add(task.label)
                 skipped.append(self._task_link(task.label))
         return tag("p", "Skipped as a result: ", listed(skipped)) if skipped else None

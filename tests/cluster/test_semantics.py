@@ -33,6 +33,7 @@ def test_a_case_is_the_same_in_a_cluster(name, runs, facts, tmp_path):
         if runs.target.cel_image not in facts.images:
             pytest.skip(f"case {name} (the nodes do not have {runs.target.cel_image}, a runtime image with CEL)")
         options += ["--runtime-image", runs.target.cel_image]
+    options += expected.get("options", ())
     configurations = tmp_path / "images.yaml"
     configurations.write_text(yaml.safe_dump(ITS_OWN))
     ran = runs.run("-f", runs.write(text), "--image-config", configurations, *options)

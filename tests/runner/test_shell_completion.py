@@ -39,7 +39,7 @@ spec:
 apiVersion: tekton.dev/v1
 kind: Task
 metadata: {name: unit-tests}
-spec: {params: [{name: of-the-task}], steps: [{name: pytest, image: x}]}
+spec: {params: [{name: of-the-task}], results: [{name: report}], steps: [{name: pytest, image: x}]}
 """
 KUBECONFIG = """\
 current-context: prod
@@ -183,6 +183,12 @@ class TestOffered:
             "report",
         }
         assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--logs", "t") == {"test"}
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--only", "b") == {"build"}
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--skip", "build,t") == {"build,test"}
+
+    def test_results_of_the_files(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--result", "") == {"test.report="}
 
 
 def test_bash_completes_values_after_an_equals_sign(folder):

@@ -39,7 +39,8 @@ def test_case_is_the_same_on_every_backend(
     def run(backend_name: str) -> FinishedRun:
         backend = make_backend(backend_name)
         image = ["--runtime-image", RUNTIME_IMAGE] if expected.get("prebuilt") and backend_name != "host" else []
-        return run_once(f"{name}-{backend_name}", lambda: backend.run("-f", file, *image))
+        options = [*image, *expected.get("options", ())]
+        return run_once(f"{name}-{backend_name}", lambda: backend.run("-f", file, *options))
 
     ran = run(backend_name)
     check(ran, expected)

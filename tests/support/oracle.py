@@ -191,6 +191,10 @@ class TaskState:
         self.child: PipelineState | None = None
 
     @property
+    def reused(self) -> bool:
+        return self.task.left_out is not None and self.task.left_out.reused
+
+    @property
     def started(self) -> bool:
         return bool(self.instances) or self.child is not None
 
@@ -226,6 +230,8 @@ class TaskState:
         return self.ran and any(reason not in ("Succeeded", "Completed") for reason in self.reasons())
 
     def results(self) -> dict[str, Value]:
+        if self.task.left_out:
+            return {param.name: param.value for param in self.task.left_out.results}
         if self.child:
             return self.child.results
         if self.task.matrix is None:
@@ -262,16 +268,19 @@ class PipelineState:
         for name, value in self.params.items():
             values |= named(f"params.{name}", value)
         for name, state in self.by_name.items():
-            for result, value in state.results().items() if state.ran else ():
+            for result, value in state.results().items() if state.ran or state.task.left_out else ():
                 kind = "finally" if state in self.finals else "tasks"
                 values |= named(f"{kind}.{name}.results.{result}", value)
         if final:
             for state in self.tasks:
                 first_bad = [reason for reason in state.reasons() if reason not in ("Succeeded", "Completed")]
                 outcome = "None" if not state.ran else "Failed" if state.failed else "Succeeded"
+                outcome = "Succeeded" if state.reused else outcome
                 values[f"tasks.{state.task.name}.status"] = outcome
                 values[f"tasks.{state.task.name}.reason"] = (first_bad or state.reasons() or [""])[0]
-            failed, skipped = any(s.failed for s in self.tasks), any(s.skipped for s in self.tasks)
+                if state.reused:
+                    values[f"tasks.{state.task.name}.reason"] = "Succeeded"
+            failed, skipped = any(s.failed for s in self.tasks), any(s.skipped and not s.reused for s in self.tasks)
             values["tasks.status"] = "Failed" if failed else "Completed" if skipped else "Succeeded"
         return values
 
@@ -474,10 +483,10 @@ class Oracle:
     def look_for_tasks_to_start(self, pipeline: PipelineState) -> None:
         candidates = []
         for state in pipeline.tasks:
-            if state.started or state.done:
+            parents = [pipeline.by_name[name] for name in state.task.after]
+            if state.started or state.done or self.is_left_out(state, parents):
                 continue
             reason = self.why_nothing_starts(pipeline)
-            parents = [pipeline.by_name[name] for name in state.task.after]
             if not reason and not all(parent.done for parent in parents):
                 continue
             if reason or self.is_decided(state, pipeline.values()):
@@ -493,6 +502,12 @@ class Oracle:
         if self.stage == START and not self.changed:
             for state in candidates:
                 self.start(pipeline, state, False)  # if there is anything to start
+
+    def is_left_out(self, state: TaskState, parents: list[TaskState]) -> bool:
+        """It counts in the order, though nothing of it runs."""
+        if state.task.left_out and all(parent.done for parent in parents):
+            self.skip(state, state.task.left_out.reason)
+        return state.task.left_out is not None
 
     def is_decided(self, state: TaskState, values: Values) -> bool:
         """Whether its guards are evaluated by now; begin with it if that was not done."""
@@ -524,7 +539,7 @@ class Oracle:
             return ""
         if not holds:
             return guarded
-        if any(parent.skipped not in ("", guarded) for parent in parents):
+        if any(parent.skipped not in ("", guarded) and not parent.task.left_out for parent in parents):
             return "Parent Tasks were skipped"
         if missing and (state.task.on_error == "continue" or pipeline.by_name[missing].skipped == guarded):
             return "Results were missing"
@@ -536,7 +551,7 @@ class Oracle:
             reason = "PipelineRun Finally timeout has been reached" if pipeline.finally_timed_out else ""
         for state in pipeline.finals:
             if not state.started and not state.done:
-                self.skip(state, reason)
+                self.skip(state, state.task.left_out.reason if state.task.left_out else reason)
         if self.changed or not all(state.done for state in pipeline.tasks):
             return
         if pipeline.finally_start is None:

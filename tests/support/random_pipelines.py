@@ -16,6 +16,7 @@ from oracle import CANCEL_MODES, World
 from simulation import LIFE, Behaviour, containers_of, task, tasks_of
 
 from monopod.schemas.plan import (
+    LeftOut,
     Matrix,
     MatrixInclude,
     Param,
@@ -122,7 +123,34 @@ class _Generator:
         if not self.calm and self.chance(0.5):
             plan = plan._replace(pipeline=with_restarts(plan.pipeline, True))
             restart_delay = None if self.chance(0.1) else self.moment(0, 2)
+        if self.chance(0.15):
+            plan = plan._replace(pipeline=self.with_left_out_tasks(plan.pipeline))
+            containers = set(containers_of(plan.pipeline))
+            behaviours, ready, deaths, failures = (
+                {key: value for key, value in each.items() if (key if isinstance(key, str) else key[0]) in containers}  # type: ignore[attr-defined]
+                for each in (behaviours, ready, deaths, failures)
+            )
         return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing, restart_delay)
+
+    def with_left_out_tasks(self, pipeline: Pipeline) -> Pipeline:
+        """Return the Pipeline with some of its Tasks left out, each with all its Results or without one."""
+        changed = {
+            kind: tuple(self.left_out(each) if self.chance(0.4) else each for each in getattr(pipeline, kind))
+            for kind in ("tasks", "final_tasks")
+        }
+        return pipeline._replace(**changed)
+
+    def left_out(self, whole: Task) -> Task:
+        arrays = self.producers([whole], array=True)
+        given = [
+            Param(result.name, ("1", "2") if any(f".{result.name}[*]" in text for text in arrays) else "yes")
+            for result in whole.results
+        ]
+        if given and not self.calm and self.chance(0.2):
+            given.pop()
+        reused = self.chance(0.5)
+        left_out = LeftOut("Task was reused" if reused else "Task was left out", "", tuple(given), reused=reused)
+        return Task(whole.name, after=whole.after, left_out=left_out)
 
     def size(self) -> int:
         return min(12, 1 + int(self.random.expovariate(0.35)))

@@ -5,6 +5,7 @@ A case is a file. Its last document is of the kind Expected:
 - ``exitCode``, ``reason`` of the run, ``results``, ``tasks`` (the reason of each), ``skipped``: all there is.
 - ``steps``: some fields of some Steps. ``output``: the lines of some Steps. ``messages``: parts of
   lines for a person. ``$(namespace)`` in it is the namespace of the run.
+- ``options``: further words of the command line.
 - ``containers``: it shows what only containers can, and is not run on the host. ``root``: on the host it needs root.
 - ``prebuilt``: its coordinator needs the prebuilt image in containers, for CEL.
 """
