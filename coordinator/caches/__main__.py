@@ -32,6 +32,8 @@ from monopod.system.files.tree_reading import ChangedError, UnreadableError
 OFF = "-"
 """The store that turns caching off."""
 _HOME = "/tekton/home"
+_SHARED = "MONOPOD_SHARED_FILES"
+"""The environment variable that says that every user must be able to use the files."""
 _WHAT_FAILS = (StoreError, MalformedError, ChangedError, UnreadableError, OSError)
 
 
@@ -90,7 +92,7 @@ def _restore_entry(request: Request, cache: Cache, key: str, restore_keys: Seque
         return False
     start = time.monotonic()
     with store.opened(entry) as source:
-        restored = content.restore(paths, entry.parts, source)
+        restored = content.restore(paths, entry.parts, source, is_shared=_SHARED in os.environ)
     found = f"hit: {key}" if entry.key == key else f"miss: {key}; restored the newest similar entry: {entry.key}"
     how_long = format_duration(time.monotonic() - start)
     _say(f"{found}, {format_files(restored.files, restored.length)} in {how_long}, {_age(entry)}")

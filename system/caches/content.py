@@ -6,8 +6,9 @@ Rules:
   its own: together a gzip stream. How many segments each path has is in the entry.
 - A path is looked up below its root, the top of a volume, without following symbolic links: a link in it is an error.
   So what a Task has put in the place of a cached directory cannot make a cache read or write anything else.
-- What is restored is untrusted. Nothing outside the paths is written; there are no devices, owners or set-user-ID bits
-  in segments; links that lead out of their path are left out.
+- What is restored is untrusted. Nothing outside the paths is written; there are no devices or set-user-ID bits in
+  segments; links that lead out of their path are left out.
+- What root restores belongs to the user that the path belonged to, so that Steps whose image has a user can change it.
 
 Left to others: where the content is stored (``directory_store``, ``registry_store``).
 """
@@ -26,12 +27,14 @@ from typing import Final, NamedTuple, Protocol
 from monopod.system.caches.keys import Kind, Part
 from monopod.system.files.tar_entries import BLOCK, MalformedError, unpack
 from monopod.system.files.tree_reading import SEGMENT_BYTES, read_segments
-from monopod.system.files.tree_writing import TreeWriter
+from monopod.system.files.tree_writing import Modes, TreeWriter
 
 _LONGEST_SEGMENT = SEGMENT_BYTES + 4096 * BLOCK
 _GZIP = 31
 _CHUNK = 1 << 18
 _FASTEST: Final = 1
+_FOR_ALL: Final = 0o777
+"""The mode of the top of an emptyDir, which stays root's."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -65,20 +68,20 @@ def pack(paths: Sequence[CachedPath], write: Callable[[bytes], object]) -> tuple
     """
     parts = []
     for path in paths:
-        with _opened_to_read(path) as (kind, root):
+        with _opened_to_read(path) as (kind, root, owner):
             count = 0
             for segment in read_segments(root) if kind != "absent" else ():
                 compressor = zlib.compressobj(_FASTEST, wbits=_GZIP)
                 write(compressor.compress(segment) + compressor.flush())
                 count += 1
-            parts.append(Part(kind, count))
+            parts.append(Part(kind, count, owner))
     return tuple(parts)
 
 
-def restore(paths: Sequence[CachedPath], parts: Sequence[Part], source: Source) -> Restored:
+def restore(paths: Sequence[CachedPath], parts: Sequence[Part], source: Source, *, is_shared: bool = False) -> Restored:
     """Write content to the paths. What is there already stays, unless the content has a file of the same name.
 
-    Raises MalformedError, OSError.
+    `is_shared`: every user may do with the files what their owner may do. Raises MalformedError, OSError.
     """
     if len(parts) != len(paths):
         raise MalformedError("the entry has other paths")
@@ -87,14 +90,15 @@ def restore(paths: Sequence[CachedPath], parts: Sequence[Part], source: Source) 
     for path, part in zip(paths, parts, strict=True):
         if part.kind == "absent":
             continue
-        with _opened_to_write(path, part) as (root, only):
-            writer = TreeWriter(root, only_inside=True)
+        with _opened_to_write(path, part, is_shared=is_shared) as (root, only):
+            writer = TreeWriter(root, Modes(shared=is_shared), only_inside=True)
             try:
                 for _ in range(part.segments):
                     writer.write(_checked(next(reader, None), only))
                 writer.settle()
             finally:
                 writer.close()
+            _give_away(root, only, part.owner)
         files, length = files + writer.files, length + writer.length
         left_out += [f"{path.label}/{os.fsdecode(name)}" for name in writer.left_out]
     if next(reader, None) is not None:
@@ -140,27 +144,28 @@ def _segments(source: Source) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _opened_to_read(path: CachedPath) -> Iterator[tuple[Kind, bytes]]:
-    """Give what a path is, and a name for it that no link can change."""
+def _opened_to_read(path: CachedPath) -> Iterator[tuple[Kind, bytes, tuple[int, int]]]:
+    """Give what a path is, a name for it that no link can change, and whom it belongs to."""
     names = _names(path)
     with contextlib.ExitStack() as stack:
         try:
-            directory = _opened(stack, path, names[:-1], make=False)
+            directory = _opened(stack, path, names[:-1])
             status = os.lstat(names[-1], dir_fd=directory) if names else os.fstat(directory)
         except FileNotFoundError:
-            yield "absent", b""
+            yield "absent", b"", (0, 0)
             return
+        owner = status.st_uid, status.st_gid
         if stat.S_ISDIR(status.st_mode):
-            inside = _opened(stack, path, names, make=False)
-            yield "directory", b"/proc/self/fd/%d/." % inside
+            inside = _opened(stack, path, names)
+            yield "directory", b"/proc/self/fd/%d/." % inside, owner
         elif stat.S_ISREG(status.st_mode):
-            yield "file", b"/proc/self/fd/%d/%s" % (directory, os.fsencode(names[-1]))
+            yield "file", b"/proc/self/fd/%d/%s" % (directory, os.fsencode(names[-1])), owner
         else:
             raise _is_neither(path)
 
 
 @contextlib.contextmanager
-def _opened_to_write(path: CachedPath, part: Part) -> Iterator[tuple[bytes, bytes]]:
+def _opened_to_write(path: CachedPath, part: Part, *, is_shared: bool) -> Iterator[tuple[bytes, bytes]]:
     """Give the directory for the content of a path; for a file, its parent and its name."""
     names = _names(path)
     only = b""
@@ -169,17 +174,27 @@ def _opened_to_write(path: CachedPath, part: Part) -> Iterator[tuple[bytes, byte
             raise MalformedError("a file cannot be restored to the top of a volume")
         only = os.fsencode(names.pop())
     with contextlib.ExitStack() as stack:
-        yield b"/proc/self/fd/%d" % _opened(stack, path, names, make=True), only
+        yield b"/proc/self/fd/%d" % _opened(stack, path, names, _Making(part.owner, is_shared)), only
 
 
-def _opened(stack: contextlib.ExitStack, path: CachedPath, names: Sequence[str], *, make: bool) -> int:
-    """Open a directory below the root of a path without following links."""
+class _Making(NamedTuple):
+    """Whom the directories belong to that are made, and whether every user may write to them."""
+
+    owner: tuple[int, int]
+    is_shared: bool
+
+
+def _opened(stack: contextlib.ExitStack, path: CachedPath, names: Sequence[str], making: _Making | None = None) -> int:
+    """Open a directory below the root of a path without following links; make what is missing, if `making` is given."""
     current = os.open(path.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     stack.callback(os.close, current)
     for name in names:
-        if make:
+        if making is not None:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=current)
+                if making.is_shared:
+                    os.chmod(name, _FOR_ALL, dir_fd=current)
+                _give(name, current, making.owner)
         try:
             current = os.open(name, _DIRECTORY, dir_fd=current)
         except OSError as error:
@@ -188,6 +203,39 @@ def _opened(stack: contextlib.ExitStack, path: CachedPath, names: Sequence[str],
             raise
         stack.callback(os.close, current)
     return current
+
+
+def _give_away(root: bytes, only: bytes, owner: tuple[int, int]) -> None:
+    """Let what root has restored belong to a user: everything in a directory, or `only` one file."""
+    if os.geteuid() != 0 or owner == (0, 0):
+        return
+    if only:
+        with _opened_directory(root) as directory:
+            _give(only, directory, owner)
+        return
+    for _, folders, files, directory in os.fwalk(root + b"/."):
+        for name in (*folders, *files):
+            if os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid == 0:
+                _give(name, directory, owner)
+    with _opened_directory(root) as directory:
+        if os.fstat(directory).st_uid == 0 and stat.S_IMODE(os.fstat(directory).st_mode) != _FOR_ALL:
+            with contextlib.suppress(OSError):
+                os.fchown(directory, *owner)
+
+
+@contextlib.contextmanager
+def _opened_directory(path: bytes) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _give(name: str | bytes, directory: int, owner: tuple[int, int]) -> None:
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # a user namespace may not have this user
+            os.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
 
 
 def _names(path: CachedPath) -> list[str]:

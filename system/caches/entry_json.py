@@ -11,13 +11,16 @@ from typing import Any, Final, get_args
 from monopod.system.caches.keys import Entry, Kind, Part, key_problem
 
 LONGEST: Final = 64 * 1024
+_MOST_USERS: Final = 2**32 - 1
 _KINDS: Final = frozenset(get_args(Kind))
 
 
 def to_json(entry: Entry) -> str:
     """Return an entry as JSON. When it was last used is not part of it."""
     fields: dict[str, Any] = {name: value for name, value in entry._asdict().items() if name != "used"}
-    return json.dumps({**fields, "parts": [[part.kind, part.segments] for part in entry.parts]}, sort_keys=True)
+    return json.dumps(
+        {**fields, "parts": [[part.kind, part.segments, *part.owner] for part in entry.parts]}, sort_keys=True
+    )
 
 
 def from_json(text: str | bytes, used: float = 0.0) -> Entry:
@@ -42,6 +45,7 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
 
 def _part(value: object) -> Part:
     match value:
-        case [str(kind), int(segments)] if kind in _KINDS and segments >= 0:
-            return Part(kind, segments)  # type: ignore[arg-type]  # it is one of them
+        case [str(kind), int(segments), int(user), int(group)] if kind in _KINDS and segments >= 0:
+            if 0 <= user < _MOST_USERS and 0 <= group < _MOST_USERS:
+                return Part(kind, segments, (user, group))  # type: ignore[arg-type]  # it is one of them
     raise ValueError("its parts are malformed")

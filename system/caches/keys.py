@@ -24,10 +24,11 @@ Kind: TypeAlias = Literal["absent", "directory", "file"]
 
 
 class Part(NamedTuple):
-    """What an entry has of one path: nothing, a directory, or a file; and in how many segments."""
+    """What an entry has of one path: nothing, a directory, or a file; in how many segments; and its user and group."""
 
     kind: Kind
     segments: int = 0
+    owner: tuple[int, int] = (0, 0)
 
 
 class Entry(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ spec:
       workspaces: [{name: source}]
       steps:
       - name: build
-        image: localhost/monopod-test/busybox:1
+        image: localhost/monopod-test/IMAGE
         workingDir: $(workspaces.source.path)
         securityContext: {runAsUser: USER, runAsGroup: USER}
         script: |
@@ -67,14 +68,15 @@ class Runs:
         self.store = DirectoryStore(str(directory / "store"))
         self.count = 0
 
-    def run(self, go_sum="1", *options, user=0, policy="both", cache_store=None, network="none"):
+    def run(self, go_sum="1", *options, user=0, policy="both", cache_store=None, network="none", image="busybox:1"):
         self.count += 1
         source = self.directory / f"source-{self.count}"
         source.mkdir()
         source.chmod(0o777)
         (source / "go.sum").write_text(f"{go_sum}\n")
         pipeline = self.directory / "pipeline.yaml"
-        pipeline.write_text(PIPELINE.replace("USER", str(user)).replace("POLICY", policy))
+        text = PIPELINE.replace("USER", str(user)).replace("POLICY", policy).replace("IMAGE", image)
+        pipeline.write_text(text if image == "busybox:1" else re.sub(" *securityContext.*\n", "", text))
         store = cache_store or str(self.directory / "store")
         return self.backend.run(
             "-f", pipeline, "-w", f"source={source}", "--cache-store", store, *options, network=network
@@ -141,6 +143,16 @@ def test_steps_of_another_user_are_cached(runs):
     second = runs.run(user=1000)
     assert second.lines("build/build") == ["module for 1", "state", "log"]
     assert second.code == 0
+
+
+def test_steps_can_change_what_was_restored_if_only_their_image_says_which_user_they_are(make_backend, tmp_path):
+    runs = Runs(make_backend("podman"), tmp_path)
+    assert runs.run("1", image="its-own:1").code == 0
+    changed = runs.run("2", image="its-own:1")
+    assert "restored the newest similar entry" in changed.lines("build/cache-restore")[0]
+    assert "module for 1" in changed.lines("build/build")
+    assert changed.code == 0
+    assert "module for 2" in runs.run("2", image="its-own:1").lines("build/build")
 
 
 def test_a_claim_is_a_store(runs):

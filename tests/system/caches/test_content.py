@@ -211,3 +211,27 @@ def test_read_only_directories_are_restored(source, target):
     restored(target, parts, content, "vendor")
     restored(target, parts, content, "vendor")
     assert Path(target / "vendor/a").stat().st_mode & 0o777 == 0o555
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_restores_belongs_to_the_user_that_had_it(source, target):
+    for folder, _, files in os.walk(source / "vendor"):
+        for path in (folder, *(os.path.join(folder, name) for name in files)):
+            os.chown(path, 1001, 1002, follow_symlinks=False)
+    parts, content = packed(source, "vendor", "one")
+    restored(target, parts, content, "deep/er/vendor", "one")
+    for path in ("deep", "deep/er", "deep/er/vendor", "deep/er/vendor/a/x.go", "deep/er/vendor/inside"):
+        status = os.lstat(target / path)
+        assert (status.st_uid, status.st_gid) == (1001, 1002), path
+    assert os.stat(target / "one").st_uid == 0
+    assert os.stat(target).st_uid == 0
+
+
+def test_shared_files_can_be_changed_by_every_user(source, target):
+    parts, content = packed(source, "vendor", "one")
+    paths = paths_in(target, "deep/vendor", "one")
+    restore(paths, parts, io.BytesIO(content), is_shared=True)
+    modes = {
+        path: (target / path).stat().st_mode & 0o777 for path in ("deep", "deep/vendor/a", "deep/vendor/run", "one")
+    }
+    assert modes == {"deep": 0o777, "deep/vendor/a": 0o777, "deep/vendor/run": 0o777, "one": 0o666}
