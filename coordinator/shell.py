@@ -128,12 +128,13 @@ class _Container:
     """The state of a container. ``running`` and ``stops`` are keyed by the number of the request.
 
     ``restarts``: kubelet restarts it when it is killed. It is ``awaited`` from then until it is ready again.
+    ``cannot_start``: kubelet could not start it, and may try forever.
     """
 
     def __init__(self, name: str, directory: ControlDirectory, *, restarts: bool) -> None:
         self.name = name
         self.restarts = restarts
-        self.awaited = False
+        self.awaited = self.cannot_start = False
         self.directory = directory
         self.ready = False
         self.suspect = False
@@ -235,13 +236,13 @@ class Coordinator:
         """Whether it may exit after the run without SIGTERM, because no container is left.
 
         An ordinary container that starts later finds its `exit`. A native sidecar would be restarted then, so it waits
-        for all containers.
+        for all containers; for one that cannot start, until kubelet ends the Pod.
         """
         if self._files is not None and not self._files.is_done(may_be_absent=self._ends_with_run):
             return False
         if self._ends_with_run:
             return not any(container.ready for container in self._watched.values())
-        if self._watched:
+        if self._watched or any(container.cannot_start for container in self._containers.values()):
             return False
         self._exit_at = self._now() + SETTLE_SECONDS if self._exit_at is None else self._exit_at
         return self._now() >= self._exit_at
@@ -508,7 +509,8 @@ class Coordinator:
             case ContainerReady(container=name) | ContainerRestarted(container=name):
                 self._containers[name].ready = True
                 self._containers[name].awaited = False
-            case ContainerDied(container=name, will_restart=will_restart):
+            case ContainerDied(container=name, reason=reason, will_restart=will_restart):
+                self._containers[name].cannot_start = bool(reason)
                 self._note_death(self._containers[name], will_restart=will_restart)
             case TimerFired(timer=timer):
                 self._timers.clear(timer)

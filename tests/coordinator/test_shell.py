@@ -325,6 +325,37 @@ def test_coordinator_stays_until_all_containers_have_ended(pod, has_started):
     assert not any(waits[:6])
 
 
+def test_coordinator_stays_while_kubelet_tries_to_start_a_container(pod, monkeypatch):
+    """A native sidecar that ends before would be restarted again and again."""
+    monkeypatch.setattr(coordinator_module, "SETTLE_SECONDS", 0.0)
+    pod = pod()
+
+    def script(event):
+        match event:
+            case Begun():
+                pod.path("alive").write_text("CreateContainerConfigError\nno Secret\n")
+            case ContainerDied():
+                return [Finish(1)]
+        return None
+
+    pod.script = script
+    answers = []
+    with pod.coordinator() as coordinator:
+        wait = coordinator._wait
+
+        def asked():
+            answers.append(coordinator._may_exit())
+            if coordinator._exit_code is not None:
+                os.kill(os.getpid(), signal.SIGTERM)
+            wait()
+
+        coordinator._wait = asked
+        assert coordinator.run(BEGUN) == 1
+        assert coordinator._terminated
+    assert pod.events[-1].reason == "CreateContainerConfigError"
+    assert not any(answers)
+
+
 class TestDeath:
     def test_dropped_lock_is_a_death(self, pod):
         pod = pod()

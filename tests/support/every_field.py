@@ -422,6 +422,8 @@ def _declared(model: type) -> frozenset[str]:
 
 
 def _name(model: type[Model], field: str) -> str:
+    if not model.__pydantic_fields_complete__:  # it refers to a later model, and nothing has used it yet
+        model.model_rebuild()
     return model.model_fields[field].alias or field
 
 
