@@ -30,7 +30,6 @@ _MOST_ATTEMPTS = 50
 _OPTION_NAME = re.compile(r"[a-zA-Z_0-9.-]+", re.ASCII)
 _MATRIX_KEY = re.compile(r"[a-z0-9_-]+", re.ASCII)
 _MISPLACED = Refused("write it in template")
-_ANY = "monopod needs all tasks to succeed; AnySuccessful is not supported"
 _NAMESPACES = Refused("the containers of one Pod have their own process trees; leave it out")
 _DEVICES = Refused("a Step cannot use a claim for devices; leave it out")
 _ONE_POD = Refused("the whole run is one Pod, and its scheduling is not gated; leave it out")
@@ -133,8 +132,6 @@ class FurikoParallelism(Model):
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Exactly one kind of parallelism, with unique keys (Furiko's ValidateParallelismSpec)."""
         yield from exactly_one(self, "with_count", "with_keys", "with_matrix")
-        if self.completion_strategy == "AnySuccessful":
-            yield ("completionStrategy",), _ANY
         for index, first in repeated(self.with_keys or ()):
             yield ("withKeys", index), f"the key is already there at withKeys[{first}], and a task has its own key"
         for key in self.with_matrix or {}:

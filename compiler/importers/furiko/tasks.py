@@ -4,6 +4,8 @@ Rules (Furiko's pkg/execution/util/parallel and pkg/execution/taskexecutor/podta
 
 - The Pod's initContainers and its container are the Steps of the Task: they run one after another.
 - Each index of `parallelism` is a combination of the Task's matrix, in the same order; without it, ``index_num`` is 0.
+- With ``AllSuccessful``, the first index that fails for good stops the others; with ``AnySuccessful``, the first that
+  succeeds does.
 - ``maxAttempts`` counts the first attempt, ``retries`` does not. ``retry_index`` begins with 0 in both.
 - Labels and annotations of the Pod take precedence over those of the Job: there is one Pod for both.
 - ``taskPendingTimeoutSeconds`` is how long a container may take to start; 0 is no limit.
@@ -23,7 +25,7 @@ from monopod.compiler.importers.containers import to_step
 from monopod.compiler.importers.furiko.context_variables import ContextVariables
 from monopod.compiler.importers.imported import Sourced, without_nothing
 from monopod.compiler.pod.start_timeout import START_TIMEOUT
-from monopod.compiler.tasks.task_policies import RETRY_DELAY
+from monopod.compiler.tasks.task_policies import COMPLETION, FAIL_FAST, RETRY_DELAY
 from monopod.schemas.foreign.furiko import FurikoJobTemplate, FurikoMetadata, FurikoParallelism
 from monopod.schemas.model import Path
 
@@ -158,10 +160,14 @@ class TaskTranslation:
         return metadata
 
     def _policies(self) -> dict[str, Any]:
-        """Return the metadata of the Task, whose annotations say how it is retried."""
-        seconds = self._template.retry_delay_seconds
-        delay = Sourced(f"{seconds}s" if seconds else "", (*self._path, "retryDelaySeconds"))
-        return without_nothing({"annotations": without_nothing({RETRY_DELAY: delay})})
+        """Return the metadata of the Task, whose annotations say how it is retried and when its matrix ends."""
+        seconds, parallelism = self._template.retry_delay_seconds, self._template.parallelism
+        policies = {RETRY_DELAY: Sourced(f"{seconds}s" if seconds else "", (*self._path, "retryDelaySeconds"))}
+        if parallelism is not None:
+            is_any = parallelism.completion_strategy == "AnySuccessful"
+            strategy = Sourced("any" if is_any else "true", (*self._path, "parallelism", "completionStrategy"))
+            policies[COMPLETION if is_any else FAIL_FAST] = strategy
+        return without_nothing({"annotations": without_nothing(policies)})
 
     def _volumes(self) -> list[Sourced]:
         path: Path = (*self._pod_path, "spec", "volumes")

@@ -148,6 +148,17 @@ class TestParallelism:
         task = task_of(job(template={"parallelism": {"withKeys": ["go", "c++"]}}))
         assert task["matrix"] == {"params": [{"name": "index_key", "value": ["go", "c++"]}]}
 
+    @pytest.mark.parametrize(
+        ("strategy", "fail_fast", "completion"),
+        [({}, True, "all"), ({"completionStrategy": "AllSuccessful"}, True, "all"),
+         ({"completionStrategy": "AnySuccessful"}, False, "any")],
+    )  # fmt: skip
+    def test_when_the_tasks_end(self, strategy: dict[str, str], fail_fast: bool, completion: str):
+        text = job(template={"parallelism": {"withCount": 2, **strategy}})
+        (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+        matrix = compilation.plan.pipeline.tasks[0].matrix
+        assert (matrix.fail_fast, matrix.completion) == (fail_fast, completion)
+
     def test_a_matrix_has_furikos_order(self):
         matrix = {"os": ["linux", "darwin"], "arch": ["amd64", "arm64"]}
         container = {**CONTAINER, "image": "busybox:${task.index_matrix.os}-${task.index_matrix.arch}"}
