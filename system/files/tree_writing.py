@@ -55,6 +55,7 @@ class TreeWriter:
 
     def __init__(self, root: bytes, modes: Modes = Modes(), *, only_inside: bool = False) -> None:  # noqa: B008
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._path = _OpenPath(self._root)
         self._modes = modes
         self._only_inside = only_inside
         self._directories: dict[bytes, Entry] = {}
@@ -62,7 +63,8 @@ class TreeWriter:
         self.left_out: list[bytes] = []
 
     def close(self) -> None:
-        """Close the root."""
+        """Close what is open."""
+        self._path.close()
         os.close(self._root)
 
     def write(self, segment: bytes) -> None:
@@ -70,8 +72,7 @@ class TreeWriter:
         for entry, data in unpack(segment):
             *parents, name = components(entry.path)
             try:
-                with self._opened(parents) as directory:
-                    self._write_entry(directory, name, entry, data)
+                self._write_entry(self._path.open(parents), name, entry, data)
             except OSError as error:
                 error.filename = os.fsdecode(entry.path)
                 raise
@@ -81,12 +82,15 @@ class TreeWriter:
 
         `root` is the directory that they are below now.
         """
-        for entry in sorted(self._directories.values(), key=lambda entry: entry.path.count(b"/"), reverse=True):
-            *parents, name = entry.path.split(b"/")
-            with self._opened(parents, root) as parent, _open_directory(parent, name) as directory:
-                current = os.fstat(directory).st_mode
-                os.utime(directory, (entry.mtime, entry.mtime))
-                os.fchmod(directory, self._modes.of(entry.mode, current) | current & stat.S_ISGID)
+        self._path.close()
+        path = _OpenPath(self._root if root is None else root)
+        with contextlib.closing(path):
+            for entry in sorted(self._directories.values(), key=lambda entry: entry.path.count(b"/"), reverse=True):
+                *parents, name = entry.path.split(b"/")
+                with _open_directory(path.open(parents), name) as directory:
+                    current = os.fstat(directory).st_mode
+                    os.utime(directory, (entry.mtime, entry.mtime))
+                    os.fchmod(directory, self._modes.of(entry.mode, current) | current & stat.S_ISGID)
         self._directories.clear()
 
     def _write_entry(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
@@ -119,29 +123,51 @@ class TreeWriter:
         finally:
             os.close(descriptor)
 
-    @contextlib.contextmanager
-    def _opened(self, names: list[bytes], root: int | None = None) -> Iterator[int]:
-        """Open the directory with a path below the root. Directories that are missing are made."""
-        with contextlib.ExitStack() as stack:
-            current = self._root if root is None else root
-            for name in names:
-                current = stack.enter_context(_open_directory(current, name))
-            yield current
+
+class _OpenPath:
+    """The directories on the way to the last one that was asked for, which stay open: files come in their order."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._open: list[tuple[bytes, int]] = []
+
+    def open(self, names: list[bytes]) -> int:
+        """Return the descriptor of the directory with a path below the root. Directories that are missing are made."""
+        shared = 0
+        while shared < min(len(names), len(self._open)) and self._open[shared][0] == names[shared]:
+            shared += 1
+        self._shorten(shared)
+        for name in names[shared:]:
+            self._open.append((name, _made_directory(self._open[-1][1] if self._open else self._root, name)))
+        return self._open[-1][1] if self._open else self._root
+
+    def close(self) -> None:
+        """Close all of them."""
+        self._shorten(0)
+
+    def _shorten(self, length: int) -> None:
+        while len(self._open) > length:
+            os.close(self._open.pop()[1])
 
 
 @contextlib.contextmanager
 def _open_directory(parent: int, name: bytes) -> Iterator[int]:
     """Open a directory, and make it if it is missing."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=parent)
-    try:
-        descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
-    except NotADirectoryError as error:
-        raise MalformedError(f"{name!r} is a directory, and something else") from error
+    descriptor = _made_directory(parent, name)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _made_directory(parent: int, name: bytes) -> int:
+    """Return the descriptor of a directory, which is made if it is missing."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+    except NotADirectoryError as error:
+        raise MalformedError(f"{name!r} is a directory, and something else") from error
 
 
 def _open_file(directory: int, name: bytes) -> int:
