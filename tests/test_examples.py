@@ -180,3 +180,45 @@ def test_parallel_tasks_see_each_others_files(tmp_path: Path):
     pipeline.write_text(RENDEZVOUS)
     ran = run("-f", pipeline, "-w", "shared=emptyDir", "--timeout", "60s")
     assert ran.code == 0, ran.messages
+
+
+KONFLUX = ROOT / "examples/konflux"
+OF_KONFLUX = ("-p", "git-url=https://github.com/acme/app", "-p", "output-image=quay.io/acme/app:1")
+
+
+def konflux(*arguments: str) -> Ran:
+    bundles = f"bundles:quay.io/konflux-ci/tekton-catalog/*={KONFLUX}/tasks"
+    file = KONFLUX / "pipelines/docker-build/docker-build.yaml"
+    return run("-f", file, "--resolve", bundles, *OF_KONFLUX, *arguments)
+
+
+def test_docker_build_of_konflux_runs_with_stand_ins(tmp_path: Path):
+    ran = konflux("-p", "prefetch-input=left-pad is-odd", "-w", f"workspace=hostPath:{tmp_path}")
+    assert ran.code == 0, ran.messages
+    assert {task for task, reason in ran.statuses().items() if reason == "Succeeded"} == {
+        *("init", "clone-repository", "prefetch-dependencies", "build-container", "build-image-index"),
+        *("clair-scan", "sast-shell-check", "push-dockerfile"),
+    }
+    assert ran.skipped() == {"build-source-image": "When Expressions evaluated to false"}
+    results = {each["name"]: each["value"] for each in ran.status["results"]}
+    assert results["IMAGE_URL"] == "quay.io/acme/app:1"
+    assert results["IMAGE_DIGEST"].startswith("sha256:")
+    assert len(results["CHAINS-GIT_COMMIT"]) == 40
+    listed = (tmp_path / "image/sbom.txt").read_text().split()
+    assert "cachi2/output/deps/left-pad" in listed, "what was prefetched once is in the image"
+
+
+def test_checks_of_konflux_can_be_skipped_and_the_sources_built():
+    ran = konflux("-p", "skip-checks=true", "-p", "build-source-image=true", "-w", "workspace=emptyDir")
+    assert set(ran.skipped()) == {"clair-scan", "sast-shell-check"}
+    assert ran.statuses()["build-source-image"] == "Succeeded"
+
+
+@pytest.mark.parametrize("task", sorted(KONFLUX.glob("tasks/*/*/*.yaml")), ids=lambda path: path.stem)
+def test_stand_ins_of_konflux_have_its_layout_and_compile(task: Path):
+    document = yaml.safe_load(task.read_text())
+    version = document["metadata"]["labels"]["app.kubernetes.io/version"]
+    assert (document["metadata"]["name"], version) == (task.parts[-3], task.parts[-2])
+    required = [param["name"] for param in document["spec"].get("params", []) if "default" not in param]
+    params = [word for name in required for word in ("-p", f"{name}=x")]
+    assert command("monopod", "compile", "-f", task, *params).code == 0
