@@ -12,6 +12,7 @@ Rules:
   that is what makes the first of two equal keys win, on any file system.
 - What a process that was killed has left in ``drafts`` is not locked, and removed by the next that saves.
 - Everybody who can reach the directory may save and remove entries, whatever their user.
+- A full file system is like a full cache of GitHub's: the least recently used entries make room for a new one.
 - What is in the directory may be hostile: only regular files are opened, and no links followed.
 """
 
@@ -39,6 +40,9 @@ _UNLOCKED: Final = "new-"
 """The beginning of the name of a draft that is not locked yet."""
 _FOR_ALL: Final = 0o777
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_MARGIN: Final = 64 * 1024
+"""What an entry takes beside its content, generously."""
 _EXISTS: Final = {errno.EEXIST, errno.ENOTEMPTY}
 
 
@@ -83,7 +87,31 @@ class DirectoryStore:
                 _make_shared(directory)
 
     def save(self, draft: Draft, pack: Pack) -> Entry | None:
-        """Save an entry, unless its key exists."""
+        """Save an entry, unless its key exists. If the file system is full, other entries make room for it."""
+        try:
+            return self._save(draft, pack)
+        except StoreError as error:
+            is_full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
+            if not is_full or not self._make_room(_length_of(pack)):
+                raise
+        return self._save(draft, pack)
+
+    def _make_room(self, length: int) -> bool:
+        """Remove the least recently used entries until so many bytes are free; none if all are not enough."""
+        entries = self.entries()
+        with _failures():
+            status = os.statvfs(self._drafts)
+            missing = length + _MARGIN - status.f_bavail * status.f_frsize
+            if sum(entry.size for entry in entries) < missing:
+                return False
+            for entry in sorted(entries, key=lambda entry: (entry.used, entry.key)):
+                if missing <= 0:
+                    break
+                self.remove(entry)
+                missing -= entry.size
+        return True
+
+    def _save(self, draft: Draft, pack: Pack) -> Entry | None:
         self.prepare()
         with _failures():
             self._remove_leftovers()
@@ -164,6 +192,18 @@ class DirectoryStore:
             path = f"{self._drafts}/{name}"
             if not _is_in_use(path):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _length_of(pack: Pack) -> int:
+    """Return how many bytes the content of an entry has."""
+    length = 0
+
+    def count(data: bytes) -> None:
+        nonlocal length
+        length += len(data)
+
+    pack(count)
+    return length
 
 
 def _identity(version: str, key: str) -> str:

@@ -181,3 +181,32 @@ def test_an_entry_is_readable_json(store, tmp_path):
     save(store, "go-1")
     (path,) = (tmp_path / "store/entries").iterdir()
     assert json.loads((path / "entry.json").read_text())["key"] == "go-1"
+
+
+@pytest.fixture
+def small_store(tmp_path):
+    directory = tmp_path / "small"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield DirectoryStore(str(directory))
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def test_the_least_recently_used_entries_make_room_in_a_full_file_system(small_store):
+    for number in range(3):
+        save(small_store, f"go-{number}", os.urandom(300_000))
+    with small_store.opened(small_store.find("v", "go-0", [])):
+        pass
+    content = os.urandom(500_000)
+    entry = save(small_store, "go-3", content)
+    assert read(small_store, entry) == content
+    assert sorted(each.key for each in small_store.entries()) == ["go-0", "go-3"]
+
+
+def test_an_entry_that_can_never_fit_removes_no_others(small_store):
+    save(small_store, "go-1", b"one")
+    with pytest.raises(StoreError, match="No space left on device"):
+        save(small_store, "go-2", bytes(2_000_000))
+    assert [entry.key for entry in small_store.entries()] == ["go-1"]
