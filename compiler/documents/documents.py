@@ -100,10 +100,10 @@ class Document:
 
     `data` is the object as plain data and must not be changed. `model` is set for the kinds that monopod knows.
     `name` is ``metadata.name``, or empty. `origins` maps the paths of moved fields in `data` to their paths in the file
-    (``v1beta1``). `is_imported`: the file holds a document of another system instead. `filled_params` are the params of
-    the TriggerTemplate that made it, or the variables of Pipelines-as-Code in it. `is_template`: the file only
-    describes runs, and this is one of them. `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report
-    what reading it changed.
+    (``v1beta1``). `is_imported`: the file holds a document of another system instead, of `written_kind`.
+    `filled_params` are the params of the TriggerTemplate that made it, or the variables of Pipelines-as-Code in it, or
+    the options of its JobConfig. `is_template`: the file only describes runs, and this is one of them.
+    `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report what reading it changed.
     """
 
     file: str
@@ -115,6 +115,7 @@ class Document:
     marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
     origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
     is_imported: bool = False
+    written_kind: str = ""
     filled_params: frozenset[str] = frozenset()
     is_template: bool = False
     is_cluster_task: bool = False
@@ -455,6 +456,7 @@ class _Loader:
                     data=each.data,
                     origins=each.origins,
                     is_imported=True,
+                    written_kind=document.kind,
                     is_template=each.is_template,
                     filled_params=document.filled_params | imported.params,
                     warnings=() if index else tuple(warnings),

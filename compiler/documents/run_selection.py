@@ -167,7 +167,7 @@ def _name(document: Document) -> str:
 
 
 def _described(document: Document) -> str:
-    return f"{document.kind} '{_name(document)}'"
+    return f"{document.written_kind or document.kind} '{_name(document)}'"
 
 
 def _not_used_by_others(pipelines: Sequence[Document]) -> Sequence[Document]:

@@ -181,5 +181,5 @@ def test_what_furiko_would_refuse_is_an_error_and_what_is_lost_a_warning(text: s
 def test_only_a_cron_job_is_made_of_several_job_configs_at_once():
     both = config() + "---\n" + config(name="b")
     (problem,) = problems_of(both)
-    assert "the files define several runs" in problem
+    assert "the files define several runs (JobConfig 'nightly', JobConfig 'b'); choose one with --name" in problem
     assert problems_of(both, name="b") == []
