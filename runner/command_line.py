@@ -20,6 +20,7 @@ import gc
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
@@ -176,7 +177,18 @@ def parser_of(program: str, name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _skip_search_for_plugins() -> None:
+    """Spare pydantic the search for plugins in the metadata of all installed packages: it takes 15 ms, and finds none.
+
+    The setting for that, PYDANTIC_DISABLE_PLUGINS, would reach the Steps on this machine, and still import the search.
+    """
+    loader = ModuleType("pydantic.plugin._loader")
+    loader.__dict__["get_plugins"] = tuple
+    sys.modules[loader.__name__] = loader
+
+
 def _run_command(program: str, name: str, words: list[str]) -> int:
+    _skip_search_for_plugins()
     command = command_named(name)
     arguments = parser_of(program, name).parse_intermixed_args(words)
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help

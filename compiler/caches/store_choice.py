@@ -19,7 +19,6 @@ from monopod.compiler.diagnostics import Problem, Report
 from monopod.compiler.documents.places import DocumentPlace, Place
 from monopod.compiler.documents.run_selection import Run
 from monopod.compiler.options import Options
-from monopod.compiler.remote.registry_credentials import NOBODY, docker_configuration, login_of_user
 from monopod.compiler.tasks.annotations import CACHE_STORE
 
 
@@ -84,5 +83,11 @@ class StoreChoice:
     def _with_login(self, store: CacheStore) -> CacheStore:
         if store.secret or not self.options.local:
             return store
+        from monopod.compiler.remote.registry_credentials import (  # noqa: PLC0415  # few runs have such a store
+            NOBODY,
+            docker_configuration,
+            login_of_user,
+        )
+
         login = login_of_user(store.names[0], os.environ)
         return store if login == NOBODY else replace(store, login=docker_configuration(store.names[0], login))

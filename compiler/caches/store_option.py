@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.remote.image_name import ImageName
 from monopod.schemas.formats.object_names import subdomain_problem
 
 VARIABLE = "MONOPOD_CACHE_STORE"

@@ -19,7 +19,7 @@ from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.validation import describe
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, is_config, read_config
 from monopod.compiler.images.image_names import identity
-from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.remote.image_name import ImageName
 from monopod.schemas.model import Path, format_path
 
 

@@ -20,8 +20,9 @@ from monopod.compiler.images.config_files import ConfigFiles
 from monopod.compiler.images.image_config import ImageConfig
 from monopod.compiler.images.image_names import digest_in
 from monopod.compiler.remote.cache import Cache
+from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.reference import ResolverOptions
-from monopod.compiler.remote.registry import ImageName, RegistryError
+from monopod.compiler.remote.registry import RegistryError
 from monopod.schemas.kubernetes.objects import Secret
 from monopod.schemas.plan import ImageProgram
 

@@ -1,13 +1,13 @@
 """Image names as authors write them: comparing them, and adding a digest.
 
-Left to others: the parts of a name (``remote.registry``).
+Left to others: the parts of a name (``remote.image_name``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.remote.image_name import ImageName
 
 
 def identity(name: ImageName) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, read_config
 from monopod.compiler.images.image_names import with_digest
-from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.remote.image_name import ImageName
 from monopod.system.program import started
 
 TIMEOUT = 20.0

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.images.image_config import ConfigError, read_config
+from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.reference import RemoteError, ResolverOptions
-from monopod.compiler.remote.registry import Image, ImageName, Registry, RegistryError
+from monopod.compiler.remote.registry import Image, Registry, RegistryError
 from monopod.compiler.remote.registry_credentials import Login, login_of_secret, login_of_user
 from monopod.schemas.plan import ImageProgram
 

@@ -13,6 +13,7 @@ import zlib
 from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.reference import (
     MAX_DOCUMENT_BYTES,
     Address,
@@ -22,7 +23,7 @@ from monopod.compiler.remote.reference import (
     Resolved,
     ResolverOptions,
 )
-from monopod.compiler.remote.registry import ImageName, Registry, RegistryError
+from monopod.compiler.remote.registry import Registry, RegistryError
 from monopod.compiler.remote.registry_credentials import login_of_secret, login_of_user
 
 PARAMS = frozenset({"secret", "bundle", "name", "kind", "cache", "serviceAccount"})

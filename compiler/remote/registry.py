@@ -23,26 +23,17 @@ from urllib.parse import urlencode, urlsplit
 
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.http_resolver import basic
+from monopod.compiler.remote.image_name import API_OF_DOCKER_HUB, DOCKER_HUB, ImageName
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.registry_credentials import Login
 from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.web import Answer, UnreachableError, WebError, is_loopback, request
-
-DOCKER_HUB = "index.docker.io"
-_API_OF_DOCKER_HUB = "registry-1.docker.io"
-_NAMES_OF_DOCKER_HUB = frozenset({DOCKER_HUB, "docker.io", _API_OF_DOCKER_HUB})
 
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-_NAME = re.compile(
-    r"(?:(?P<registry>(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)|\[[0-9a-fA-F:]+\])(?::\d+)?)/)?"
-    r"(?P<repository>[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
-    re.ASCII,
 )
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -55,35 +46,6 @@ class RegistryError(Exception):
         super().__init__(message)
         self.status = status
         self.unreachable = unreachable
-
-
-@dataclass(frozen=True, slots=True)
-class ImageName:
-    """The name of an image; a digest takes precedence over a tag."""
-
-    registry: str
-    repository: str
-    tag: str = "latest"
-    digest: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> ImageName:
-        """Return the name in a text. Raises ValueError if it is not an image name."""
-        match = _NAME.fullmatch(text)
-        if match is None:
-            raise ValueError(
-                f"'{text}' is not the name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
-            )
-        registry, repository = match["registry"] or DOCKER_HUB, match["repository"]
-        if registry in _NAMES_OF_DOCKER_HUB:
-            registry = DOCKER_HUB
-            repository = repository if "/" in repository else f"library/{repository}"
-        return cls(registry, repository, match["tag"] or "latest", match["digest"] or "")
-
-    @property
-    def context(self) -> str:
-        """The name without tag and digest."""
-        return f"{self.registry}/{self.repository}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +72,7 @@ class Registry:
     _deadline: float = field(default_factory=lambda: deadline_after(TIMEOUT))
 
     def __post_init__(self) -> None:
-        host = _API_OF_DOCKER_HUB if self.name.registry == DOCKER_HUB else self.name.registry
+        host = API_OF_DOCKER_HUB if self.name.registry == DOCKER_HUB else self.name.registry
         schemes = ("https", "http") if _may_be_plain(host) else ("https",)
         self._bases = tuple(f"{scheme}://{host}/v2/{self.name.repository}" for scheme in schemes)
 

@@ -12,7 +12,7 @@ import tarfile
 import pytest
 from registry_server import HTPASSWD
 
-from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.registry_credentials import NOBODY, Login, login_of_user
 
 PIPELINE = b"kind: Pipeline"

@@ -25,7 +25,9 @@ print(code, *sys.modules, file=sys.stderr)
 """
 UNNEEDED = {
     "asyncio",
+    "email",
     "http.client",
+    "importlib.metadata",
     "kubernetes",
     "multiprocessing",
     "networkx",
@@ -35,7 +37,7 @@ UNNEEDED = {
     "subprocess",
     "urllib3",
 }
-"""Modules that take long, for problems, Jobs, images and remote references, which this Pipeline has not."""
+"""Modules that take long, for problems, Jobs, images, remote references and plugins, which this Pipeline has not."""
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
 OTHER_PARTS = {"host", "kubelet", "kubernetes", "podman", "follow", "records", "reports"}
 """The packages of the runner that run and follow Pods."""

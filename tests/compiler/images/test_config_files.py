@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.compiler.images.config_files import ConfigFiles
-from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.remote.image_name import ImageName
 from monopod.schemas.plan import ImageProgram
 
 CONFIG = {"Entrypoint": ["/bin/tool", "run"], "Cmd": ["--help"], "Env": ["A=1"], "WorkingDir": "/w"}
