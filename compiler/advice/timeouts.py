@@ -18,8 +18,14 @@ _NEVER = "0 means no limit, so a Step that hangs here is never stopped; set a lo
 
 
 def missing_timeouts(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning for each timeout of 0, and a note for each Pipeline without any timeout."""
+    """Yield a warning for each timeout of 0, and a note for each Pipeline without any timeout.
+
+    A run without a limit is fine if each of its Tasks has one.
+    """
+    limited = [run for pipeline in specs.pipelines if _all_have_timeouts(pipeline, specs) for run in pipeline.runs]
     for document, run in specs.documents.of(PipelineRun):
+        if any(run.spec is each for each in limited):
+            continue
         if run.spec.timeouts is not None and run.spec.timeouts.pipeline == 0:
             yield DocumentPlace(document, ("spec", "timeouts", "pipeline")).problem("no-timeout", _NEVER, "warning")
     for document, task_run in specs.documents.of(TaskRun):
@@ -41,6 +47,10 @@ def _is_without(pipeline: WrittenPipeline, specs: Specs) -> bool:
     if any(run.timeouts is not None or any(task.timeout for task in run.task_run_specs) for run in pipeline.runs):
         return False
     return not any(_has_timeout(task, specs) for task, _ in pipeline.tasks())
+
+
+def _all_have_timeouts(pipeline: WrittenPipeline, specs: Specs) -> bool:
+    return all(task.timeout or (task.timeout is None and _has_timeout(task, specs)) for task, _ in pipeline.tasks())
 
 
 def _has_timeout(task: PipelineTask, specs: Specs) -> bool:

@@ -228,6 +228,23 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
             """,
         ),
         (
+            "the run gives it up, and each Task has one",
+            RUN,
+            """
+            timeouts: {pipeline: "0"}
+            pipelineSpec: {tasks: [{name: a, timeout: 5h, taskSpec: {steps: [{image: x, command: [x]}]}}]}
+            """,
+        ),
+        (
+            "the run gives it up, and a Task too",
+            RUN,
+            """
+            timeouts:
+              pipeline: "0" # < warning
+            pipelineSpec: {tasks: [{name: a, timeout: 0s, taskSpec: {steps: [{image: x, command: [x]}]}}]}
+            """,
+        ),
+        (
             "a TaskRun gives it up",
             TASK_RUN,
             """
