@@ -292,6 +292,11 @@ class LogSet:
         """Return whether all wanted output of a container has been read, or that of one of its lives."""
         return self._log(container).is_complete(life, is_live=self._is_live)
 
+    def is_finite(self, container: str) -> bool:
+        """Return whether the wanted rest of a log has a known end, however much else is written to it."""
+        log = self._log(container)
+        return log.has_terminated or log.lacks_mark
+
     def incomplete(self) -> list[str]:
         """Return the containers that may have more output."""
         return sorted(each for each in self._logs if not self.is_complete(each))

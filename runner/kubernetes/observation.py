@@ -95,13 +95,13 @@ from monopod.schemas.run_events import (
 from monopod.system.never_started import LONGEST_MESSAGE
 
 COLLECTING_SECONDS = 60.0
-"""How long logs are read after the outcome was reported, unless they end by themselves."""
+"""How long logs that bring nothing more are awaited after the outcome was reported, unless they end by themselves."""
 GONE_SECONDS = 5.0
-"""How long open logs are read after their Pod is gone."""
+"""How long open logs that bring nothing more are read after their Pod is gone."""
 LOST_SECONDS = 60.0
 """How long after the time at which a Pod should have been gone its node counts as lost."""
 READING_SECONDS = 60.0
-"""How long a Pod that is not followed, only read, may take to be read."""
+"""How long the logs of a Pod that is not followed, only read, may bring nothing."""
 UNREACHABLE_SECONDS = 600.0
 """How long the API server, or the coordinator's log, may be out of reach before the outcome counts as unknown."""
 
@@ -348,6 +348,7 @@ class PodObservation:
     def _log_output(self, container: str, lines: list[LogLine]) -> None:
         data = b"".join(line.data for line in lines)
         self._add(self._logs.output(container, data))
+        self._extend_waits(container)
         if container != COORDINATOR:
             self._report(ContainerOutput(container, BOTH, data))
             if self._has_outcome:
@@ -357,6 +358,15 @@ class PodObservation:
             self._phase = Phase.HEARD
         for line in lines:
             self._coordinator_line(line)
+
+    def _extend_waits(self, container: str) -> None:
+        """Wait longer for logs that still bring something. A Step must not keep the run from ending by writing on."""
+        waits = {_GONE: GONE_SECONDS, _READING: READING_SECONDS}
+        if self._logs.is_finite(container):
+            waits[_COLLECTING] = COLLECTING_SECONDS
+        for name, wait in waits.items():
+            if name in self._timers:
+                self._timers.set(name, self._now.monotonic + wait)
 
     def _coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)

@@ -203,6 +203,42 @@ def test_repeated_outcome_does_not_extend_the_wait(observe, it):
     assert pod.status is not None
 
 
+def test_log_that_still_brings_output_is_awaited(observe, it):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).attempt_finished("build", A)
+    it(pod).finished()
+    for number in range(3):
+        pod.pass_(COLLECTING_SECONDS - 1)
+        it(pod).prints("build", f"line {number}")
+    assert pod.status is None
+    it(pod).marks("build", A)
+    assert pod.status is not None
+    assert pod.warnings == []
+
+
+def test_output_without_a_known_end_does_not_extend_the_wait(observe, it):
+    pod = observe()
+    it(pod).task_started("build")
+    it(pod).finished()
+    pod.pass_(COLLECTING_SECONDS - 1)
+    it(pod).prints("build", "again")
+    pod.pass_(1)
+    assert pod.warnings == ["the output of Step 'act' of Task 'build' may be incomplete"]
+
+
+@pytest.mark.parametrize("by", ["gone", "read"])
+def test_long_log_of_a_pod_that_is_gone_or_only_read_is_read_to_its_end(observe, it, by):
+    pod = observe(is_live=by == "gone")
+    it(pod).attempt_started("build")
+    if by == "gone":
+        pod.remove()
+    for number in range(3):
+        pod.pass_((GONE_SECONDS if by == "gone" else READING_SECONDS) - 1)
+        it(pod).prints("build", f"line {number}")
+    assert pod.status is None
+
+
 def test_log_of_a_sidecar_that_never_started_is_not_awaited(observe, it, with_sidecar):
     pod = observe(with_sidecar)
     it(pod).report(TaskStarted(START, "build", None, 0, "build", {}))

@@ -378,7 +378,9 @@ def test_reader_that_reads_only_after_the_steps_have_ended(start_monopod, tmp_pa
     process = start_monopod("run", "-f", slow_reader.written(tmp_path), "--context", "test")
     slow_reader.wait_until_steps_are_done(tmp_path, process)
     numbers, last = slow_reader.read_numbers(process)
-    assert process.wait() == 0, process.stderr.read()
+    messages = process.stderr.read()
+    assert process.wait() == 0, messages
+    assert len(numbers) == slow_reader.LINES, messages
     assert numbers == list(range(1, slow_reader.LINES + 1))
     assert last.startswith("noisy Succeeded in ")
 
