@@ -23,6 +23,7 @@ Candidate: TypeAlias = tuple[str, str]
 
 _CLUSTER_SECONDS = 2
 _MAX_FILE_BYTES = 512 * 1024
+_POLICIES = ("merge", "discard", "directory")
 _BINDINGS = (".", "emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")
 
 
@@ -137,6 +138,20 @@ def _task_lists(line: Line, current: str) -> Iterator[Candidate]:
     for name, description in _tasks(line, ""):
         if name not in before.split(","):
             yield f"{before}{comma}{name}", description
+
+
+def _views(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield the Workspaces of the Tasks of the Pipelines or, once one is typed, the policies of a view."""
+    name, is_complete, _ = current.partition("=")
+    if is_complete:
+        yield from ((f"{name}={policy}", "") for policy in _POLICIES)
+        return
+    documents = list(_read_files(line))
+    definitions = _task_definitions(documents)
+    for pipeline in _pipelines(documents):
+        for task in (*_mappings(pipeline.get("tasks")), *_mappings(pipeline.get("finally"))):
+            for workspace in _mappings(_task_spec(task, definitions).get("workspaces")):
+                yield f"{task.get('name', '')}/{workspace.get('name', '')}", str(workspace.get("description") or "")
 
 
 def _results(line: Line, current: str) -> Iterator[Candidate]:
@@ -266,4 +281,5 @@ _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
     "tasks": _task_lists,
     "result": _results,
     "reference": _references,
+    "view": _views,
 }

@@ -25,6 +25,7 @@ Listed: TypeAlias = Literal[
     "tasks",
     "result",
     "reference",
+    "view",
 ]
 """A kind of value that `candidates` can list."""
 
@@ -46,6 +47,7 @@ _KINDS: dict[str, Values] = {
     "TASK[,TASK...]": "tasks",
     "TASK.NAME=VALUE": "result",
     "PATTERN=DIR": "reference",
+    "TASK/WORKSPACE[=POLICY]": "view",
 }
 
 

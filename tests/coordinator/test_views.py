@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.coordinator.workspaces import commit, history, view
+from monopod.coordinator.workspaces import history, view
 from monopod.coordinator.workspaces.copying import Copier
 from monopod.coordinator.workspaces.tree import open_root
 from monopod.coordinator.workspaces.view_copy import copy_tree, remove_tree
@@ -425,16 +426,34 @@ def test_files_for_every_user_merge_with_their_own_modes(open_workspace, as_user
 # Faults
 
 
-class KilledError(BaseException):
-    """Stands for SIGKILL: nothing is cleaned up after it, except what `commit` removes before the plan exists."""
+def killed_at(calls: int, workspace: Workspace, task: str) -> bool:
+    """Merge in a process that kills itself instead of its n-th change of a file; return whether it was killed."""
+    process = os.fork()
+    if process == 0:
+        left = [calls]
+
+        def counted(function: Callable[..., object]) -> Callable[..., object]:
+            def call(*arguments: object, **keywords: object) -> object:
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+                return function(*arguments, **keywords)
+
+            return call
+
+        for name in ("mkdir", "rename", "rmdir", "unlink", "fchmod", "replace", "symlink"):
+            setattr(os, name, counted(getattr(os, name)))
+        os._exit(workspace.do("merge", task))
+    return os.WIFSIGNALED(os.waitpid(process, 0)[1])
 
 
-@pytest.mark.parametrize("calls", range(14))
-def test_merge_killed_in_the_middle_is_finished_by_the_next(workspace, monkeypatch, calls):
+@pytest.mark.parametrize("calls", range(24))
+def test_merge_killed_in_the_middle_is_finished_by_the_next(workspace, calls):
     write(workspace.root / "replaced/file", "1")
     write(workspace.root / "becomes/a", "1")
     write(workspace.root / "file", "1")
     write(workspace.root / "gone", "1")
+    before = listed(workspace.root)
     made = workspace.view("a")
     shutil.rmtree(made / "replaced")
     write(made / "replaced", "2")
@@ -442,31 +461,20 @@ def test_merge_killed_in_the_middle_is_finished_by_the_next(workspace, monkeypat
     write(made / "file/now/a/directory", "2")
     (made / "gone").unlink()
     write(made / "new", "2")
+    (made / "link").symlink_to("new")
     wanted = listed(made)
-    left = [calls]
-
-    def counted(function: Callable[..., object]) -> Callable[..., object]:
-        def call(*arguments: object, **keywords: object) -> object:
-            if left[0] == 0:
-                raise KilledError
-            left[0] -= 1
-            return function(*arguments, **keywords)
-
-        return call
-
-    with monkeypatch.context() as patched:
-        for name in ("rename", "rmdir", "unlink", "fchmod", "replace"):
-            patched.setattr(commit.os, name, counted(getattr(os, name)))
-        with contextlib.suppress(KilledError):
-            workspace.do("merge", "a")
+    is_killed = killed_at(calls, workspace, "a")
+    assert is_killed == (calls < 23)
     is_planned = (workspace.directory / "state/pending").exists()
     next_view = workspace.view("b")
-    if is_planned or left[0]:
-        assert listed(workspace.root) == wanted
-    assert listed(next_view) == {name: each for name, each in listed(workspace.root).items() if "monopod" not in name}
+    merged = {name: each for name, each in listed(workspace.root).items() if "monopod" not in name}
+    assert merged == wanted if is_planned or not is_killed else merged in (before, wanted)
+    assert listed(next_view) == merged
+    write(next_view / "b", "b")
     assert workspace.do("merge", "b") == 0
-    assert not [name for name in listed(workspace.root) if "monopod" in name]
-    assert len(history.read(str(workspace.directory / "state"))) == int(listed(workspace.root) == wanted)
+    assert listed(workspace.root).keys() == merged.keys() | {"b"}
+    tasks = [each.task for each in history.read(str(workspace.directory / "state"))]
+    assert tasks == (["a", "b"] if merged == wanted else ["b"])
 
 
 def test_full_disk_changes_nothing(workspace, monkeypatch, capsys):

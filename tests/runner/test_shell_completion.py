@@ -45,6 +45,12 @@ KUBECONFIG = """\
 current-context: prod
 contexts: [{name: prod}, {name: "arn:aws:eks:west:1:cluster/ci"}]
 """
+VIEWS = """\
+kind: Pipeline
+spec:
+  tasks:
+  - {name: build, taskSpec: {workspaces: [{name: source}, {name: cache}]}}
+"""
 RUN = {
     "name": "build-x7k2p",
     "namespace": "ci",
@@ -80,6 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for shell in SHELLS:
         (folder / f"monopod.{shell}").write_text(script(shell))
     (folder / "pipeline.yaml").write_text(PIPELINE)
+    (folder / "views.yaml").write_text(VIEWS)
     (folder / "other one.yaml").touch()
     (folder / ".kube").mkdir()
     (folder / ".kube" / "config").write_text(KUBECONFIG)
@@ -185,6 +192,12 @@ class TestOffered:
         assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--logs", "t") == {"test"}
         assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--only", "b") == {"build"}
         assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--skip", "build,t") == {"build,test"}
+
+    def test_views_of_the_files(self, shell, folder):
+        need(shell)
+        views = ["monopod", "run", "-f", "views.yaml", "--view"]
+        assert offered(shell, folder, *views, "") == {"build/source", "build/cache"}
+        assert offered(shell, folder, *views, "build/c") == {"build/cache"}
 
     def test_results_of_the_files(self, shell, folder):
         need(shell)
