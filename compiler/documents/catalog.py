@@ -147,13 +147,21 @@ class Catalog:
         """Return the paths that a Task and its StepActions refer to. A Task that is used often is searched once."""
         paths = self._paths_in_tasks.get(id(spec))
         if paths is None:
-            names = [step.ref.name for step in spec.steps if step.ref is not None]
-            known = self._documents.named(StepAction)
-            actions = [known[name][1].spec for name in names if name in known]
+            names = [step.ref.name for step in spec.steps if step.ref is not None and not step.ref.resolver]
+            actions = [action.spec for name in names if (action := self._step_action_named(name, place)) is not None]
             paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
         remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
         fetched = (self.remote.find(StepAction, reference, place, outer, Report()) for reference in remote)
         return paths.union(*(paths_in(document[1].spec) for document in fetched if document is not None))
+
+    def _step_action_named(self, name: str, place: Place) -> StepAction | None:
+        """Return the StepAction of a name; None if there is none, which is reported elsewhere."""
+        named = self._documents.find(StepAction, name)
+        try:
+            named = named or self.remote.find_named(StepAction, name, "", place, Report())
+        except LookupError:
+            return None
+        return None if named is None else named[1]
 
     def params_used(self, spec: TaskSpec) -> frozenset[str]:
         """Return the params that a Task refers to outside the defaults of params."""

@@ -207,6 +207,17 @@ def test_name_that_the_files_do_not_have_is_found_in_the_directory(source, refus
     assert line.endswith("(did you mean 'hello'?)")
 
 
+def test_step_action_by_name_is_found_with_the_params_that_it_uses(directory):
+    """Its param has the default that refers to a param of the run."""
+    action = "apiVersion: tekton.dev/v1\nkind: StepAction\nmetadata: {name: act}\n"
+    write("d/act.yaml", f"{action}spec: {{params: [{{name: who}}], image: a, script: echo, args: [$(params.who)]}}\n")
+    step = "{name: s, ref: {name: act}, params: [{name: who, value: $(params.name)}]}"
+    text = PIPELINE.replace("spec:\n", "spec:\n  params: [{name: name, default: Ada}]\n")
+    write("p.yaml", f"{text}  - {{name: a, taskSpec: {{steps: [{step}]}}}}\n")
+    assert monopod("compile", "-f", "p.yaml", "--resolve", "name:*=d").returncode == 0
+    assert "there is no StepAction named 'act'" in monopod("compile", "-f", "p.yaml").stderr
+
+
 def test_version_of_a_name_chooses_the_document(source, refused):
     write("d/hello/0.1/hello.yaml", named("hello"))
     write("d/hello/0.2/hello.yaml", named("hello", "0.2.3"))

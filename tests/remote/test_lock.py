@@ -203,6 +203,14 @@ def test_directories_precede_the_lock_and_those_of_the_repository_are_not_pinned
     assert "file:mine/task.yaml" in output("compile")
 
 
+def test_documents_of_the_lock_are_not_found_by_name(in_git):
+    output("resolve", "--lock")
+    Path("task.yaml").write_text(task("hello", "mine"))
+    assert "file:task.yaml" in output("compile", "--resolve", "name:*=.", "--resolve", "git:*=.")
+    Path("p.yaml").write_text(PIPELINE % "main" + "  - {name: a, taskRef: {name: hello}}\n")
+    assert "file:task.yaml" in output("compile", "--resolve", "name:*=.")
+
+
 def test_document_among_others_is_vendored_alone(directory):
     Path("mine").mkdir()
     Path("mine/all.yaml").write_text(task("other") + "---\n" + task("hello"))

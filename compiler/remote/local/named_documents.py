@@ -2,8 +2,8 @@
 
 Rules:
 
-- Files are those with the suffix .yaml, .yml or .json, below the directory, without hidden directories and without
-  following symbolic links to directories.
+- Files are those with the suffix .yaml, .yml or .json, below the directory, without hidden directories, the documents
+  of a lock, and what symbolic links to directories lead to.
 - Each file is searched for names once, and parsed only if it mentions the name. A file that is not YAML (a template)
   has no documents.
 
@@ -22,6 +22,9 @@ import yaml
 
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES
 from monopod.compiler.remote.versions import Version
+
+VENDOR = "monopod.vendor"
+"""Where a lock has its documents."""
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _NAME = re.compile(rb"""["']?\bname["']?[ \t]*:[ \t]*["']?([\w.-]+)""")
@@ -72,7 +75,7 @@ class NamedDocuments:
 
 def _yaml_files(directory: str) -> Iterator[str]:
     for parent, directories, names in os.walk(directory):
-        directories[:] = sorted(name for name in directories if not name.startswith("."))
+        directories[:] = sorted(name for name in directories if not name.startswith(".") and name != VENDOR)
         yield from (os.path.join(parent, name) for name in sorted(names) if name.endswith(_SUFFIXES))
 
 
