@@ -32,8 +32,15 @@ def default_directory(files: Sequence[str]) -> str:
 
 
 def prepare_stores(directories: Iterable[str]) -> None:
-    """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report."""
-    for directory in filter(None, directories):
+    """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report.
+
+    Other users of this machine do not reach the default stores.
+    """
+    for directory in directories:
+        if os.path.dirname(directory) == caches_root():
+            with contextlib.suppress(OSError):
+                os.makedirs(caches_root(), exist_ok=True)
+                os.chmod(caches_root(), 0o700)
         with contextlib.suppress(StoreError):
             DirectoryStore(directory).prepare()
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.caches.default_store import default_directory
+from monopod.runner.caches.default_store import default_directory, prepare_stores
 from monopod.runner.caches.pruning import StoredEntry, entries_to_remove
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.keys import Entry, Part
@@ -160,3 +160,12 @@ def test_the_default_store_belongs_to_the_repository(tmp_path, monkeypatch):
     assert inside.pop().startswith(f"{tmp_path}/home/monopod/caches/repository-")
     monkeypatch.chdir(tmp_path / "other")
     assert "/other-" in default_directory(["-"])
+
+
+def test_other_users_do_not_reach_the_default_stores_but_steps_of_any_user_may_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    default, other = default_directory(["-"]), str(tmp_path / "other")
+    prepare_stores([default, other])
+    modes = [os.stat(path).st_mode & 0o777 for path in (os.path.dirname(default), f"{default}/entries", other)]
+    assert modes == [0o700, 0o777, 0o755]
+    prepare_stores(["/proc/nowhere"])

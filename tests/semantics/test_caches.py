@@ -54,6 +54,9 @@ spec:
 """
 
 
+_VIEW = "          monopod.dev/views: source=copy\n"
+
+
 @pytest.fixture
 def runs(backend, tmp_path):
     return Runs(backend, tmp_path)
@@ -68,7 +71,17 @@ class Runs:
         self.store = DirectoryStore(str(directory / "store"))
         self.count = 0
 
-    def run(self, go_sum="1", *options, user=0, policy="both", cache_store=None, network="none", image="busybox:1"):
+    def run(
+        self,
+        go_sum="1",
+        *options,
+        user=0,
+        policy="both",
+        cache_store=None,
+        network="none",
+        image="busybox:1",
+        views=False,
+    ):
         self.count += 1
         source = self.directory / f"source-{self.count}"
         source.mkdir()
@@ -76,6 +89,7 @@ class Runs:
         (source / "go.sum").write_text(f"{go_sum}\n")
         pipeline = self.directory / "pipeline.yaml"
         text = PIPELINE.replace("USER", str(user)).replace("POLICY", policy).replace("IMAGE", image)
+        text = text.replace("annotations:\n", f"annotations:\n{_VIEW}") if views else text
         pipeline.write_text(text if image == "busybox:1" else re.sub(" *securityContext.*\n", "", text))
         store = cache_store or str(self.directory / "store")
         return self.backend.run(
@@ -153,6 +167,15 @@ def test_steps_can_change_what_was_restored_if_only_their_image_says_which_user_
     assert "module for 1" in changed.lines("build/build")
     assert changed.code == 0
     assert "module for 2" in runs.run("2", image="its-own:1").lines("build/build")
+
+
+def test_a_private_view_of_a_workspace_is_what_is_cached(runs):
+    first = runs.run(views=True)
+    assert first.lines("build/cache-save")[0].startswith("cache saved: go-1-")
+    assert (runs.directory / "source-1/vendor/module").read_text() == "module for 1\n"
+    second = runs.run(views=True)
+    assert second.lines("build/build") == ["module for 1", "state", "log"]
+    assert (runs.directory / "source-2/vendor/module").read_text() == "module for 1\n"
 
 
 def test_a_claim_is_a_store(runs):
