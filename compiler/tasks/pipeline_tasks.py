@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from monopod.compiler.caches.annotation import CacheSpec, caches_of
-from monopod.compiler.caches.cache_steps import CacheScope, cache_steps
-from monopod.compiler.caches.pipeline_caches import caches_for_task
+from monopod.compiler.caches.annotation import CacheSpec
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.text_in_document import TextPlace
@@ -33,10 +31,10 @@ from monopod.compiler.scope.texts import paths_in, texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
-from monopod.compiler.tasks.annotations import CACHE, TaskAnnotations
+from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.fan_out import FanOut
-from monopod.compiler.tasks.injected_steps import InjectedSteps
 from monopod.compiler.tasks.ordering import Order
+from monopod.compiler.tasks.own_steps import AnnotatedTask, own_steps
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.compiler.tasks.probes import readiness
 from monopod.compiler.tasks.resolved_steps import (
@@ -52,9 +50,7 @@ from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.task_policies import Annotated, TaskPolicies
-from monopod.compiler.tasks.views import ViewedTask, with_views
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
-from monopod.compiler.tasks.workspace_digests import digest_steps
 from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.kubernetes.volumes import Volume
@@ -185,11 +181,8 @@ class _TaskCompiler:
         has_cel = self._state.has_cel
         self._report.extend(check_guards(task.when, self._scope.names, place.at("when"), has_cel=has_cel))
         self._check_texts(names.names, resolved, fan)
-        bound_workspaces, views = self._with_views(bound_workspaces, fan)
-        scope = CacheScope(
-            names.names, Scope(fixed), bound_workspaces, self._receiver, [step.name for step in resolved], self._report
-        )
-        injected = views.around(self._injected(bound_workspaces, scope)).named([step.name for step in resolved])
+        annotated = self._annotated(names.names, Scope(fixed), [step.name for step in resolved], fan)
+        bound_workspaces, injected = own_steps(annotated, bound_workspaces, self._state)
         parts = TaskParts(
             path=(*self._scope.path, task.name),
             steps=resolved,
@@ -378,39 +371,29 @@ class _TaskCompiler:
         self._report.extend(fan_out.limit_problems(annotations.values, annotations.metadata))
         return fan_out.limit_of(annotations.values) or self._state.max_concurrency
 
-    def _injected(self, bound: Sequence[TaskWorkspace], scope: CacheScope) -> InjectedSteps:
-        """Return the Steps of monopod's own, except those that make and merge views."""
-        digests = digest_steps(self._annotations, bound, self._receiver, self._draft, self._report)
-        caches = self._caches(bound)
-        return digests.around(cache_steps(caches, self._state.cache_store.store, scope, self._draft))
-
     def _policies(self) -> TaskPolicies:
         own = Annotated(self._annotations.values, self._annotations.metadata, is_general=not self._embedded)
         of_run = self._settings.annotated
         return TaskPolicies([own] if of_run is None else [of_run, own], self._report)
 
-    def _caches(self, bound: Sequence[TaskWorkspace]) -> list[tuple[CacheSpec, TextPlace]]:
-        """Return the caches of the run for this Task, else its own, else its Pipeline's."""
+    def _annotated(self, names: Names, fixed: Scope, steps: Sequence[str], fan: FanOut | None) -> AnnotatedTask:
         of_run = self._settings.annotated
-        sources = [self._annotations]
-        if of_run is not None:
-            sources.insert(0, TaskAnnotations(of_run.annotations, of_run.metadata))
-        for source in sources:
-            if CACHE in source.values:
-                return caches_of(source, self._state.catalog, self._report)
-        return list(caches_for_task(self._scope.caches, bound, self._scope.workspaces))
-
-    def _with_views(
-        self, bound: Sequence[TaskWorkspace], fan: FanOut | None
-    ) -> tuple[list[TaskWorkspace], InjectedSteps]:
-        """Return the Workspaces as the Steps see them, and the Steps that make and merge the views among them."""
-        path = (*self._scope.path, self._task.name)
         declared = {param.name for param in self._spec.params}
-        matrix = [name for name in (fan.shapes if fan is not None else ()) if self._embedded or name in declared]
-        task = ViewedTask(path, self._receiver, self._annotations, matrix, self._used)
-        seen, views, problems = with_views(task, bound, self._state.views, self._draft)
-        self._report.extend(problems)
-        return seen, views
+        return AnnotatedTask(
+            path=(*self._scope.path, self._task.name),
+            receiver=self._receiver,
+            steps=steps,
+            annotations=[
+                *([] if of_run is None else [TaskAnnotations(of_run.annotations, of_run.metadata)]),
+                self._annotations,
+            ],
+            matrix=[name for name in (fan.shapes if fan is not None else ()) if self._embedded or name in declared],
+            used=self._used,
+            names=names,
+            fixed=fixed,
+            outer=self._scope.workspaces,
+            caches=self._scope.caches,
+        )
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields

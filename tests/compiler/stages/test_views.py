@@ -193,3 +193,11 @@ def test_task_documents_have_the_annotation_too(compiled):
     compilation = compiled(text, workspaces=(("w", "emptyDir"),))
     assert steps(compilation) == ["view-w", "one", "merge-w"]
     assert "monopod.dev/views" not in compilation.pod["metadata"]["annotations"]
+
+
+def test_run_may_ask_for_the_views_of_a_task(compiled):
+    of_run = "[{pipelineTaskName: build, metadata: {annotations: {monopod.dev/views: other=copy}}}]"
+    text = filled(digest="none").replace("  pipelineSpec:", f"  taskRunSpecs: {of_run}\n  pipelineSpec:", 1)
+    compilation = compiled(text)
+    assert steps(compilation) == ["view-other", "one", "merge-other"]
+    assert "monopod.dev/views" not in compilation.pod["metadata"]["annotations"]
