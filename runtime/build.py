@@ -4,6 +4,7 @@ Rules:
 
 - The modules are all that the coordinator can import, by the import graph. They are carried without comments and
   docstrings; line numbers stay.
+- The modules of the Steps that the compiler adds are half as much again, so only a Pod with such Steps carries them.
 - Equal sources give equal bytes.
 - `setup.py` calls `pack` before the dependencies of monopod are installed, so this needs only the standard library.
 
@@ -22,35 +23,45 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from monopod.runtime.packed import Runtime, digest_of, entrypoints
+from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_STEPS, Runtime, digest_of, entrypoints
 
 PROGRAMS = (
     "monopod.coordinator.__main__",
-    "monopod.coordinator.caches.__main__",
     "monopod.coordinator.outside_request",
     "monopod.coordinator.workspace_files",
+)
+"""What is run in any Pod, or for the runner in its containers."""
+STEP_PROGRAMS = (
+    "monopod.coordinator.caches.__main__",
     "monopod.coordinator.workspaces.digest",
     "monopod.coordinator.workspaces.view",
 )
-"""What is run in the containers of monopod's own."""
+"""What is run in Steps that the compiler adds to a Task."""
 
 _STATEMENT_STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 
 
 def pack(package: Path) -> Runtime:
     """Pack the runtime of the package in a directory. Raises FileNotFoundError if it has no entrypoints."""
-    modules = sorted(path.relative_to(package).as_posix() for path in find_modules(package))
-    parts = {"coordinator": _packed(_archive(package, modules))}
+    modules = _names(package, (*PROGRAMS, *STEP_PROGRAMS))
+    parts = {
+        COORDINATOR: _packed(_archive(package, _names(package, PROGRAMS))),
+        COORDINATOR_WITH_STEPS: _packed(_archive(package, modules)),
+    }
     parts.update((path.name, _packed(path.read_bytes())) for path in entrypoints(package))
     return Runtime(digest_of(package, modules), modules, parts)
 
 
-def find_modules(package: Path) -> Iterator[Path]:
-    """Yield the files of the modules of monopod that the coordinator can import, also while it runs."""
+def _names(package: Path, programs: Iterable[str]) -> list[str]:
+    return sorted(path.relative_to(package).as_posix() for path in find_modules(package, programs))
+
+
+def find_modules(package: Path, programs: Iterable[str]) -> Iterator[Path]:
+    """Yield the files of the modules of monopod that programs can import, also while they run."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "monopod").symlink_to(package.resolve())  # for any name of the clone's directory
         finder = modulefinder.ModuleFinder([directory])
-        for program in PROGRAMS:
+        for program in programs:
             finder.import_hook(program)
         root = Path(directory, "monopod")
         for module in finder.modules.values():

@@ -118,6 +118,8 @@ def make_pod(
         context = parts.pod_fields.get("securityContext") or {}
         steps.insert(0, files_container(runtime_image, resources.containers[FILES], users, context, mounts))
     native = kube_version.has_native_sidecars
+    carry = run_command if native else install_command
+    command = carry(architectures, has_steps=any(part.has_runtime for part in parts.containers))
     deadline = active_deadline(plan, has_files=has_files)
     return {
         "apiVersion": "v1",
@@ -130,9 +132,7 @@ def make_pod(
             **parts.pod_fields,
             "containers": steps if native else [_ending_with_run(coordinator), *steps],
             "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
-            "initContainers": [
-                _sidecar(coordinator, architectures) if native else _installer(coordinator, architectures, volumes)
-            ],
+            "initContainers": [_sidecar(coordinator, command) if native else _installer(coordinator, command, volumes)],
         },
     }
 
@@ -246,11 +246,10 @@ class _Volumes:
             yield from by_owner.values()
 
 
-def _sidecar(coordinator: dict[str, Any], architectures: Iterable[str]) -> dict[str, Any]:
+def _sidecar(coordinator: dict[str, Any], command: list[str]) -> dict[str, Any]:
     """Return the coordinator's container as a native sidecar."""
     name, image, *rest = coordinator.items()
     hook = {"postStart": {"exec": {"command": wait_command()}}}
-    command = run_command(architectures)
     return dict([name, image, ("restartPolicy", "Always"), *rest, ("lifecycle", hook), ("command", command)])
 
 
@@ -259,7 +258,7 @@ def _ending_with_run(coordinator: dict[str, Any]) -> dict[str, Any]:
     return {**coordinator, "args": ["--end-with-run", *coordinator["args"]], "command": run_installed_command()}
 
 
-def _installer(coordinator: dict[str, Any], architectures: Iterable[str], volumes: _Volumes) -> dict[str, Any]:
+def _installer(coordinator: dict[str, Any], command: list[str], volumes: _Volumes) -> dict[str, Any]:
     """Return the init container that installs the runtime for the coordinator and the Steps."""
     return {
         "name": INSTALL,
@@ -267,7 +266,7 @@ def _installer(coordinator: dict[str, Any], architectures: Iterable[str], volume
         "resources": coordinator["resources"],
         "securityContext": coordinator["securityContext"],
         "volumeMounts": [_mount(volumes.binary, "/monopod/bin"), _mount(volumes.state, "/monopod/state")],
-        "command": install_command(architectures),
+        "command": command,
     }
 
 

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from monopod.runtime.carried import ARCHITECTURES, BOOTSTRAP, installed_runtime
+from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_STEPS
 from monopod.schemas.plan import PIECE_BYTES
 
 PYTHON_IMAGE = "docker.io/library/python:3.13-alpine"
@@ -44,14 +45,17 @@ def runtime_digest() -> str:
     return f"sha256:{installed_runtime().digest}"
 
 
-def run_command(architectures: Iterable[str]) -> list[str]:
-    """Return the command that unpacks what it carries, and runs the coordinator with the container's arguments."""
-    return [*_head(), *_parts(architectures), "run"]
+def run_command(architectures: Iterable[str], *, has_steps: bool = False) -> list[str]:
+    """Return the command that unpacks what it carries, and runs the coordinator with the container's arguments.
+
+    `has_steps`: Steps of the Pod run monopod's own modules, too.
+    """
+    return [*_head(), *_parts(architectures, has_steps=has_steps), "run"]
 
 
-def install_command(architectures: Iterable[str]) -> list[str]:
+def install_command(architectures: Iterable[str], *, has_steps: bool = False) -> list[str]:
     """Return the command that unpacks what it carries."""
-    return [*_head(), *_parts(architectures), "install"]
+    return [*_head(), *_parts(architectures, has_steps=has_steps), "install"]
 
 
 def run_installed_command() -> list[str]:
@@ -97,11 +101,11 @@ def _head() -> list[str]:
     return [*_PYTHON, program, installed_runtime().digest]
 
 
-def _parts(architectures: Iterable[str]) -> Iterator[str]:
+def _parts(architectures: Iterable[str], *, has_steps: bool) -> Iterator[str]:
     parts = installed_runtime().parts
     for name in sorted(set(architectures)):
         yield from _words(f"entrypoint-{name}", parts[f"entrypoint-{ARCHITECTURES[name]}"])
-    yield from _words("coordinator", parts["coordinator"])
+    yield from _words(COORDINATOR, parts[COORDINATOR_WITH_STEPS if has_steps else COORDINATOR])
 
 
 def _words(name: str, data: str) -> Iterator[str]:

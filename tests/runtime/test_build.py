@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from monopod.runtime.build import PROGRAMS, pack, without_comments
+from monopod.runtime.build import PROGRAMS, STEP_PROGRAMS, pack, without_comments
 from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime, load_runtime
-from monopod.runtime.packed import FILE, read
+from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_STEPS, FILE, read
 
 
 def imported_by(path: Path) -> set[str]:
@@ -40,8 +40,18 @@ def file_of(module: str) -> str | None:
     return next((name for name in names if (PACKAGE / name).is_file()), None)
 
 
-def test_modules_are_all_that_the_coordinator_can_import():
-    wanted = list(PROGRAMS)
+def carried_in(part: str) -> dict[str, str]:
+    """Return the stripped modules in a part by their paths."""
+    archive = lzma.decompress(base64.b64decode(installed_runtime().parts[part]))
+    with zipfile.ZipFile(io.BytesIO(archive)) as reader:
+        return {name.removeprefix("monopod/"): reader.read(name).decode() for name in reader.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("part", "programs"), [(COORDINATOR, PROGRAMS), (COORDINATOR_WITH_STEPS, (*PROGRAMS, *STEP_PROGRAMS))]
+)
+def test_modules_are_all_that_the_programs_can_import(part, programs):
+    wanted = list(programs)
     known: set[str] = set()
     while wanted:
         module = wanted.pop()
@@ -50,7 +60,7 @@ def test_modules_are_all_that_the_coordinator_can_import():
         known |= new
         for each in new:
             wanted += imported_by(PACKAGE / str(file_of(each)))
-    assert set(installed_runtime().modules) == {file_of(module) for module in known}
+    assert carried_in(part).keys() == {file_of(module) for module in known}
 
 
 PROGRAM = re.compile(r"""python3"(?:, "-\w")*, "-m", (?:"monopod\.)?([\w.]+?)(?:"|\.__name__)""")
@@ -64,16 +74,8 @@ def test_programs_run_in_the_coordinators_container_are_packed():
     programs = {name.replace(".", "/") + ".py" for source in sources for name in PROGRAM.findall(source)}
     programs |= {name.replace(".", "/") + ".py" for source in sources for name in INJECTED.findall(source)}
     assert "coordinator/outside_request.py" in programs
-    modules = installed_runtime().modules
+    modules = carried_in(COORDINATOR_WITH_STEPS)
     assert [name for name in programs if not any(f"/{module}".endswith(f"/{name}") for module in modules)] == []
-
-
-@pytest.fixture(scope="module")
-def files() -> dict[str, str]:
-    """The stripped modules in a Pod."""
-    archive = lzma.decompress(base64.b64decode(installed_runtime().parts["coordinator"]))
-    with zipfile.ZipFile(io.BytesIO(archive)) as reader:
-        return {name: reader.read(name).decode() for name in reader.namelist()}
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
@@ -94,10 +96,11 @@ def dumped(source: str) -> str:
     return ast.dump(tree, include_attributes=True)
 
 
-def test_stripped_modules_are_the_same_program_on_the_same_lines(files):
-    assert files.keys() == {f"monopod/{name}" for name in installed_runtime().modules}
+def test_stripped_modules_are_the_same_program_on_the_same_lines():
+    files = carried_in(COORDINATOR_WITH_STEPS)
+    assert files.keys() == set(installed_runtime().modules)
     for name, carried in files.items():
-        source = (PACKAGE / name.removeprefix("monopod/")).read_text()
+        source = (PACKAGE / name).read_text()
         assert dumped(carried) == dumped(source), name
         assert not any(line.lstrip().startswith("#") for line in carried.splitlines()), name
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monopod.compiler.compilation import Compilation
-from monopod.compiler.pod.runtime_command import PYTHON_IMAGE, module_path
+from monopod.compiler.pod.runtime_command import PYTHON_IMAGE, USUAL_ARCHITECTURES, module_path, run_command
 
 RUN = """\
 apiVersion: tekton.dev/v1
@@ -148,3 +148,10 @@ def test_programs_of_images_keep_their_containers(run, compiled, task_of, tmp_pa
     text = filled().replace('{name: two, image: alpine, script: "true"}', "{name: two, image: tool}")
     (slot,) = task_of(compiled(text, image_configs=(str(configs),)), "build").slots
     assert [slot.image_program(name) is not None for name in slot.containers] == [False, True, False]
+
+
+def test_only_a_pod_with_such_steps_carries_their_modules(compiled):
+    without = filled().replace('metadata: {annotations: {monopod.dev/digest: "source"}}', "")
+    for text, has_steps in ((filled(), True), (without, False)):
+        (coordinator,) = compiled(text).pod["spec"]["initContainers"]
+        assert coordinator["command"] == run_command(USUAL_ARCHITECTURES, has_steps=has_steps)
