@@ -19,7 +19,12 @@ LONGEST_LINE = 64 * 1024
 
 def prefixed(text: str, prefix: str) -> str:
     """Return lines that are joined by newlines with a prefix before each."""
-    return prefix + text.replace("\n", f"\n{prefix}")
+    if prefix.isascii() or not text.isascii():
+        return prefix + text.replace("\n", f"\n{prefix}")
+    # ASCII is searched much faster than the wider characters that Python would first make of the text
+    before = prefix.encode(errors="surrogatepass")
+    lines = text.encode().replace(b"\n", b"\n" + before)
+    return prefix + lines.decode(errors="surrogatepass")
 
 
 class LineSplitter:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.follow.lines import LineSplitter
+from monopod.runner.follow.lines import LineSplitter, prefixed
 
 PARTS = [b"a", b"bc", b"\n", b"\r", b"\r\n", "é".encode(), "🙂".encode(), b"\xff", b"\xe2"]
 OUTPUT = st.lists(st.sampled_from(PARTS)).map(b"".join)
@@ -68,3 +68,8 @@ def test_huge_line_is_not_buffered():
     tracemalloc.stop()
     assert length + len("".join(splitter.finish())) == 1600 * 65536
     assert peak < 2_000_000
+
+
+@given(st.lists(st.text("aé│\ud800 "), min_size=1), st.text("[a│\ud800"))
+def test_each_line_gets_the_prefix(lines, prefix):
+    assert prefixed("\n".join(lines), prefix).split("\n") == [prefix + line for line in lines]
