@@ -1,4 +1,4 @@
-"""Private views on each backend: conflicts, and a merge that is killed."""
+"""Private views on each backend: conflicts, and what follows them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,14 @@ def test_conflict_fails_the_task_that_merges_last_and_changes_nothing(backend, t
     assert "conflict: version: made by 'write[arch=amd64]' and made by 'write[arch=arm64]'" in said
     merged = "amd64" if reasons["write[0]"] == "Succeeded" else "arm64"
     assert sorted(re.findall(r"^\[look : list\] (.*)$", said, re.MULTILINE)) == [merged, "version"]
+
+
+def test_task_with_retries_runs_again_on_the_merged_workspace(make_backend, tmp_path):
+    backend = make_backend("host")
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(CONFLICT.replace("    matrix:", "    retries: 1\n    matrix:"))
+    ran = backend.run("-f", path, "-w", "files=emptyDir", "--view", "write/source")
+    said = "\n".join(ran.messages)
+    assert ran.code == 0, said
+    assert "conflict: version: made by 'write[arch=amd64]' and made by 'write[arch=arm64]'" in said
+    assert sorted(re.findall(r"^\[look : list\] (.*)$", said, re.MULTILINE)) == ["amd64", "arm64", "version"]
