@@ -51,6 +51,7 @@ from monopod.compiler.remote.reference import RemoteReference, Resolved
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
+from monopod.compiler.tasks.parallel_limit import max_parallel
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
@@ -188,8 +189,8 @@ class Lowered:
 
     ``document`` is the run for the Plan, ``sources`` are the Pipelines and Tasks that it refers to. ``labels`` are the
     Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``start_timeout`` is how
-    long a container may take to start. ``exchanged`` are the Workspaces whose files are copied, ``copied`` the
-    Workspaces that the Pod must help to copy: none on this machine.
+    long a container may take to start, ``max_parallel`` how many TaskRuns may run at the same time. ``exchanged`` are
+    the Workspaces whose files are copied, ``copied`` those that the Pod must help to copy: none on this machine.
     ``cache_directory`` is as in `Compilation`. ``secrets`` are added to the Secrets of the files.
     """
 
@@ -202,6 +203,7 @@ class Lowered:
     sources: dict[str, dict[str, Any]]
     labels: TektonLabels
     start_timeout: float
+    max_parallel: int | None
     exchanged: tuple[ExchangedWorkspace, ...]
     copied: tuple[ExchangedWorkspace, ...]
     cache_directory: str
@@ -225,6 +227,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         state.sources,
         state.labels,
         start_timeout(_annotations(bound.run), state.report),
+        max_parallel(_annotations(bound.run), options.max_parallel, state.report),
         exchanged,
         () if options.local else exchanged,
         state.draft.cache_directory,
@@ -305,6 +308,7 @@ def _write(
 ) -> Compilation:
     pipeline = with_restarts(lowered.pipeline) if options.kube_version.has_restart_rules else lowered.pipeline
     plan = Plan(pipeline, lowered.document, lowered.start_timeout, sources=lowered.sources)
+    plan = plan._replace(max_parallel=lowered.max_parallel)
     pod = make_pod(
         plan,
         parts if options.pod_security is None else restricted(parts),

@@ -35,6 +35,7 @@ class Options:
     What to write:
 
     - ``views`` are private views of Workspaces: the path of the Task, its own name of the Workspace, and the policy.
+    - ``max_parallel`` limits how many TaskRuns run at the same time.
     - ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - ``keep_volume_claims``: a ``volumeClaimTemplate`` becomes a claim of the Pod instead of an emptyDir.
     - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
@@ -59,6 +60,7 @@ class Options:
     namespace: str | None = None
     views: tuple[tuple[str, str, str], ...] = ()
     max_concurrency: int | None = None
+    max_parallel: int | None = None
     keep_volume_claims: bool = False
     timeout: float | None = None
     runtime_image: str | None = None

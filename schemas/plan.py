@@ -287,6 +287,7 @@ class Plan(NamedTuple):
     A TaskRun is a Pipeline of a single Task; ``document`` shows which it is.
     ``sources`` holds each Pipeline and Task that is referred to, once: its ``spec`` as it is written, and its
     ``refSource`` if it was fetched. It is for the status of the finished run; nothing that runs depends on it.
+    ``max_parallel``: how many TaskRuns may run at the same time, in the whole run; ``None`` means "no limit".
     ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.
     """
 
@@ -296,6 +297,7 @@ class Plan(NamedTuple):
     stop_grace: float = 10.0
     sources: dict[str, Any] = {}  # noqa: RUF012  # nobody changes it
     version: int = PLAN_VERSION
+    max_parallel: int | None = None
 
 
 def encode(plan: Plan) -> tuple[str, ...]:

@@ -265,6 +265,7 @@ class RunProgress:
 
     ``cancel_mode`` is how it is being cancelled, if it is. ``pipelines`` is empty unless the coordinator fills it:
     how Pipelines ended, by the beginning of the paths of their Tasks ("" for the run's own, "scan/").
+    ``max_parallel`` is the Plan's.
     """
 
     def __init__(self, plan: Plan | None = None) -> None:
@@ -276,6 +277,7 @@ class RunProgress:
         self.pipelines: dict[str, PipelineEnd] = {}
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
         self._pipeline_paths: set[str] = set()
+        self.max_parallel = None if plan is None else plan.max_parallel
         for planned_task in () if plan is None else walk(plan.pipeline):
             if planned_task.task.pipeline is None:
                 self._tasks[planned_task.path] = {

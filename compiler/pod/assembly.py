@@ -97,7 +97,14 @@ def make_pod(
     """
     has_files = bool(exchanged)
     volumes = _Volumes.of(parts, has_files=has_files)
-    resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version, has_files=has_files)
+    resources = pod_resources(
+        plan.pipeline,
+        parts.containers,
+        limit_ranges,
+        kube_version,
+        has_files=has_files,
+        max_parallel=plan.max_parallel,
+    )
     starts = container_starts(plan.pipeline)
     ordered = sorted(parts.containers, key=lambda part: starts[part.name])
     restarting = {slot.name for each in walk(plan.pipeline) for slot in each.task.slots if slot.restarts}

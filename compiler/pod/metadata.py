@@ -21,12 +21,13 @@ from monopod.compiler.pod.start_timeout import START_TIMEOUT
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS
 from monopod.compiler.tasks.annotations import OF_TASKS
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
+from monopod.compiler.tasks.parallel_limit import MAX_PARALLEL
 from monopod.compiler.tasks.task_policies import OF_POLICIES
 from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.tekton.pipelines import PipelineTaskMetadata
 
 _OF_THE_OBJECT = (
-    frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY, START_TIMEOUT})
+    frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY, MAX_PARALLEL, START_TIMEOUT})
     | OF_WORKLOADS
     | OF_TASKS
     | OF_POLICIES

@@ -7,6 +7,8 @@ Rules:
 
 - The Steps of a slot run one after the other, its Sidecars beside all of them. The slots of a Task run at the same
   time. Only ``after`` orders Tasks, and finally Tasks run when all others have ended.
+- If only so many TaskRuns may run at the same time, the peak is an upper bound of what that many slots request: finding
+  the exact one is hard. It is exact where only the limit or only the order matters.
 - Each resource has its own peak, and its containers keep their proportions, rounded so that the sum is exact.
 - A container with a limit and no request requests its limit, as in Kubernetes. Limits are not changed.
 - Only resources that a container may use beyond its request are scaled (`SHARED`). Devices and huge pages belong to
@@ -20,15 +22,15 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from monopod.compiler.pod.antichain import heaviest_antichain
 from monopod.compiler.tasks.running_order import task_levels
 from monopod.schemas.formats import quantity
-from monopod.schemas.plan import Pipeline, Slot, Task
+from monopod.schemas.plan import Pipeline, Slot, Task, runnable_tasks
 
 SHARED = ("cpu", "memory", "ephemeral-storage")
 
@@ -42,43 +44,70 @@ def shared_requests(
     resources: Mapping[str, Mapping[str, Any]],
     lowest: Mapping[str, Amounts] = types.MappingProxyType({}),
     lowest_sums: Amounts = types.MappingProxyType({}),
+    *,
+    max_parallel: int | None = None,
 ) -> dict[str, dict[str, str]]:
     """Return the requests of each container with which the Pod requests its peak.
 
     `resources` are by container, in the shape of the Kubernetes API (ResourceRequirements). A container that does not
     request a resource gets no request for it. No request is scaled below the `lowest` of its container. The sum of a
-    resource is not scaled below `lowest_sums`, unless it was smaller already. Raises ValueError for a malformed
-    Quantity.
+    resource is not scaled below `lowest_sums`, unless it was smaller already. `max_parallel` is the Plan's. Raises
+    ValueError for a malformed Quantity.
     """
+    highest_of = partial(peak, pipeline, max_parallel=max_parallel)
     shared: dict[str, dict[str, str]] = {}
     for resource in SHARED:
         texts = {name: text for name, value in resources.items() if (text := _request(value, resource)) is not None}
         floors = {name: amounts[resource] for name, amounts in lowest.items() if resource in amounts}
         floor_of_sum = lowest_sums.get(resource, Fraction(0))
-        for name, text in _share(pipeline, texts, resource, floors, floor_of_sum).items():
+        for name, text in _share(highest_of, texts, resource, floors, floor_of_sum).items():
             shared.setdefault(name, {})[resource] = text
     return shared
 
 
-def peak(pipeline: Pipeline, amounts: Mapping[str, int]) -> int:
+def peak(pipeline: Pipeline, amounts: Mapping[str, int], *, max_parallel: int | None = None) -> int:
     """Return the largest sum of `amounts` of containers of `pipeline` that can be busy at the same time.
 
-    `amounts` are by container; a container without an amount counts as 0.
+    `amounts` are by container; a container without an amount counts as 0. With `max_parallel`, at most so many slots
+    are busy at the same time, and the sum may be too large, but is never too small.
+
+    That bound is Lagrange's: if each slot pays a price from its amount, and the places are paid for instead, no choice
+    of so many slots gets cheaper. The bound is convex in the price, so the best price is found by halving.
     """
-    return max(_peak_of_tasks(pipeline.tasks, amounts), _peak_of_tasks(pipeline.final_tasks, amounts))
+    if max_parallel is None:
+        return _peak(pipeline, amounts, 0)
+
+    def bound(price: int) -> int:
+        return max_parallel * price + _peak(pipeline, amounts, price)
+
+    slots = (slot for each in runnable_tasks(pipeline) for slot in each.task.slots)
+    prices = sorted({0, *(_amount_of_slot(slot, amounts) for slot in slots)})
+    low, high = 0, len(prices) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if bound(prices[middle]) <= bound(prices[middle + 1]):
+            high = middle
+        else:
+            low = middle + 1
+    return min(bound(prices[low]), bound(0))
 
 
-def _peak_of_tasks(tasks: Sequence[Task], amounts: Mapping[str, int]) -> int:
+def _peak(pipeline: Pipeline, amounts: Mapping[str, int], price: int) -> int:
+    """Return the peak if each slot asks for less by `price`, but not for less than nothing."""
+    return max(_peak_of_tasks(each, amounts, price) for each in (pipeline.tasks, pipeline.final_tasks))
+
+
+def _peak_of_tasks(tasks: Sequence[Task], amounts: Mapping[str, int], price: int) -> int:
     by_name = {task.name: task for task in tasks}
     numbers = {name: number for number, name in enumerate(task_levels(tasks))}
     predecessors = [[numbers[earlier] for earlier in by_name[name].after if earlier in numbers] for name in numbers]
-    return heaviest_antichain([_amount_of_task(by_name[name], amounts) for name in numbers], predecessors)
+    return heaviest_antichain([_amount_of_task(by_name[name], amounts, price) for name in numbers], predecessors)
 
 
-def _amount_of_task(task: Task, amounts: Mapping[str, int]) -> int:
+def _amount_of_task(task: Task, amounts: Mapping[str, int], price: int) -> int:
     if task.pipeline is not None:
-        return peak(task.pipeline, amounts)
-    return sum(_amount_of_slot(slot, amounts) for slot in task.slots)
+        return _peak(task.pipeline, amounts, price)
+    return sum(max(_amount_of_slot(slot, amounts) - price, 0) for slot in task.slots)
 
 
 def _amount_of_slot(slot: Slot, amounts: Mapping[str, int]) -> int:
@@ -96,7 +125,11 @@ def _request(resources: Mapping[str, Any], resource: str) -> str | None:
 
 
 def _share(
-    pipeline: Pipeline, texts: Mapping[str, str], resource: str, floors: Amounts, floor_of_sum: Fraction
+    highest_of: Callable[[Mapping[str, int]], int],
+    texts: Mapping[str, str],
+    resource: str,
+    floors: Amounts,
+    floor_of_sum: Fraction,
 ) -> dict[str, str]:
     """Return each container's share of the peak of one resource, in the units that its author uses."""
     unit = Fraction(1, 1000) if resource == "cpu" else Fraction(1)
@@ -104,7 +137,7 @@ def _share(
     amounts = {name: amount_of[text] for name, text in texts.items()}
     lowest = [math.ceil(floors.get(name, Fraction(0)) / unit) for name in amounts]
     whole = sum(amounts.values())
-    highest = max(peak(pipeline, amounts), min(math.ceil(floor_of_sum / unit), whole))
+    highest = max(highest_of(amounts), min(math.ceil(floor_of_sum / unit), whole))
     if highest == whole and all(amount >= least for amount, least in zip(amounts.values(), lowest, strict=True)):
         return dict(texts)
     divisible = (*amounts.values(), *lowest)

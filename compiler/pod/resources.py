@@ -80,14 +80,15 @@ def pod_resources(
     kube_version: KubeVersion,
     *,
     has_files: bool = False,
+    max_parallel: int | None = None,
 ) -> PodResources:
     """Return the resources of the containers and of the coordinator. Raises ValueError for a malformed Quantity.
 
-    `has_files`: there is a container ``files``, which needs as much as the coordinator.
+    `has_files`: there is a container ``files``, which needs as much as the coordinator. `max_parallel` is the Plan's.
     """
     own = {part.name: part.fields.get("resources") or {} for part in parts}
     if ranges == LimitRanges():
-        containers = _with_requests(own, shared_requests(pipeline, own))
+        containers = _with_requests(own, shared_requests(pipeline, own, max_parallel=max_parallel))
         coordinator: dict[str, Any] = {"requests": dict(COORDINATOR_REQUESTS)}
         containers |= {FILES: coordinator} if has_files else {}
         return _with_pod_level(PodResources(containers, coordinator, None), kube_version)
@@ -100,7 +101,8 @@ def pod_resources(
     ours = [coordinator, *of_files.values()]
     least = _least_of_pod([*completed.values(), *ours], ranges.pod)
     sums = {name: amount - _sum(ours, "requests", name) for name, amount in least.items()}
-    containers = _with_requests(completed, shared_requests(pipeline, completed, floors, sums)) | of_files
+    shared = shared_requests(pipeline, completed, floors, sums, max_parallel=max_parallel)
+    containers = _with_requests(completed, shared) | of_files
     coordinator = _filled_up(coordinator, containers.values(), least)
     findings += [*of_coordinator, *_contradictions(ranges), *_below_floors(containers, floors)]
     findings += _of_whole_pod(containers, coordinator, ranges.pod, kube_version)

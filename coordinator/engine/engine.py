@@ -60,6 +60,7 @@ from monopod.coordinator.engine.instances import (
     publish_result,
     publish_results,
 )
+from monopod.coordinator.engine.places import Places
 from monopod.coordinator.engine.result_references import leaves
 from monopod.coordinator.engine.run_state import (
     AttemptEnded,
@@ -123,6 +124,7 @@ class Engine:
         self._startable: deque[TaskState] = deque()
         self._next_attempts: deque[InstanceState] = deque()
         self._decided: deque[TaskState] = deque()
+        self._places = Places(plan)
 
     def handle(self, event: Event) -> list[Command]:
         """Return the commands that follow from `event`."""
@@ -310,8 +312,7 @@ class Engine:
                 while self._invalid:
                     self._reject_waiting(*self._invalid.popleft())
             elif self._startable and not self._undecided:
-                while self._startable:
-                    self._start_task(self._startable.popleft())
+                self._line_up()
             elif not self._proceed_with_instances():
                 break
         if self.run is not None and self.run.outcome is not None and not self.finished:
@@ -324,8 +325,32 @@ class Engine:
         elif self._decided:
             self._stop_rest(self._decided.popleft())
         else:
-            return False
+            return self._give_places_away()
         return True
+
+    def _line_up(self) -> None:
+        """Start what is ready. If places are limited, Tasks wait for one."""
+        startable = list(self._startable)
+        self._startable.clear()
+        waiting = [task for task in startable if self._places.are_limited and task.plan.pipeline is None]
+        self._places.line_up(waiting)
+        for task in startable:
+            if task not in waiting:
+                self._start_task(task)
+
+    def _give_places_away(self) -> bool:
+        """Start Tasks and attempts that waited for a place. Returns False if there is nothing to start."""
+        has_started = False
+        while not self._places.is_full:
+            instance = self._places.take()
+            if instance is not None:
+                self._next_attempts.append(instance)
+            elif self._places.ready and not self._undecided:
+                self._start_task(self._places.ready.popleft())
+            else:
+                break
+            has_started = True
+        return has_started
 
     def _after_task(self, task: TaskState) -> None:
         pipeline = task.pipeline
@@ -428,7 +453,10 @@ class Engine:
             instance = task.queue.popleft()
             if instance.slot is None:
                 instance.slot = task.free_slots.pop(0)
-            self._next_attempts.append(instance)
+            if self._places.are_limited:
+                self._places.wait(instance)
+            else:
+                self._next_attempts.append(instance)
 
     def _start_child(self, task: TaskState, plan: Pipeline) -> None:
         scope = task.pipeline.scope
@@ -470,7 +498,8 @@ class Engine:
         """Cut off an instance: stop its attempt, if one runs, and make no further one."""
         instance.cancelled = True
         if not instance.attempts:
-            instance.task.queue.remove(instance)
+            if not self._places.give_up(instance):
+                instance.task.queue.remove(instance)
             self._end_between(instance, outcome)
         elif instance.attempt.outcome is not None:
             # it was between two attempts: its Sidecars have not ended, or it waits for the delay of its retry
@@ -545,10 +574,11 @@ class Engine:
         task = instance.task
         instance.outcome, instance.finished = outcome, self._commands.now
         task.unfinished -= 1
+        self._places.leave(instance)
         if task.decisive is None and decides(instance):
             task.decisive = instance
             self._decided.append(task)
-        if instance.attempts:
+        if instance.slot is not None:
             self._return_slot(instance, outcome)
         if task.unfinished:
             self._fill_slots(task)
@@ -590,7 +620,7 @@ class Engine:
         is_last = task.unfinished == len(task.queue) and not task.free_slots and not task.clearing
         if not task.queue or task.queue[0].slot is not None:
             self._containers.release(slot)
-        elif instance.attempt.occupies_slot:
+        elif instance.attempts and instance.attempt.occupies_slot:
             task.clearing.append(instance)
         elif is_last or self._containers.lost_in(slot) is None:
             task.free_slots.append(slot)

@@ -170,6 +170,7 @@ class InstanceState:
     """One run of a Task, a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
 
     ``cancelled``: no further attempt follows, however the current one ends.
+    ``has_place``: it counts among the TaskRuns that run at the same time.
     """
 
     def __init__(self, task: TaskState, name: str, index: int | None, params: dict[str, str]) -> None:
@@ -180,6 +181,7 @@ class InstanceState:
         self.slot: Slot | None = None
         self.attempts: list[AttemptState] = []
         self.cancelled = False
+        self.has_place = False
         self.outcome: Outcome | None = None
         self.finished: float = 0
 

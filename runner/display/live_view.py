@@ -127,7 +127,8 @@ class View:
                 return ", ".join([*(step.name for step in task.running_steps), *attempt])
             case "Waiting":
                 waits = self.follower.progress.waits_for(task)
-                return f"after {', '.join(waits)}" if waits else "finally" if task.is_final else ""
+                turn = "" if self.follower.progress.max_parallel is None else "waits for its turn"
+                return f"after {', '.join(waits)}" if waits else "finally" if task.is_final else turn
             case "Failed" if task.failed_steps:
                 return f"{task.failed_steps[0].name}: {describe_failed_step(task.failed_steps[0])}"
             case "Succeeded" | "Cancelled":

@@ -29,8 +29,8 @@ def weighted_dags(draw: st.DrawFn) -> tuple[list[int], list[list[int]]]:
     return weights, renumbered
 
 
-def heaviest_by_search(weights: list[int], predecessors: list[list[int]]) -> int:
-    """Search all sets of nodes."""
+def heaviest_by_search(weights: list[int], predecessors: list[list[int]], most: int | None = None) -> int:
+    """Search all sets of nodes, or those of so many."""
     ancestors: dict[int, set[int]] = {}
 
     def before(node: int) -> set[int]:
@@ -39,7 +39,10 @@ def heaviest_by_search(weights: list[int], predecessors: list[list[int]]) -> int
         return ancestors[node]
 
     nodes = range(len(weights))
-    subsets = itertools.chain.from_iterable(itertools.combinations(nodes, size) for size in range(len(weights) + 1))
+    subsets = itertools.chain.from_iterable(
+        itertools.combinations(nodes, size)
+        for size in range(min(len(weights), len(weights) if most is None else most) + 1)
+    )
     return max(
         sum(weights[node] for node in subset)
         for subset in subsets
@@ -89,6 +92,38 @@ def test_peak_is_the_heaviest_set_of_parallel_containers(plans: Any, data: st.Da
     names = sorted(before)
     predecessors = [[names.index(each) for each in before[name]] for name in names]
     assert peak(plan.pipeline, amounts) == heaviest_antichain([amounts[name] for name in names], predecessors)
+
+
+def of_one_step(tasks: dict[str, tuple[str, ...]]) -> Pipeline:
+    """Return a Pipeline of Tasks with one container each, which has the name of its Task."""
+    return Pipeline(
+        "p", tasks=tuple(Task(each, after=before, slots=(Slot(each, (each,)),)) for each, before in tasks.items())
+    )
+
+
+@given(weighted_dags(), st.integers(1, 4))
+def test_peak_of_so_many_at_a_time_is_never_too_low(dag: tuple[list[int], list[list[int]]], most: int) -> None:
+    weights, predecessors = dag
+    pipeline = of_one_step(
+        {f"t{node}": tuple(f"t{each}" for each in predecessors[node]) for node in range(len(weights))}
+    )
+    amounts = {f"t{node}": weight for node, weight in enumerate(weights)}
+    bound = peak(pipeline, amounts, max_parallel=most)
+    assert heaviest_by_search(weights, predecessors, most) <= bound <= peak(pipeline, amounts)
+    assert bound <= sum(sorted(weights)[-most:])
+
+
+def test_peak_of_so_many_at_a_time_counts_slots() -> None:
+    slots = tuple(Slot(name, (name,)) for name in ("a0", "a1", "a2"))
+    pipeline = Pipeline("p", tasks=(Task("a", slots=slots), Task("b", slots=(Slot("b", ("b",)),))))
+    amounts = {"a0": 3, "a1": 3, "a2": 3, "b": 5}
+    assert [peak(pipeline, amounts, max_parallel=most) for most in (1, 2, 3, 4, 9)] == [5, 8, 11, 14, 14]
+
+
+def test_peak_of_so_many_at_a_time_knows_the_order() -> None:
+    """The two heaviest are in a chain."""
+    pipeline = of_one_step({"a": (), "b": ("a",), "c": ()})
+    assert peak(pipeline, {"a": 5, "b": 5, "c": 1}, max_parallel=2) == 6
 
 
 def amount(resources: dict[str, Any], resource: str) -> Fraction | None:

@@ -129,6 +129,7 @@ def test_missing_file_is_reported(monopod):
         (["compile", "pipeline.yaml", "-p", "who"], "argument -p/--param: expected NAME=VALUE, got 'who'"),
         (["run", "pipeline.yaml", "--timeout", "soon"], "'soon' is not a duration"),
         (["run", "pipeline.yaml", "--max-concurrency", "0"], "expected a positive whole number, got '0'"),
+        (["run", "pipeline.yaml", "--max-parallel", "-1"], "expected a positive whole number, got '-1'"),
         (["run", "pipeline.yaml", "-o", "xml"], "invalid choice: 'xml'"),
         (["run", "pipeline.yaml", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["run", "pipeline.yaml", "--out", "json"], "unrecognized arguments: --out"),

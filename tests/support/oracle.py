@@ -24,11 +24,12 @@ from simulation import Behaviour, restarting_containers_of
 
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Probe, Slot, Step, Task, Value, WhenExpression
 
-SKIP, REJECT, START, DECIDE = "skip", "reject", "start", "decide"
-AFTER = {SKIP: REJECT, REJECT: START, START: DECIDE, DECIDE: None}
+SKIP, REJECT, START, DECIDE, PLACE = "skip", "reject", "start", "decide", "place"
+AFTER = {SKIP: REJECT, REJECT: START, START: DECIDE, DECIDE: PLACE, PLACE: None}
 """All that is skipped, in all Pipelines, is skipped before anything is rejected, and that before anything starts.
 
-What starts and ends at once has done so before one combination of a matrix decides about the others.
+What starts and ends at once has done so before one combination of a matrix decides about the others. If only so many
+TaskRuns may run at the same time, the places that are free then are given away last.
 """
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
 FROM_OUTSIDE = (
@@ -187,6 +188,7 @@ class TaskState:
         self.over = False
         self.invalid = False
         self.decided_at: float | None = None  # when its guards are evaluated
+        self.turn: int | None = None  # it waits for a place; the lowest gets one first
         self.instances: list[Instance] = []
         self.child: PipelineState | None = None
 
@@ -302,6 +304,7 @@ class Oracle:
         self.restarting = set(restarting_containers_of(plan.pipeline))
         self.ends: dict[str, list[float]] = {}  # of such a container: when it ended with a Step
         self.served: dict[str, list[RunningSidecar]] = {}  # of such a container: what may end it when it ends
+        self.waiting: list[tuple[PipelineState, TaskState, bool]] = []  # Tasks by their turn
         self.evaluated: list[TaskState] = []  # those whose guards were begun with
         self.expected = Expected()
         pipeline = plan.pipeline
@@ -316,6 +319,8 @@ class Oracle:
                     if at <= self.now:
                         self.cancel(self.top, mode)
                 self.look_at_pipeline(self.top)
+                if self.stage == PLACE and not self.changed:
+                    self.give_places_away()
                 self.stage = SKIP if self.changed else AFTER[self.stage]
             if self.top.end is not None:
                 break
@@ -501,7 +506,7 @@ class Oracle:
             self.changed |= state.invalid
         if self.stage == START and not self.changed:
             for state in candidates:
-                self.start(pipeline, state, False)  # if there is anything to start
+                self.start_in_turn(pipeline, state, False)  # if there is anything to start
 
     def is_left_out(self, state: TaskState, parents: list[TaskState]) -> bool:
         """It counts in the order, though nothing of it runs."""
@@ -574,7 +579,7 @@ class Oracle:
             self.changed |= state.invalid
         if self.stage == START and not self.changed:
             for state in candidates:
-                self.start(pipeline, state, True)
+                self.start_in_turn(pipeline, state, True)
 
     def skip(self, state: TaskState, reason: str) -> None:
         if reason and not state.skipped:
@@ -617,6 +622,33 @@ class Oracle:
                     continue
             combinations.append(params)
         return combinations
+
+    def start_in_turn(self, pipeline: PipelineState, state: TaskState, final: bool) -> None:
+        """Start a Task, or let it wait for a place."""
+        if self.plan.max_parallel is None or state.task.pipeline is not None:
+            self.start(pipeline, state, final)
+        elif state.turn is None:
+            state.turn = len(self.waiting)
+            self.waiting.append((pipeline, state, final))
+            self.changed = True
+
+    def give_places_away(self) -> None:
+        """The Tasks that were ready first come first; all that a Task can run goes before the next Task."""
+        everyone = [(state, each) for _, state, _ in self.waiting for each in state.instances]
+        while sum(bool(each.attempts and not each.reason) for _, each in everyone) < (self.plan.max_parallel or NEVER):
+            can_run = [each for _, each in everyone if each.slot and not each.attempts and not each.reason]
+            ready = [each for each in self.waiting if not each[1].started and not each[1].done]
+            if can_run:
+                self.add_attempt(can_run[0])
+            elif ready and not self.is_evaluating():
+                pipeline, state, final = ready[0]
+                self.start(pipeline, state, final)
+                for instance in state.instances:
+                    self.take_slot(state, instance)
+                everyone = [(state, each) for _, state, _ in self.waiting for each in state.instances]
+            else:
+                return
+            self.changed = True
 
     def start(self, pipeline: PipelineState, state: TaskState, final: bool) -> None:
         values = pipeline.values(final)
@@ -715,6 +747,9 @@ class Oracle:
             return
         if instance.slot is None:
             self.take_slot(state, instance)
+        elif not instance.attempts:
+            if instance.killed:  # while it waited for a place
+                instance.reason, self.changed = "TaskRunCancelled", True
         elif instance.attempts[-1].end is None:
             self.look_at_attempt(state.task, instance, instance.attempts[-1])
         else:
@@ -753,12 +788,15 @@ class Oracle:
 
     def left(self, instance: Instance) -> float:
         """When an instance that has ended, and its Sidecars, left its slot."""
+        if not instance.attempts:
+            return 0
         ends = [min(each.end, self.dies(name, each.start)) for name, each in instance.attempts[-1].sidecars.items()]
         return max([instance.attempts[-1].end or 0, *ends])
 
     def give(self, instance: Instance, slot: Slot) -> None:
         instance.slot = slot
-        self.add_attempt(instance)
+        if self.plan.max_parallel is None:
+            self.add_attempt(instance)
         self.changed = True
 
     def add_attempt(self, instance: Instance) -> None:

@@ -130,6 +130,8 @@ class _Generator:
                 {key: value for key, value in each.items() if (key if isinstance(key, str) else key[0]) in containers}  # type: ignore[attr-defined]
                 for each in (behaviours, ready, deaths, failures)
             )
+        if not self.calm and self.chance(0.25):
+            plan = plan._replace(max_parallel=self.random.randint(1, 4))
         return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing, restart_delay)
 
     def with_left_out_tasks(self, pipeline: Pipeline) -> Pipeline:

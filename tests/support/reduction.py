@@ -45,6 +45,8 @@ def _smaller_cases(case: Case) -> Iterator[Case]:
         entries = getattr(case, name)
         for key in entries:
             yield dataclasses.replace(case, **{name: {k: v for k, v in entries.items() if k != key}})
+    if case.plan.max_parallel is not None:
+        yield dataclasses.replace(case, plan=case.plan._replace(max_parallel=None))
     for name in ("cel_delay", "failing_probes"):
         if getattr(case, name):
             yield dataclasses.replace(case, **{name: 0})

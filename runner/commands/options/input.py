@@ -107,6 +107,12 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="how many combinations of a matrix may run in parallel",
     )
+    parser.add_argument(
+        "--max-parallel",
+        type=_positive,
+        metavar="NUMBER",
+        help="how many Tasks of the whole run may run in parallel; each combination of a matrix counts",
+    )
 
 
 def _add_pod_options(parser: argparse.ArgumentParser) -> None:
@@ -276,6 +282,7 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         namespace=arguments.namespace,
         max_concurrency=arguments.max_concurrency,
         views=tuple(arguments.views),
+        max_parallel=arguments.max_parallel,
         keep_volume_claims=arguments.keep_volume_claims,
         timeout=arguments.timeout,
         runtime_image=arguments.runtime_image,

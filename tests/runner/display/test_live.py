@@ -339,6 +339,14 @@ def test_task_that_waits_for_its_retry_counts_down(view, sample):
     assert "attempt 2 in" not in run.terminal.text
 
 
+def test_task_that_waits_for_a_place_says_so(view, sample):
+    plan = sample.plan(sample.task("a", "s"), sample.task("b", "s"), sample.task("c", "s", after=("a",)))
+    run = view(plan._replace(max_parallel=1), 80, 10)
+    run.feed([sample.run_started(), sample.task_started("a", 0)])
+    assert re.search(r"b +waits for its turn", run.terminal.text)
+    assert re.search(r"c +after a", run.terminal.text)
+
+
 def test_messages_cannot_harm_the_terminal(view, sample):
     run = view(sample.plan(sample.task("build", "make")), 80, 24)
     run.feed([sample.run_started(), sample.task_started("build", 1)])
