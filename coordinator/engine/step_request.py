@@ -69,4 +69,5 @@ def _unexpanded(value: str) -> str:
 
 
 def _optional(text: str | None, scope: Scope) -> str | None:
-    return None if text is None else substitute(text, scope)
+    """Return a path, None if there is none. Empty, as of an optional Workspace that is not bound, means none too."""
+    return None if text is None else substitute(text, scope) or None

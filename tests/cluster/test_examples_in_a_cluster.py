@@ -32,6 +32,7 @@ def test_an_example_succeeds_in_a_cluster(example, runs, facts, request):
         "python-ci": ["-w", "source=emptyDir", "-w", "repository=configMap:repository",
                       "-p", "repository=/workspace/repository/app.bundle", "-p", "base-revision=none"],
         "survey": ["-w", "folder=hostPath:/etc"],
+        "cache": ["-w", f"source={ROOT}/examples/cache/shop"],
     }.get(example.parent.name, [])  # fmt: skip
     if example.parent.name == "python-ci":
         if not facts.has_git:

@@ -358,6 +358,12 @@ class TestResults:
         run = simulate(plan_of(task("x", steps=(step,)), params=params))
         assert run.requests()[0][1].arguments == ("run", "$$(params.a)")
 
+    def test_empty_path_means_none(self):
+        step = Step("run", command=("x",), working_directory="", stdout_path="$(params.a)")
+        run = simulate(plan_of(task("t", steps=(step,)), params=(Param("a", ""),)))
+        request = run.requests()[0][1]
+        assert (request.working_directory, request.stdout_path) == (None, None)
+
     def test_only_files_that_are_read_are_made_readable(self):
         one = task(
             "a", results=(ResultDeclaration("r"),), steps=(Step("s", script="", results=(ResultDeclaration("x"),)),)
