@@ -140,7 +140,8 @@ def _check_writable(operations: Operations, targets: Directories) -> None:
 
 def _staged(place: Place, stage: bytes, operations: Operations, source: Source) -> dict[str, Any]:
     """Copy the new files to the directory `stage`; return the plan."""
-    below = Directories(place.root).of(stage + b"/x")[0]
+    stages = Directories(place.root)
+    below, _ = stages.of(stage + b"/x")
     written = []
     for number, (path, entry) in enumerate(operations.written):
         extra: Any = None

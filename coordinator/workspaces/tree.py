@@ -119,11 +119,14 @@ def _entries(folder: int, path: bytes) -> Iterator[File]:
 
 
 class Directories:
-    """Open directories below a root, by path. Keeps the last ones open."""
+    """Open directories below a root, by path. Keeps the last ones open, for as long as it exists."""
 
     def __init__(self, root: int) -> None:
         self.root = root
         self._open: OrderedDict[bytes, int] = OrderedDict()
+
+    def __del__(self) -> None:
+        self.forget()
 
     def of(self, path: bytes) -> tuple[int, bytes]:
         """Return a descriptor of the directory that a path is in, valid until the next call, and the name in it.

@@ -21,6 +21,7 @@ Exit codes: 0 success, 1 failure. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -67,13 +68,22 @@ class _Views:
     """One view: the place of the Workspace, and the record."""
 
     def __init__(self, top: str, directory: str, task: Task) -> None:
-        volume = open_root(f"{top}/origin")
-        self.place = Place(volume, directory, open_below(volume, directory), f"{top}/views")
-        self.view = open_root(f"{top}/view")
+        self._open = contextlib.ExitStack()
+        volume = self._opened(open_root(f"{top}/origin"))
+        self.place = Place(volume, directory, self._opened(open_below(volume, directory)), f"{top}/views")
+        self.view = self._opened(open_root(f"{top}/view"))
         self.task = task
         self.is_shared = "MONOPOD_SHARED_FILES" in os.environ
         slot = os.environ.get("MONOPOD_SLOT", "")
         self._record = f"{top}/views/view.{slot}.{_IN_NAME.sub('_', task.workspace)}"
+
+    def _opened(self, descriptor: int) -> int:
+        self._open.callback(os.close, descriptor)
+        return descriptor
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._open.close()
 
     def copy(self) -> None:
         """Make the view."""
@@ -240,11 +250,11 @@ def main(arguments: Sequence[str], top: str = "/monopod") -> int:
     pairs = (param.partition("=") for param in params)
     task = Task(path, {name: value for name, _, value in pairs}, workspace)
     try:
-        views = _Views(top, directory, task)
-        if command == "copy":
-            views.copy()
-            return 0
-        return views.merge(keeps=command == "keep")
+        with contextlib.closing(_Views(top, directory, task)) as views:
+            if command == "copy":
+                views.copy()
+                return 0
+            return views.merge(keeps=command == "keep")
     except UnusableError as error:
         print(f"{error}")
     except OSError as error:

@@ -10,6 +10,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,12 @@ from monopod.coordinator.workspaces.tree import open_root
 from monopod.coordinator.workspaces.view_copy import copy_tree, remove_tree
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be several users")
+
+
+def in_slot(slot: str, arguments: list[str], top: Path) -> int:
+    """Execute a command of a view as a Step of a slot, and return the exit code."""
+    with mock.patch.dict(os.environ, MONOPOD_SLOT=slot):
+        return view.main(arguments, str(top))
 
 
 class Workspace:
@@ -43,8 +50,7 @@ class Workspace:
         return top
 
     def do(self, command: str, task: str, *params: str) -> int:
-        os.environ["MONOPOD_SLOT"] = task
-        return view.main([command, "source", self.sub_path, task, *params], str(self.top(task)))
+        return in_slot(task, [command, "source", self.sub_path, task, *params], self.top(task))
 
     def view(self, task: str) -> Path:
         """Make a view, and return its directory."""
@@ -303,10 +309,8 @@ def test_directories_of_two_combinations_are_never_one(workspace, capsys):
     for task in ("a", "b"):
         workspace.do("copy", task)
         write(workspace.top(task) / "view/file", task)
-    os.environ["MONOPOD_SLOT"] = "a"
-    assert view.main(["keep", "source", "", "t", "v=x/y"], str(workspace.top("a"))) == 0
-    os.environ["MONOPOD_SLOT"] = "b"
-    assert view.main(["keep", "source", "", "t", "v=x_y"], str(workspace.top("b"))) == 1
+    assert in_slot("a", ["keep", "source", "", "t", "v=x/y"], workspace.top("a")) == 0
+    assert in_slot("b", ["keep", "source", "", "t", "v=x_y"], workspace.top("b")) == 1
     assert "has what 't[v=x/y]' has left" in capsys.readouterr().out
 
 
