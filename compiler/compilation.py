@@ -17,8 +17,8 @@ Left to others: the stages themselves. This module is the edge, which raises the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import filterfalse
 from typing import Any
 
@@ -69,7 +69,7 @@ class Compilation:
 
     ``workload`` is the object that creates the Pod; by default, the Pod itself. ``exchanged`` are the Workspaces whose
     files are copied between this machine and the Pod. ``cache_directory`` is the directory of the node where its caches
-    are kept, if there is one.
+    are kept, if there is one. ``texts`` are the files that were read, by name.
     """
 
     plan: Plan
@@ -82,6 +82,7 @@ class Compilation:
     exchanged: tuple[ExchangedWorkspace, ...] = ()
     warnings: tuple[Problem, ...] = ()
     cache_directory: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
         )
         if outcome.compilation is not None:
             warnings = tuple(filterfalse(is_advice, outcome.problems))
-            compilations.append(replace(outcome.compilation, warnings=warnings))
+            compilations.append(replace(outcome.compilation, warnings=warnings, texts=documents.texts))
     if errors:
         raise Problems(errors)
     return tuple(compilations)

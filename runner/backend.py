@@ -119,6 +119,10 @@ class FilesPod(Pod, Protocol):
         Raises CopyError, BrokenError.
         """
 
+    @property
+    def kept_volumes(self) -> Mapping[str, str]:
+        """The directories of this machine in which the volumes of the Pod stay, by name; empty if none does."""
+
     def release_files(self) -> None:
         """Let the Pod end: no further files are fetched."""
 

@@ -32,6 +32,7 @@ from monopod.system import inherited_signals
 
 COMMANDS = (
     "run",
+    "rerun",
     "attach",
     "logs",
     "status",

@@ -41,6 +41,7 @@ from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.follower import Follower
 from monopod.runner.records.recorder import Recorder, recording
+from monopod.runner.records.repetition import Repetition
 from monopod.runner.reports.failures import More, failure_context, images, memory_limits
 from monopod.runner.run import Run
 from monopod.runner.signals import ENDING, READER_GONE, caught, received, signal_pipe
@@ -58,7 +59,7 @@ class Options:
     ``records`` is the directory of all records, None to record nothing; ``files`` are the arguments of the command.
     ``report`` receives the records of all runs at the end. ``lines`` selects and formats the lines of a run. ``more``
     returns a command that shows the output of a Step, if there is neither a record nor a log. ``fetches`` are the files
-    that are fetched after each run.
+    that are fetched after each run. ``repetitions`` say how each run can be repeated.
     """
 
     output: Output
@@ -69,6 +70,7 @@ class Options:
     lines: LineOptions = field(default_factory=LineOptions)
     more: More | None = None
     fetches: tuple[Fetch, ...] = ()
+    repetitions: Sequence[Repetition] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         ended: list[Ended] = []
         with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.on_loss(signals.report_reader_gone):
             for compilation in compilations:
-                ended.append(_run_one(compilation, backend, options, signals.reader, is_first=not ended))
+                of_run = replace(options, repetitions=options.repetitions[len(ended) :][:1])
+                ended.append(_run_one(compilation, backend, of_run, signals.reader, is_first=not ended))
                 if ended[-1].is_last:
                     break
         left = compilations[len(ended) :]
@@ -158,12 +161,19 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         recorder = None
         if options.records is not None:
             recorder = Recorder(
-                options.records, compilation.plan, compilation.pod, backend=backend.name, files=options.files
+                options.records,
+                compilation.plan,
+                compilation.pod,
+                backend=backend.name,
+                files=options.files,
+                repeated_by=next(iter(options.repetitions), None),
             )
         is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
         limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})
         plan = compilation.plan
         ended = follow_pod(pod, running, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
+        if recorder is not None and pod.kept_volumes:
+            recorder.keep(pod.kept_volumes)
         return _with_files(ended, pod, compilation, options)
 
 

@@ -319,6 +319,11 @@ def decode(pieces: typing.Iterable[str]) -> Plan:
     return _from_json(Plan, fields)
 
 
+def encodable(record: Task | Pipeline) -> dict[str, Any]:
+    """Return a part of a Plan as plain data, without the fields that have their defaults."""
+    return typing.cast("dict[str, Any]", _to_json(record))
+
+
 def _to_json(value: Any) -> Any:
     if _is_record(type(value)):
         defaults = value._field_defaults

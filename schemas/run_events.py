@@ -149,7 +149,8 @@ class SidecarFinished(NamedTuple):
 class TaskFinished(NamedTuple):
     """A Task instance has ended, or, if ``will_retry``, one attempt of it. ``reason`` is Tekton's.
 
-    ``retry_delay``: how many seconds later the next attempt starts, at the earliest.
+    ``retry_delay``: how many seconds later the next attempt starts, at the earliest. ``results`` are those of a Task
+    that succeeded: a run whose end is never reported can be continued with them.
     """
 
     at: float
@@ -161,6 +162,7 @@ class TaskFinished(NamedTuple):
     message: str
     will_retry: bool = False
     retry_delay: float = 0.0
+    results: list[Any] = []  # noqa: RUF012  # nobody changes it
 
 
 class TaskSkipped(NamedTuple):

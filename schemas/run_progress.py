@@ -15,7 +15,7 @@ status of a run that has not ended (``run_document``) all read the same progress
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.plan import Plan, walk
@@ -113,7 +113,7 @@ class SidecarRun:
 class Attempt:
     """One attempt of a Task instance, with the Steps that were started or skipped in it.
 
-    ``results`` and ``artifacts`` are not in the events: only the coordinator knows them.
+    ``results`` are in the events only if it succeeded, ``artifacts`` are not: only the coordinator knows them.
     """
 
     def __init__(self, number: int, started: float, slot: str = "", params: dict[str, str] | None = None) -> None:
@@ -138,6 +138,7 @@ class Attempt:
         """Note how it ended."""
         self.ended = event.at
         self.status, self.reason, self.message = event.status, event.reason, event.message
+        self.results = cast("Sequence[ResultStatus]", event.results)
 
 
 class TaskState:

@@ -123,6 +123,9 @@ def run_before(session: Session, name: str) -> None:
     if name in ("attach", "logs", "status"):
         (session.directory / "before.yaml").write_text(RUN.replace("NAME", "build-x7k2p"))
         session.run("monopod run -f before.yaml --context prod --detach && monopod attach build-x7k2p")
+    elif name == "rerun":
+        write_files(session, "")
+        session.run("monopod run -f pipeline.yaml -w source=.")
     elif name in ("runs", "report", "explain"):
         (session.directory / "before.yaml").write_text(RUN.replace("NAME", "ci-x7k2p"))
         session.run("monopod run -f before.yaml")

@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from monopod.compiler.importers.pipelines_as_code import Named, Variables
 
 STANDARD_INPUT = "-"
+_STANDARD_INPUT_NAME = "<stdin>"
 _TRIGGERS = "triggers.tekton.dev/"
 
 _STEP_ACTION = {"StepAction": StepAction}
@@ -224,14 +226,18 @@ class Documents:
 
 
 def load(
-    paths: Sequence[str], standard_input: BinaryIO | None = None, params: Iterable[tuple[str, str]] = ()
+    paths: Sequence[str],
+    standard_input: BinaryIO | None = None,
+    params: Iterable[tuple[str, str]] = (),
+    recorded: Mapping[str, str] = types.MappingProxyType({}),
 ) -> Documents:
     """Return the documents in these files. Raises Problems with the problems of all files.
 
     ``-`` reads `standard_input`; by default, the process's own. `params` are values for TriggerTemplates and
-    for Pipelines-as-Code.
+    for Pipelines-as-Code. `recorded` are the contents of files of an earlier run, by name: of standard input, and of
+    files that are not there any more.
     """
-    loader = _Loader(standard_input, params)
+    loader = _Loader(standard_input, params, recorded)
     for path in paths:
         loader.read(path)
     loader.import_deferred()
@@ -263,8 +269,14 @@ class _Deferred:
 class _Loader:
     """Collects documents and problems."""
 
-    def __init__(self, standard_input: BinaryIO | None, params: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        standard_input: BinaryIO | None,
+        params: Iterable[tuple[str, str]] = (),
+        recorded: Mapping[str, str] = types.MappingProxyType({}),
+    ) -> None:
         self._params = dict(params)
+        self._recorded = recorded
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
         self.missing_values: list[Problem] = []
@@ -278,9 +290,11 @@ class _Loader:
 
     def read(self, path: str) -> None:
         """Read a file, a directory or standard input."""
+        if self._recorded and self._read_recorded(path):
+            return
         if path == STANDARD_INPUT:
             stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
-            self.read_bytes("<stdin>", stream.read(yaml_files.MAX_BYTES + 1))
+            self.read_bytes(_STANDARD_INPUT_NAME, stream.read(yaml_files.MAX_BYTES + 1))
             return
         if (answer := url_in_place_of_file(path)) is not None and not os.path.exists(path):
             self._report_file(path, answer, "unreadable-file")
@@ -293,6 +307,16 @@ class _Loader:
         for file in files:
             if os.path.realpath(file) not in self._named:
                 self._read_file(file)
+
+    def _read_recorded(self, path: str) -> bool:
+        """Read what an earlier run has read of standard input, or of a file or directory that is gone."""
+        if path != STANDARD_INPUT and os.path.exists(path):
+            return False
+        name = _STANDARD_INPUT_NAME if path == STANDARD_INPUT else path
+        files = [file for file in self._recorded if file == name or os.path.dirname(file) == path.rstrip("/")]
+        for file in files:
+            self.read_bytes(file, self._recorded[file].encode())
+        return bool(files)
 
     def _files_of(self, directory: str) -> list[str]:
         names = sorted(name for name in os.listdir(directory) if name.endswith(_DIRECTORY_SUFFIXES))

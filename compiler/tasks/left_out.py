@@ -35,26 +35,27 @@ from monopod.schemas.variables import Path, parse_path, references
 class Selection:
     """The Tasks that run, as on the command line; all by default.
 
-    ``results`` are the values of ``--result TASK.NAME=VALUE``. ``reused`` are Tasks that succeeded in an earlier run:
-    what they leave to others.
+    ``results`` are the values of ``--result TASK.NAME=VALUE``. ``earlier`` is what Tasks of an earlier run leave to
+    others, and why, if they do not run again. ``start_option`` is the option that ``start`` comes from.
     """
 
     only: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     results: tuple[tuple[str, str, str], ...] = ()
-    reused: Mapping[str, LeftOut] = field(default_factory=dict)
+    earlier: Mapping[str, LeftOut] = field(default_factory=dict)
+    start_option: str = "--from"
 
     @property
     def named(self) -> Iterator[tuple[str, str]]:
         """Each option that names a Task, with the Task."""
-        for option, names in (("--only", self.only), ("--from", self.start), ("--skip", self.skip)):
+        for option, names in (("--only", self.only), (self.start_option, self.start), ("--skip", self.skip)):
             yield from ((option, name) for name in names)
 
     @property
     def is_empty(self) -> bool:
         """Whether it says nothing."""
-        return not (self.only or self.start or self.skip or self.results or self.reused)
+        return not (self.only or self.start or self.skip or self.results)
 
 
 EVERYTHING = Selection()
@@ -103,7 +104,7 @@ def left_out_tasks(selection: Selection, candidates: Candidates, report: Report)
         report.add(candidates.place.problem("nothing-to-run", message))
         return {}
     left_out = {
-        name: selection.reused.get(name) or LeftOut(LEFT_OUT, message, *_published(name, given, candidates))
+        name: _left_out(selection.earlier.get(name) or LeftOut(LEFT_OUT, message), name, given, candidates)
         for name, message in reasons.items()
     }
     report.extend(_missing_results(left_out, candidates))
@@ -131,15 +132,15 @@ def _no_task(name: str, names: Collection[str]) -> str:
 def _reasons(selection: Selection, candidates: Candidates) -> dict[str, str]:
     """Return the Tasks that are left out, each with the reason, in the order of the Pipeline."""
     chosen = {*selection.only, *_with_dependents(selection.start, candidates.orders)}
-    options = [option for option, names in (("--only", selection.only), ("--from", selection.start)) if names]
+    options = [
+        option for option, names in (("--only", selection.only), (selection.start_option, selection.start)) if names
+    ]
     of_finally = {task.name for task in candidates.spec.finally_}
     limited = {*(candidates.names if chosen & of_finally else candidates.names[: len(candidates.spec.tasks)])}
     reasons = {}
     for name in candidates.names:
         if name in selection.skip:
             reasons[name] = "--skip names it"
-        elif name in selection.reused:
-            reasons[name] = selection.reused[name].message
         elif options and name in limited - chosen:
             reasons[name] = f"{' and '.join(options)} {'do' if len(options) > 1 else 'does'} not select it"
     return reasons
@@ -199,12 +200,18 @@ def _value(text: str, shape: Shape) -> Value:
     return value
 
 
-def _published(
-    task: str, given: Mapping[tuple[str, str], Value], candidates: Candidates
-) -> tuple[tuple[Param, ...], tuple[tuple[str, str], ...]]:
-    """Return the Results of a Task that is left out, and the variables that follow from them."""
-    results = tuple(Param(name, value) for (owner, name), value in given.items() if owner == task)
-    return results, lengths(task, results) if candidates.outputs[task].has_matrix else ()
+def _left_out(earlier: LeftOut, task: str, given: Mapping[tuple[str, str], Value], candidates: Candidates) -> LeftOut:
+    """Return a Task that is left out with the Results that are given, and the variables that follow from them."""
+    results = {param.name: param.value for param in earlier.results}
+    own = {name: value for (owner, name), value in given.items() if owner == task}
+    if not own:
+        return earlier
+    params = tuple(Param(*each) for each in {**results, **own}.items())
+    variables = {
+        **dict(lengths(task, params) if candidates.outputs[task].has_matrix else ()),
+        **dict(earlier.variables),
+    }
+    return earlier._replace(results=params, variables=tuple(variables.items()))
 
 
 def lengths(task: str, results: Sequence[Param]) -> tuple[tuple[str, str], ...]:
@@ -256,6 +263,8 @@ def _what_to_give(needed: Path, source: LeftOut, outputs: Outputs) -> str:
     task, kind, name = needed[1], needed[2], needed[3]
     if source.reused:
         return f"the Task '{task}' is not repeated, and its record has no {'.'.join(needed[2:])}; use --from {task}"
+    if source.message.startswith("it "):
+        return f"the Task '{task}' is not repeated, but {source.message}; use --failed, or --from {task}"
     if kind in ("outputs", "inputs"):
         return f"the Task '{task}' is left out, and Artifacts cannot be given; do not leave it out"
     what = next(iter(outputs.shapes_for_others()), "") if needed[3:] == ("length",) else name

@@ -85,6 +85,7 @@ from monopod.coordinator.engine.status import (
     finished_document,
     pipeline_outcome,
     pipeline_results,
+    results_of,
     the_task_run,
     uid_of,
 )
@@ -549,6 +550,7 @@ class Engine:
                 told.message,
                 again,
                 delay,
+                results_of(attempt) if told.succeeded else [],
             )
         )
         if not again:

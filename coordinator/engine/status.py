@@ -207,7 +207,7 @@ def _attempt_progress(instance: InstanceState, attempt: AttemptState) -> Attempt
     made.status, made.reason, made.message = attempt.outcome
     made.steps = [_step_progress(step) for step in attempt.steps if step.reason]
     made.sidecars = list(map(_sidecar_progress, attempt.sidecars))
-    made.results = _results(instance.task.plan.results, attempt.results)
+    made.results = results_of(attempt)
     made.artifacts = attempt.artifacts.status()
     return made
 
@@ -228,6 +228,11 @@ def _sidecar_progress(sidecar: SidecarState) -> SidecarRun:
         made.start, made.end = how.start or None, how.end or None
         made.exit_code, made.reason, made.message = exit_code_of(how), reason_of(how), how.error
     return made
+
+
+def results_of(attempt: AttemptState) -> list[ResultStatus]:
+    """Return the Results of an attempt, in Tekton's shape."""
+    return _results(attempt.instance.task.plan.results, attempt.results)
 
 
 def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Value]) -> list[ResultStatus]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from monopod.runner.records import own_directories
+from monopod.runner.records.projects import project_of
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.store import StoreError
 
@@ -26,7 +27,7 @@ def default_directory(files: Sequence[str]) -> str:
     """Return the directory of the store for a run from these files."""
     first = next((file for file in files if file != "-"), ".")
     path = Path(first).resolve()
-    project = _project(path if path.is_dir() else path.parent)
+    project = project_of(path if path.is_dir() else path.parent)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", project.name) or "root"
     return os.path.join(caches_root(), f"{name}-{hashlib.sha256(os.fsencode(project)).hexdigest()[:8]}")
 
@@ -43,7 +44,3 @@ def prepare_stores(directories: Iterable[str]) -> None:
                 os.chmod(caches_root(), 0o700)
         with contextlib.suppress(StoreError):
             DirectoryStore(directory).prepare()
-
-
-def _project(directory: Path) -> Path:
-    return next((each for each in (directory, *directory.parents) if (each / ".git").exists()), directory)

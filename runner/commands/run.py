@@ -23,11 +23,12 @@ from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from monopod.compiler.compilation import Compilation
     from monopod.runner.backend import Backend
     from monopod.runner.files.fetch import Fetch
+    from monopod.runner.repeating.compiling import Compiled
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
@@ -100,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(kubernetes only; other backends mount the folder)",
     )
     _add_backend_options(parser)
+    parser.set_defaults(repeated=None, recorded={}, words=None)  # `monopod rerun` sets them
 
 
 def _add_backend_options(parser: argparse.ArgumentParser) -> None:
@@ -193,37 +195,47 @@ def _prepare_cache_stores(compilations: Iterable[Compilation]) -> None:
         prepare_stores(directories)
 
 
-def _selected(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return compiler options for the Tasks that run, and for the Workspaces from which files are fetched."""
-    fetched = tuple(dict.fromkeys(fetch.workspace for fetch in arguments.fetches))
-    return {"selection": selection(arguments), "fetched": fetched}
+def _fetched(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the compiler option for the Workspaces from which files are fetched."""
+    return {"fetched": tuple(dict.fromkeys(fetch.workspace for fetch in arguments.fetches))}
+
+
+def _compile(
+    arguments: argparse.Namespace, further: Callable[[], Mapping[str, Any]] = dict, **options: Any
+) -> Compiled:
+    """Compile the selected Tasks of the runs, or of the recorded run that is repeated. Raises Problems."""
+    from monopod.runner.repeating.compiling import Compiled, compile_again  # noqa: PLC0415  # not needed for --help
+
+    if arguments.repeated is not None:
+        return compile_again(arguments, arguments.repeated, further, **options)
+    return Compiled(compile_documents(arguments, further, selection=selection(arguments), **options))
 
 
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.compiler.pod.kube_version import WITH_RESTART_RULES  # noqa: PLC0415  # not needed for --help
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415
 
-    options = {**_selected(arguments), **_named("default"), **_ON_THIS_MACHINE, "uses_images": False}
+    options = {**_fetched(arguments), **_named("default"), **_ON_THIS_MACHINE, "uses_images": False}
     options |= _default_cache_store(arguments)
-    compilations = compile_documents(arguments, **options, kube_version=WITH_RESTART_RULES)
-    _prepare_cache_stores(compilations)
-    return _run(arguments, compilations, HostBackend())
+    compiled = _compile(arguments, **options, kube_version=WITH_RESTART_RULES)
+    _prepare_cache_stores(compiled.compilations)
+    return _run(arguments, compiled, HostBackend())
 
 
 def _run_with_podman(arguments: argparse.Namespace) -> int:
     from monopod.compiler.pod.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
-    compilations = compile_documents(
+    compiled = _compile(
         arguments,
-        **_selected(arguments),
+        **_fetched(arguments),
         **_named("default"),
         **_ON_THIS_MACHINE,
         **_default_cache_store(arguments),
         kube_version=WITHOUT_NATIVE_SIDECARS,
     )
-    _prepare_cache_stores(compilations)
-    return _run(arguments, compilations, PodmanBackend(arguments.network))
+    _prepare_cache_stores(compiled.compilations)
+    return _run(arguments, compiled, PodmanBackend(arguments.network))
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
@@ -239,7 +251,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
         with connect(arguments.context) as cluster:
             discovery = Discovery(cluster, arguments.namespace)
             options = {
-                **_selected(arguments),
+                **_fetched(arguments),
                 **_named(cluster.namespace),
                 "log_format": "json",
                 "context": arguments.context,
@@ -248,7 +260,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
             }
             if arguments.ttl is not None:
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
-            compilations = compile_documents(arguments, discovery.compiler_options, **options)
+            compiled = _compile(arguments, discovery.compiler_options, **options)
             backend = KubernetesBackend(
                 cluster,
                 arguments.start_timeout,
@@ -257,8 +269,8 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 include_ignored=arguments.include_ignored,
             )
             if arguments.detach:
-                return start_pods(compilations, backend, arguments.output)
-            return _run(arguments, compilations, backend)
+                return start_pods(compiled.compilations, backend, arguments.output)
+            return _run(arguments, compiled, backend)
     except BackendUnavailableError as error:
         print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
         return WRONG_INPUT
@@ -271,11 +283,13 @@ def _named(default_namespace: str) -> dict[str, Any]:
     return {"new_name": generated_name, "default_namespace": default_namespace}
 
 
-def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], backend: Backend) -> int:
+def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) -> int:
     from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.repeating.compiling import repetitions  # noqa: PLC0415
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
     from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
+    compilations = compiled.compilations
     lines = line_options(arguments, [compilation.plan for compilation in compilations])
     records = None if arguments.no_record else records_root()
     files = tuple(input_files(arguments))
@@ -301,6 +315,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
             lines,
             more if is_repeatable else None,
             tuple(arguments.fetches),
+            () if records is None else repetitions(arguments, files, compiled),
         )
         exit_code = run_pods(compilations, backend, options)
         return exit_code or int(reports.failed)

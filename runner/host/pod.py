@@ -250,6 +250,11 @@ class HostPod:
             os.path.join(self._volumes[workspace.volume], workspace.sub_path), path, self._inside_sandbox()
         )
 
+    @property
+    def kept_volumes(self) -> Mapping[str, str]:
+        """The directories in which the volumes stay."""
+        return self._volumes if self.keep else {}
+
     def release_files(self) -> None:
         """Do nothing: the volumes stay until `close`."""
 

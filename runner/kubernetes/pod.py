@@ -204,6 +204,11 @@ class KubernetesPod:
         """Connect to a sender of the files at a path in a Workspace, after the run."""
         return self._pod_files().sender(workspace, path)
 
+    @property
+    def kept_volumes(self) -> Mapping[str, str]:
+        """Nothing: volumes of a Pod in a cluster are not directories of this machine."""
+        return {}
+
     def release_files(self) -> None:
         """Let the Pod end, if it is not deleted."""
         if self._stays:

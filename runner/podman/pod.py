@@ -176,6 +176,11 @@ class PodmanPod:
         root = os.path.join(self._volumes[workspace.volume], workspace.sub_path)
         return volume_files(root, path, _as_containers_see_users())
 
+    @property
+    def kept_volumes(self) -> Mapping[str, str]:
+        """The directories in which the volumes stay."""
+        return self._volumes if self._keep else {}
+
     def release_files(self) -> None:
         """Do nothing: the volumes stay until `close`."""
 

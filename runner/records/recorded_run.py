@@ -26,6 +26,7 @@ from monopod.runner.records.store import Header, Record, RecordError
 from monopod.runner.records.values import Values, results_of
 from monopod.schemas import plan as planned
 from monopod.schemas.plan import Plan, Value
+from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line
 from monopod.schemas.run_progress import Attempt, StepRun, TaskState, progress_of
 
@@ -180,7 +181,7 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
                 task.status, task.message = "Cancelled", "still running when the run ended"
     places = {planned_task.path: planned_task.task for planned_task in planned.walk(plan.pipeline)}
     below = _labels_below(progress.tasks)
-    values = Values(plan, record.header, document or {}, progress.tasks)
+    values = Values(plan, record.header, document or run_document(plan, progress, {}, last), progress.tasks)
     tasks = tuple(
         TaskRun(
             state,

@@ -33,7 +33,8 @@ from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome, Summary
 from monopod.runner.follow.follower import OutputLines, Shown
 from monopod.runner.follow.lines import prefixed
-from monopod.runner.records import store
+from monopod.runner.records import repetition, store
+from monopod.runner.records.repetition import Repetition
 from monopod.runner.records.store import Ended, Header
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan
@@ -53,7 +54,16 @@ class Recorder:
     ``problem`` is the error that stopped recording; empty if there is none.
     """
 
-    def __init__(self, root: Path, plan: Plan, pod: Mapping[str, Any], *, backend: str, files: Sequence[str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        plan: Plan,
+        pod: Mapping[str, Any],
+        *,
+        backend: str,
+        files: Sequence[str],
+        repeated_by: Repetition | None = None,
+    ) -> None:
         self.directory: Path | None = None
         self.problem = ""
         self._root = root
@@ -61,6 +71,7 @@ class Recorder:
         self._pod = pod
         self._backend = backend
         self._files = tuple(files)
+        self._repetition = repeated_by
         self._lock = self._events = self._output = -1
         self._segment = self._segment_bytes = 0
         self._pending_events: list[str] = []
@@ -107,6 +118,13 @@ class Recorder:
             self._write_pending()
             ended = Ended(outcome.status, outcome.reason, outcome.message, at)
             self._write_json(store.OUTCOME_FILE, dataclasses.asdict(ended))
+
+    def keep(self, volumes: Mapping[str, str]) -> None:
+        """Record where the volumes of the Pod are kept after the run: directories by name."""
+        if self._repetition is not None and self.directory is not None and not self.problem:
+            with self._guarded():
+                self._repetition = dataclasses.replace(self._repetition, kept=dict(volumes))
+                self._write_file(repetition.FILE, repetition.text_of(self._repetition))
 
     def close(self) -> None:
         """Write remaining data, close and unlock the record, and prune old records."""
@@ -165,6 +183,8 @@ class Recorder:
         self._events = self._open(store.EVENTS_FILE)
         self._output = self._open(f"{store.OUTPUT_FILE}.0")
         self._write_file(store.PLAN_FILE, "\n".join(plan_arguments(self._pod)))
+        if self._repetition is not None:
+            self._write_file(repetition.FILE, repetition.text_of(self._repetition))
         plan = self._plan
         header = Header(
             name=event.name,

@@ -1,6 +1,6 @@
 """The params and Results of the Tasks of a recorded run.
 
-- Results come from the finished PipelineRun (or TaskRun), so there are none before the run has ended.
+- Results come from the PipelineRun (or TaskRun), which has the Results of the Tasks that have succeeded so far.
 - A param is evaluated with the params of the run, the Results, and the statuses of Tasks. Any other reference stays as
   it was written.
 """

@@ -233,7 +233,7 @@ def load_documents(arguments: argparse.Namespace) -> Documents:
     files = input_files(arguments)
     if not files:
         raise Problems([Problem(None, "no input file; use -f FILE, or -f - for standard input", "no-input")])
-    documents = load(files, params=arguments.params)
+    documents = load(files, params=arguments.params, recorded=getattr(arguments, "recorded", {}))
     if not (arguments.files or arguments.more_files):
         _check_choice(documents, getattr(arguments, "name", None))
     return documents

@@ -1,0 +1,131 @@
+"""`monopod rerun`: run a recorded run again, or the Tasks of it that failed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monopod.runner.commands.options.input import add_params
+from monopod.runner.commands.options.lines import add_line_options
+from monopod.runner.commands.options.selection import add_selection_options, selection
+from monopod.runner.exit_codes import WRONG_INPUT
+from monopod.schemas.formats.visible_text import visible_lines
+
+if TYPE_CHECKING:
+    from monopod.runner.records.repetition import Repetition
+    from monopod.runner.records.store import Record
+
+SUMMARY = "run a recorded run again, or only the Tasks that failed"
+
+EXAMPLES = """\
+  monopod rerun                            (the latest run of this project, with the same options)
+  monopod rerun --failed -p version=1.3    (only what did not succeed or has changed, and what comes after it)
+  monopod rerun build --from unit-tests    (the latest run of the Pipeline build, but only from this Task on)
+
+The files are read again; for files that are gone, and for standard input, the record has their content. With --failed,
+--from and --only, Tasks that succeeded and have not changed are reused: their Results come from the record, their files
+from folders, claims and kept volumes. If those files are gone, nothing is run.
+
+exit codes:
+  0 Succeeded or Completed, 1 Failed, 2 no such run, or it cannot be repeated (nothing was run), 130 cancelled"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="a run as listed by `monopod runs`, or a Pipeline, for its latest run (default: the latest run of this "
+        "project: of this git repository, or of this directory)",
+    )
+    parser.add_argument(
+        "--failed",
+        action="store_true",
+        help="run only the Tasks that did not succeed or have changed, and those that come after them",
+    )
+    add_selection_options(parser)
+    add_params(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("human", "json", "yaml", "name"),
+        default="human",
+        help="as in `monopod run`: human (the default), json, yaml or name",
+    )
+    add_line_options(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run the recorded run again and return the exit code. Raises Problems."""
+    from monopod.runner.commands import run  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.records.store import RecordError  # noqa: PLC0415
+
+    if arguments.failed and (arguments.only or arguments.start):
+        return _refuse("--failed chooses the Tasks by itself; leave out --from and --only")
+    try:
+        again = _arguments_of_run(arguments)
+    except RecordError as error:
+        return _refuse(str(error))
+    return run.execute(again)
+
+
+def _refuse(message: str) -> int:
+    print(visible_lines(f"monopod rerun: {message}"), file=sys.stderr)
+    return WRONG_INPUT
+
+
+def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Return the arguments of `monopod run` for the recorded run. Raises RecordError."""
+    from monopod.runner.command_line import parser_of  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.records.recorded_run import read_run  # noqa: PLC0415
+    from monopod.runner.records.store import RecordError  # noqa: PLC0415
+    from monopod.runner.repeating.earlier_tasks import earlier_tasks  # noqa: PLC0415
+    from monopod.runner.repeating.reuse import Repeated  # noqa: PLC0415
+
+    record, repetition = _chosen(arguments.run)
+    if record.status == "Running":
+        raise RecordError(f"'{record.identity}' is still running")
+    words = [*repetition.words, *(word for name, value in arguments.params for word in ("-p", f"{name}={value}"))]
+    again = parser_of("monopod run", "run").parse_intermixed_args(words)
+    again.words = words
+    again.backend = record.header.backend
+    again.files, again.more_files = list(repetition.files), []
+    again.recorded = repetition.texts
+    for name in ("output", "logs", "timestamps", "quiet"):
+        setattr(again, name, getattr(arguments, name))
+    again.repeated = Repeated(
+        name=record.identity,
+        tasks=earlier_tasks(read_run(record)),
+        digests=repetition.digests,
+        kept=repetition.kept,
+        index=repetition.index,
+        selection=selection(arguments),
+        failed=arguments.failed,
+    )
+    if os.path.isdir(repetition.directory):
+        os.chdir(repetition.directory)
+    return again
+
+
+def _chosen(name: str | None) -> tuple[Record, Repetition]:
+    """Return the record of this name, or the latest of this project. Raises RecordError."""
+    from monopod.runner.records.projects import project_of  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.records.repetition import read_repetition  # noqa: PLC0415
+    from monopod.runner.records.store import RecordError, choose, records, records_root  # noqa: PLC0415
+
+    if name is not None:
+        record = choose(records_root(), name)
+        return record, read_repetition(record.directory)
+    project = project_of(Path.cwd())
+    for record in records(records_root()):
+        try:
+            repetition = read_repetition(record.directory)
+        except RecordError:
+            continue
+        if repetition.project == str(project):
+            return record, repetition
+    raise RecordError(f"no recorded run of {project}; name one of those that `monopod runs` lists")

@@ -1,0 +1,66 @@
+"""`monopod rerun --failed` of a run in a cluster: the record has the Results, a volume the files."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: flow}
+spec:
+  params: [{name: verdict, default: bad}]
+  workspaces: [{name: source}]
+  tasks:
+  - name: build
+    workspaces: [{name: source}]
+    taskSpec:
+      workspaces: [{name: source}]
+      results: [{name: image}]
+      steps:
+      - name: make
+        image: busybox
+        script: echo made > $(workspaces.source.path)/made; printf app:1 > $(results.image.path)
+  - name: test
+    workspaces: [{name: source}]
+    params: [{name: image, value: $(tasks.build.results.image)}, {name: verdict, value: $(params.verdict)}]
+    taskSpec:
+      params: [{name: image}, {name: verdict}]
+      workspaces: [{name: source}]
+      steps:
+      - {name: judge, image: busybox, script: test $(params.image)$(params.verdict) = app:1good}
+"""
+
+
+@pytest.fixture
+def run(kubelet, monopod, tmp_path, monkeypatch):
+    """Runs the Pipeline in the cluster with a binding; returns the name of the run."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "flow.yaml").write_text(PIPELINE)
+    monkeypatch.chdir(tmp_path)
+
+    def run(binding):
+        ran = monopod("run", "-f", "flow.yaml", "--context", "test", "-w", f"source={binding}", "-o", "json")
+        assert ran.code == 1, ran.err
+        return json.loads(ran.out)["metadata"]["name"]
+
+    return run
+
+
+def test_files_of_a_pod_that_was_removed_are_the_reason_to_refuse(run, monopod):
+    name = run("emptyDir")
+    ran = monopod("rerun", "--failed", "-p", "verdict=good")
+    assert ran.code == 2
+    assert f"the files of the Workspace 'source' are gone with the Pod of {name}" in ran.err
+
+
+def test_results_come_from_the_record(run, monopod, tmp_path):
+    (tmp_path / "files").mkdir(mode=0o777)
+    name = run(f"hostPath:{tmp_path / 'files'}")
+    ran = monopod("rerun", "--failed", "-p", "verdict=good", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["status"]["skippedTasks"] == [{"name": "build", "reason": "Task was reused"}]
+    assert f"[build] Skipped: Task was reused: it succeeded in {name}" in ran.err
