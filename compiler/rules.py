@@ -109,6 +109,7 @@ Rule: TypeAlias = Literal[
     "request-over-limit",
     "never-true",
     "script-injection",
+    "unknown-annotation",
     "unknown-ignore",
 ]
 
@@ -243,6 +244,7 @@ SUMMARIES: dict[Rule, str] = {
     "request-over-limit": "A request is above its limit, and the Kubernetes API would reject the Pod.",
     "never-true": "A when-expression can never be true, so the Task or Step never runs.",
     "script-injection": "`$(params.x)` and Results are pasted into a script as text, before anything interprets it.",
+    "unknown-annotation": "An annotation `monopod.dev/…` is not one that monopod knows, so it has no effect.",
     "unknown-ignore": "A comment or annotation ignores a rule that does not exist, or none.",
 }
 """What breaks each rule, as docs/rules.md says it."""

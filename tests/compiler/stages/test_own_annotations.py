@@ -1,0 +1,63 @@
+"""Annotations of monopod that a document has by mistake are reported, and the known ones are those that are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import monopod
+from monopod.compiler.documents import own_annotations
+from monopod.compiler.documents.own_annotations import KNOWN, PREFIX, WRITTEN
+
+RUN = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: run, annotations: {RUN: "1", example.com/x: "y"}}
+spec:
+  taskRunSpecs:
+  - pipelineTaskName: a
+    metadata: {annotations: {SPEC: 1s}}
+  pipelineSpec:
+    tasks:
+    - name: a
+      retries: 1
+      taskSpec:
+        metadata: {annotations: {TASK: source}}
+        workspaces: [{name: source, optional: true}]
+        steps: [{name: s, image: i, command: [c]}]
+"""
+
+
+def run(**names: str) -> str:
+    text = RUN
+    for word, default in (("RUN", "max-parallel"), ("SPEC", "retry-delay"), ("TASK", "digest")):
+        text = text.replace(word, PREFIX + names.get(word.lower(), default))
+    return text
+
+
+@pytest.mark.parametrize(
+    ("names", "position", "meant"),
+    [
+        ({"run": "max-paralel"}, "3:37", "max-parallel"),
+        ({"spec": "retrydelay"}, "7:30", "retry-delay"),
+        ({"task": "view"}, "13:34", "views"),
+    ],
+)
+def test_unknown_annotation_is_a_warning_at_its_name(compiled, names, position, meant):
+    (warning,) = [each for each in compiled(run(**names)).warnings if each.rule == "unknown-annotation"]
+    assert f":{position}: " in str(warning)
+    assert f"(did you mean '{PREFIX}{meant}'?)" in warning.message
+
+
+def test_known_annotations_are_not_reported(compiled):
+    assert [each for each in compiled(run()).warnings if each.rule == "unknown-annotation"] == []
+
+
+def test_known_annotations_are_those_that_the_source_names():
+    package = Path(monopod.__file__).parent
+    files = [path for folder in ("compiler", "runner", "schemas") for path in (package / folder).rglob("*.py")]
+    texts = [path.read_text() for path in files if path != Path(own_annotations.__file__)]
+    named = {name for text in texts for name in re.findall(rf'"{PREFIX}([a-z-]+)"', text)}
+    assert named - WRITTEN == KNOWN
