@@ -12,7 +12,7 @@ Rules:
   life.
 - The coordinator's log ends with the Pod, since the coordinator may be restarted; or with the outcome.
 - A log can be cut in a way that looks like its end. A log without its end mark (docs/control-directory.md, "Marks") is
-  not complete: the rest is read again, until `_MOST_READS` in a row bring nothing new.
+  not complete: the rest is read again, until `MOST_READS` in a row bring nothing new.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from monopod.runner.kubernetes.commands import (
     RetryLog,
 )
 
-_MOST_READS = 5
-"""How often in a row a log without its end mark is read again."""
+MOST_READS = 20
+"""How often in a row a log without its end mark is read again, for about 17 s: a busy node writes logs late."""
 
 
 @dataclass(slots=True)
@@ -258,7 +258,7 @@ class LogSet:
         return self._read_again(self._log(container))
 
     def _read_again(self, log: _Log) -> Iterator[Command]:
-        if not log.is_final and log.reads_again < _MOST_READS:
+        if not log.is_final and log.reads_again < MOST_READS:
             log.reads_again += 1
             log.has_ended = False
             log.last_line = b""  # it may be the beginning of a line

@@ -17,6 +17,7 @@ from monopod.runner.kubernetes.commands import (
     OpenLog,
     ReadLogAgain,
 )
+from monopod.runner.kubernetes.log_set import MOST_READS
 from monopod.runner.kubernetes.messages import (
     CaughtUp,
     Deleted,
@@ -323,12 +324,12 @@ def test_log_that_never_has_its_end_mark_is_reported(observe, it):
         it(pod).ends("build-act")
     it(pod).prints("build", "more")  # the count starts again
     it(pod).marks("build", B)  # of another request, or forged
-    for _ in range(5):
+    for _ in range(MOST_READS):
         it(pod).ends("build-act")
     assert pod.warnings == []
     it(pod).ends("build-act")
     assert pod.warnings == [INCOMPLETE]
-    assert len(read_again(pod)) == 8
+    assert len(read_again(pod)) == 3 + MOST_READS
     assert pod.machine.is_complete("build-act")
     it(pod).finished()
     assert pod.status is not None
@@ -394,7 +395,7 @@ def test_coordinator_log_is_read_again_as_long_as_that_brings_more(observe, it):
         it(pod).started()
         it(pod).ends("coordinator")
     assert read_again(pod) == ["coordinator"] * 8
-    for _ in range(5):
+    for _ in range(MOST_READS):
         assert pod.status is None
         it(pod).ends("coordinator")
     assert pod.status is not None
