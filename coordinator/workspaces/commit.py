@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from monopod.coordinator.workspaces import history
-from monopod.coordinator.workspaces.copying import ChangedError, Copier, attributes
+from monopod.coordinator.workspaces.copying import ChangedError, Copier, attributes, ignored_owner
 from monopod.coordinator.workspaces.merge import Entry, Operations
 from monopod.coordinator.workspaces.tree import OWN, Directories, UnusableError, open_below, shown, unusable
 from monopod.coordinator.workspaces.view_copy import empty, remove_tree
@@ -306,5 +306,5 @@ def _retouch(folder: int, name: bytes, entry: Entry) -> None:
 def _give(folder: int, name: bytes, entry: Entry) -> None:
     owner = _owner(entry)
     if owner is not None and os.geteuid() == 0:
-        with contextlib.suppress(PermissionError):
+        with ignored_owner():
             os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)

@@ -18,6 +18,7 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from typing import Final
 
 from monopod.coordinator.workspaces.tree import open_file
@@ -31,6 +32,16 @@ _OF_MACHINE: Final = ("security.", "system.", "trusted.")
 
 class ChangedError(Exception):
     """A file changed while it was copied."""
+
+
+@contextlib.contextmanager
+def ignored_owner() -> Iterator[None]:
+    """Ignore that a file cannot be given to its owner: root of a user namespace may not, if that has no such user."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EACCES, errno.EINVAL}:
+            raise
 
 
 class Copier:
@@ -74,12 +85,12 @@ class Copier:
     def give_descriptor(self, descriptor: int, owner: tuple[int, int]) -> None:
         """Change the owner of an open file, if the user may do that."""
         if self._is_root:
-            with contextlib.suppress(PermissionError):
+            with ignored_owner():
                 os.fchown(descriptor, *owner)
 
     def _give(self, target: tuple[int, bytes], owner: tuple[int, int]) -> None:
         if self._is_root:
-            with contextlib.suppress(PermissionError):
+            with ignored_owner():
                 os.chown(target[1], *owner, dir_fd=target[0], follow_symlinks=False)
 
     def _copy_file(

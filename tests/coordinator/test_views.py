@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -382,6 +383,19 @@ def test_root_keeps_owners(workspace):
     (made / "file").write_text("changed")
     assert workspace.do("merge", "a") == 0
     assert [(workspace.root / name).stat().st_uid for name in ("file", "new")] == [7, 9]
+
+
+def test_owner_that_the_user_namespace_does_not_have_is_left_out(workspace, monkeypatch):
+    (workspace.root / "file").write_text("a")
+    (workspace.root / "link").symlink_to("file")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refusal = OSError(errno.EINVAL, "Invalid argument")
+    with mock.patch("os.chown", side_effect=refusal), mock.patch("os.fchown", side_effect=refusal):
+        made = workspace.view("a")
+        (made / "file").write_text("b")
+        (made / "new").symlink_to("file")
+        assert workspace.do("merge", "a") == 0
+    assert (workspace.root / "new").read_text() == "b"
 
 
 @NEEDS_ROOT
