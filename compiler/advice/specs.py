@@ -6,7 +6,7 @@ Left to others: the advice itself (the other modules of ``advice``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace
@@ -41,7 +41,7 @@ class WrittenTask:
     spec: TaskSpec
     place: DocumentPlace
     embedded: Embedding | None = None
-    annotations: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     def containers(self) -> Iterator[tuple[Step | Sidecar, DocumentPlace]]:
         """Yield the Steps, then the Sidecars."""
@@ -68,9 +68,9 @@ class WrittenPipeline:
 
     def tasks(self) -> Iterator[tuple[PipelineTask, DocumentPlace]]:
         """Yield the PipelineTasks, the finally Tasks last."""
-        for field, tasks in (("tasks", self.spec.tasks), ("finally", self.spec.finally_)):
+        for name, tasks in (("tasks", self.spec.tasks), ("finally", self.spec.finally_)):
             for index, task in enumerate(tasks):
-                yield task, self.place.at(field, index)
+                yield task, self.place.at(name, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _embedded_tasks(pipeline: WrittenPipeline) -> Iterator[WrittenTask]:
 def _tasks(document: Document) -> Iterator[WrittenTask]:
     model, place = document.model, DocumentPlace(document, ("spec",))
     if isinstance(model, Task):
-        annotations = () if model.metadata is None else tuple(model.metadata.annotations.values())
+        annotations = {} if model.metadata is None else model.metadata.annotations
         yield WrittenTask(document.name, model.spec, place, annotations=annotations)
     elif isinstance(model, TaskRun) and model.spec.task_spec is not None:
         yield WrittenTask(document.name, model.spec.task_spec, place.at("taskSpec"), Embedding(model.spec.params))

@@ -25,7 +25,8 @@ def unused_params(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each param that is declared, or given by a run, but never used."""
     for task in specs.tasks:
         if not task.is_custom:
-            yield from _declared(task.spec.params, _params_in((task.spec, task.annotations)), "Task", task.place)
+            used = _params_in((task.spec, tuple(task.annotations.values())))
+            yield from _declared(task.spec.params, used, "Task", task.place)
     for pipeline in specs.pipelines:
         yield from _declared(pipeline.spec.params, _params_of_pipeline(pipeline.spec), "Pipeline", pipeline.place)
     for action in specs.step_actions.values():

@@ -5,16 +5,19 @@ Rules:
 - A Workspace can be used by its path: any text that contains /workspace counts, even a description. Workspaces with a
   mountPath are not reported, since a program may know that path. Workspaces of a Task are not reported if a param or
   its image decides which program runs.
+- monopod reads what the annotation ``monopod.dev/digest`` lists. A cache counts as a use of the Task's only Workspace,
+  since its paths and patterns may be relative to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monopod.compiler.advice.specs import Specs
+from monopod.compiler.advice.specs import Specs, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.scope.texts import paths_in
-from monopod.schemas.tekton.pipelines import PipelineSpec
+from monopod.compiler.tasks.annotations import CACHE, DIGEST, listed
+from monopod.schemas.tekton.pipelines import EmbeddedTask, PipelineSpec
 from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 
 
@@ -24,7 +27,7 @@ def unused_workspaces(specs: Specs) -> Iterator[Problem]:
         task_texts = specs.texts_of(task.spec) if task.spec.workspaces else None
         if task_texts is None:
             continue
-        mentioned = _mentioned(task.spec, [*task_texts, *task.annotations])
+        mentioned = _mentioned(task.spec, [*task_texts, *task.annotations.values()]) | _in_annotations(task)
         for index, workspace in enumerate(task.spec.workspaces):
             if workspace.mount_path or workspace.name in mentioned:
                 continue
@@ -50,6 +53,17 @@ def _mentioned(spec: TaskSpec, task_texts: list[str]) -> set[str]:
         return {declared.name for declared in spec.workspaces}
     variables = {path[1] for path in paths_in(task_texts) if path[0] == "workspaces"}
     return variables | {usage.name for user in users for usage in user.workspaces}
+
+
+def _in_annotations(task: WrittenTask) -> set[str]:
+    """Return the Workspaces that the annotations of a Task use by name, or by a relative path."""
+    spec, annotations = task.spec, task.annotations
+    if isinstance(spec, EmbeddedTask) and spec.metadata is not None:
+        annotations = spec.metadata.annotations
+    used = set(listed(annotations, DIGEST))
+    if CACHE in annotations and len(spec.workspaces) == 1:
+        used.add(spec.workspaces[0].name)
+    return used
 
 
 def _workspaces_of_pipeline(spec: PipelineSpec) -> set[str]:

@@ -47,6 +47,11 @@ class TaskAnnotations:
         return self.metadata.at("annotations", name)
 
     def listed(self, name: str) -> Iterator[str]:
-        """Yield the elements of an annotation, which are separated by commas."""
-        if name in self.values:
-            yield from (element.strip() for element in self.values[name].split(","))
+        """Yield the elements of an annotation."""
+        yield from listed(self.values, name)
+
+
+def listed(annotations: Mapping[str, str], name: str) -> Iterator[str]:
+    """Yield the elements of an annotation, which are separated by commas."""
+    if name in annotations:
+        yield from (element.strip() for element in annotations[name].split(","))

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the store: ./DIR, pvc:CLAIM (a claim of this machine's backends) or oci:REGISTRY/REPOSITORY (default: "
         "$MONOPOD_CACHE_STORE, else the stores of all projects on this machine)",
     )
-    parser.add_argument("--key", metavar="PREFIX", help="only entries whose key starts with PREFIX")
+    parser.add_argument("--key", type=_prefix, metavar="PREFIX", help="only entries whose key starts with PREFIX")
     parser.add_argument(
         "--older-than", type=_age, metavar="AGE", help="only entries that were not used for AGE, such as 7d or 12h"
     )
@@ -183,6 +183,13 @@ def _prune(arguments: argparse.Namespace, stored: Sequence[StoredEntry]) -> int:
 
 def _counted(number: int) -> str:
     return "1 entry" if number == 1 else f"{number} entries"
+
+
+def _prefix(text: str) -> str:
+    """Return a prefix of keys: not an empty one, such as that of an unset variable. Raises ArgumentTypeError."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty prefix matches every entry; leave out --key, or use --all")
+    return text
 
 
 def _age(text: str) -> float:

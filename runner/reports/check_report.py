@@ -95,13 +95,19 @@ def _line(problem: Problem, suffix: str, style: TextStyle) -> str:
 
 
 def _without_problems(files: Sequence[str], problems: Sequence[Problem]) -> list[str]:
-    """Return the files and directories without problems."""
-    at = {problem.position.file for problem in problems if problem.position is not None}
-    if any(problem.position is None for problem in problems):
-        return []  # it may belong to any file
-    directories = {file[:end] for file in at for end, character in enumerate(file) if character == "/"}
-    names = {file: "<stdin>" if file == "-" else file for file in files}
-    return [file for file in files if names[file] not in at and names[file].rstrip("/") not in directories]
+    """Return the files and directories without problems.
+
+    None, if an error belongs to any of them: one without a position, or in another file (monopod.lock, a fetched Task).
+    """
+    names = {file: ("<stdin>" if file == "-" else file.rstrip("/")) for file in files}
+    wrong = set()
+    for problem in problems:
+        at = "" if problem.position is None else problem.position.file
+        belongs = {at, *(at[:end] for end, character in enumerate(at) if character == "/")} & set(names.values())
+        if not belongs and (not at or problem.severity == "error"):
+            return []
+        wrong |= belongs
+    return [file for file in files if names[file] not in wrong]
 
 
 def _json(checked: Checked, _files: Sequence[str]) -> str:

@@ -250,6 +250,8 @@ def test_missing_file_is_named_with_what_is_meant(refused):
     )
     assert "there is no directory 'e', where --resolve 'git:*=e' points" in refused(reference("git", **ACME), "git:*=e")
     assert "(did you mean 'd'?)" in refused(reference("git", **ACME), "git:*=dd")
+    line = refused(reference("git", **ACME), "git:*=p.yaml")
+    assert line.endswith(": 'p.yaml', where --resolve 'git:*=p.yaml' points, is not a directory")
     bundle = reference("bundles", bundle="quay.invalid/x", name="hllo")
     line = refused(bundle, "bundles:*=d")
     assert "there is no Task 'hllo' in the YAML files below 'd'" in line

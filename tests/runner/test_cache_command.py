@@ -102,6 +102,7 @@ def test_pruning_by_age_and_key(cache, tmp_path):
     [
         (["prune"], "choose what to remove: --older-than AGE, --max-size SIZE, --key PREFIX or --all"),
         (["prune", "--all", "--key", "a"], "--all removes every entry; leave out the other conditions, or --all"),
+        (["prune", "--key", ""], "--key: an empty prefix matches every entry; leave out --key, or use --all"),
         (["list", "--all"], "--all applies only to prune"),
         (["list", "--dry-run"], "--dry-run applies only to prune"),
         (["prune", "--all", "-o", "json"], "-o applies only to list"),

@@ -97,6 +97,12 @@ def test_file_without_problems_is_ok(check):
     assert check("fine.yaml", "task.yaml")[1].splitlines()[-2:] == ["fine.yaml: ok", "2 warnings, 2 notes"]
 
 
+def test_no_file_is_ok_if_another_file_is_wrong(check):
+    Path("fine.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fine}\n")
+    Path("monopod.lock").write_text("")
+    assert check("fine.yaml") == (2, "monopod.lock: the file is empty [empty-file]\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

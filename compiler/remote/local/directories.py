@@ -44,6 +44,8 @@ class Directory:
         if self.address.layout == "below":
             return self._read_path(*self._below())
         if not os.path.isdir(self._root):
+            if os.path.exists(self._root):
+                raise RemoteError(f"{self._what}: {self._from}, is not a directory")
             message = f"there is no directory '{self._root}'{self._hint('')}, where {self._by} points"
             raise RemoteError(f"{self._what}: {message}")
         if self.address.layout == "path":

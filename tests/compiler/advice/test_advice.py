@@ -336,6 +336,31 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
             steps: [{image: x, command: [x]}]
             """,
         ),
+        (
+            "by a digest of another",
+            TASK.replace("{name: task}", "{name: task, annotations: {monopod.dev/digest: 'a, b'}}"),
+            """
+            workspaces:
+            - {name: a}
+            - {name: b}
+            - {name: c} # <
+            steps: [{image: x, command: [x]}]
+            """,
+        ),
+        (
+            "by a cache",
+            PIPELINE,
+            """
+            workspaces: [{name: a}]
+            tasks:
+            - name: t
+              workspaces: [{name: a}]
+              taskSpec:
+                metadata: {annotations: {monopod.dev/cache: '{key: "$(hashFiles(''x''))", paths: [y]}'}}
+                workspaces: [{name: a}]
+                steps: [{image: x, command: [x]}]
+            """,
+        ),
         ("by its path", TASK, "workspaces: [{name: a}]\nsteps: [{image: x, script: 'ls /workspace/*'}]"),
         ("by its path from there", TASK, "workspaces: [{name: a}]\nsteps: [{image: x, workingDir: a, command: [x]}]"),
         (
