@@ -19,6 +19,7 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import enum_message, value_if_known
 from monopod.compiler.scope.references import STRING, UNRESOLVED, Names, Shape, check_value, is_unresolved, shape_of
 from monopod.schemas import plan
+from monopod.schemas.formats.whole_numbers import positive
 from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton.params import ParamSpec
@@ -143,8 +144,7 @@ def values_of(combination: Combination, defaults: Mapping[str, Value | None], va
 
 def limit_of(annotations: Mapping[str, str]) -> int | None:
     """Return the limit that an annotation sets; None if it is missing or not a number."""
-    text = annotations.get(MAX_CONCURRENCY, "")
-    return int(text) or None if text.isdecimal() else None
+    return positive(annotations.get(MAX_CONCURRENCY, ""))
 
 
 def limit_problems(annotations: Mapping[str, str], metadata_place: Place) -> Iterator[Problem]:

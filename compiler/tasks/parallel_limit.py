@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
+from monopod.schemas.formats.whole_numbers import positive
 
 MAX_PARALLEL = "monopod.dev/max-parallel"
 
@@ -20,7 +21,7 @@ def max_parallel(annotations: Mapping[str, tuple[str, Place]], option: int | Non
     if MAX_PARALLEL not in annotations:
         return option
     text, place = annotations[MAX_PARALLEL]
-    own = int(text) if text.isascii() and text.isdecimal() else 0
-    if not own:
+    own = positive(text)
+    if own is None:
         report.add(place.problem("annotation", f"expected a number, 1 or more, got '{text}'"))
-    return own or None if option is None else option
+    return own if option is None else option

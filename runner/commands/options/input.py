@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.commands.options.caches import add_cache_option, chosen_cache_store
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.garbage_collection import without_garbage_collection
+from monopod.schemas.formats.whole_numbers import positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -205,9 +206,10 @@ def duration(text: str) -> float:
 
 
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+    number = positive(text)
+    if number is None:
         raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
-    return int(text)
+    return number
 
 
 @without_garbage_collection()

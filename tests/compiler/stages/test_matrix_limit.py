@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.mark.parametrize("number", ["two", "0", "\u0663", "9" * 5000])
 @pytest.mark.parametrize("holder", ["Pipeline", "Task"])
-def test_invalid_matrix_limit_is_reported_at_its_position(problems, holder):
-    note = {"Pipeline": "{}", "Task": "{}", holder: '{monopod.dev/max-concurrency: "two"}'}
+def test_invalid_matrix_limit_is_reported_at_its_position(problems, holder, number):
+    note = {"Pipeline": "{}", "Task": "{}", holder: f'{{monopod.dev/max-concurrency: "{number}"}}'}
     text = f"""\
         apiVersion: tekton.dev/v1
         kind: Pipeline
@@ -20,9 +21,8 @@ def test_invalid_matrix_limit_is_reported_at_its_position(problems, holder):
         spec: {{params: [{{name: a}}], steps: [{{image: i, script: x}}]}}
         """
     line = {"Pipeline": 3, "Task": 8}[holder]
-    assert problems(text) == [
-        f"p.yaml:{line}:64: metadata.annotations.monopod.dev/max-concurrency: expected a number, 1 or more, got 'two'"
-    ]
+    where = f"p.yaml:{line}:64: metadata.annotations.monopod.dev/max-concurrency"
+    assert problems(text) == [f"{where}: expected a number, 1 or more, got '{number}'"]
 
 
 def test_matrix_limit_of_the_pipeline(compiled, task_of):

@@ -51,7 +51,7 @@ def test_requests_are_for_so_many_tasks_at_the_same_time(compiled, most, cpu):
     assert [each["resources"]["requests"]["cpu"] for each in steps] == [cpu] * 4
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "many", "\u0663"])
+@pytest.mark.parametrize("number", ["0", "-1", "many", "\u0663", "9" * 5000])
 def test_wrong_limit_is_an_error_with_its_place(problems, number):
     assert problems(RUN.format(of_run="", of_pipeline=limit(number))) == [
         f"p.yaml:8:61: metadata.annotations.monopod.dev/max-parallel: expected a number, 1 or more, got '{number}'"
