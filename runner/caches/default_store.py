@@ -32,6 +32,14 @@ def default_directory(files: Sequence[str]) -> str:
     return os.path.join(caches_root(), f"{name}-{hashlib.sha256(os.fsencode(project)).hexdigest()[:8]}")
 
 
+def can_be_made(directory: str) -> bool:
+    """Return whether the user may make and write a directory: some users have no home, or one that is read-only."""
+    there = directory
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
+
+
 def prepare_stores(directories: Iterable[str]) -> None:
     """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report.
 

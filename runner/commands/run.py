@@ -180,11 +180,12 @@ _ON_THIS_MACHINE: dict[str, Any] = {"log_format": "json", "local": True, "folder
 
 
 def _default_cache_store(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the compiler option for the store of caches on this machine."""
+    """Return the compiler option for the store of caches on this machine; none if the user cannot have it."""
     from monopod.compiler.caches.store_option import CacheStore  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.caches.default_store import default_directory  # noqa: PLC0415
+    from monopod.runner.caches.default_store import can_be_made, default_directory  # noqa: PLC0415
 
-    return {"default_cache_store": CacheStore("directory", (default_directory(input_files(arguments)),))}
+    directory = default_directory(input_files(arguments))
+    return {"default_cache_store": CacheStore("directory", (directory,))} if can_be_made(directory) else {}
 
 
 def _prepare_cache_stores(compilations: Iterable[Compilation]) -> None:

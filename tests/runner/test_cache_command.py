@@ -170,3 +170,20 @@ def test_other_users_do_not_reach_the_default_stores_but_steps_of_any_user_may_w
     modes = [os.stat(path).st_mode & 0o777 for path in (os.path.dirname(default), f"{default}/entries", other)]
     assert modes == [0o700, 0o777, 0o755]
     prepare_stores(["/proc/nowhere"])
+
+
+def test_a_run_whose_user_cannot_have_the_default_store_caches_nothing(tmp_path):
+    (tmp_path / "home").write_text("a file, where nobody can make a directory")
+    (tmp_path / "task.yaml").write_text(
+        "apiVersion: tekton.dev/v1\n"
+        "kind: Task\n"
+        "metadata: {name: build, annotations: {monopod.dev/cache: '{key: a, paths: [~/a]}'}}\n"
+        "spec: {steps: [{name: s, image: x, script: echo built}]}\n"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home")}
+    environment.pop("MONOPOD_CACHE_STORE", None)
+    command = [sys.executable, "-m", "monopod", "run", "-f", "task.yaml"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is cached, since there is no store" in done.stderr
+    assert "[build : s] built\n" in done.stdout
