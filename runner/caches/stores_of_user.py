@@ -13,13 +13,20 @@ from monopod.runner.kubelet.host_volumes import claims_directory
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.registry_client import Login
 from monopod.system.caches.registry_store import RegistryStore
-from monopod.system.caches.store import Store
+from monopod.system.caches.store import Store, StoreError
 
 
 def default_stores() -> Iterator[tuple[str, Store]]:
-    """Yield the stores of all projects on this machine, each with the name of its project."""
+    """Yield the stores of all projects on this machine, each with the name of its project. Raises StoreError."""
     root = caches_root()
-    for name in sorted(os.listdir(root)) if os.path.isdir(root) else ():
+    names: list[str] = []
+    try:
+        names = sorted(os.listdir(root))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise StoreError(f"cannot read {root}: {error.strerror}") from error
+    for name in names:
         yield name, DirectoryStore(os.path.join(root, name))
 
 

@@ -144,8 +144,9 @@ class DirectoryStore:
 
     def entries(self) -> list[Entry]:
         """Return all entries, the newest first."""
-        with _failures():
-            names = os.listdir(self._entries) if os.path.isdir(self._entries) else []
+        names: list[str] = []
+        with _failures(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            names = os.listdir(self._entries)
         entries = [entry for entry in map(self._read, names) if entry is not None]
         return sorted(entries, key=lambda entry: (-entry.created, entry.key))
 

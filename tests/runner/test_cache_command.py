@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
 import json
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from monopod.runner.caches.default_store import default_directory, prepare_stores
 from monopod.runner.caches.pruning import StoredEntry, entries_to_remove
+from monopod.runner.commands.cache import add_arguments, execute
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.keys import Entry, Part
 from monopod.system.caches.store import Draft
@@ -187,3 +191,19 @@ def test_a_run_whose_user_cannot_have_the_default_store_caches_nothing(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "nothing is cached, since there is no store" in done.stderr
     assert "[build : s] built\n" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--cache-store", "./home/monopod"]])
+def test_a_directory_that_cannot_be_listed_is_one_line(monkeypatch, capsys, tmp_path, arguments):
+    (tmp_path / "home/monopod/caches").mkdir(parents=True)
+    (tmp_path / "home/monopod/entries").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MONOPOD_CACHE_STORE", raising=False)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with mock.patch("os.listdir", side_effect=PermissionError(errno.EACCES, "Permission denied")):
+        assert execute(parser.parse_args(["list", *arguments])) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("monopod cache: ")
+    assert line.endswith(": Permission denied")
