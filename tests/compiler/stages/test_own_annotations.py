@@ -51,6 +51,21 @@ def test_unknown_annotation_is_a_warning_at_its_name(compiled, names, position, 
     assert f"(did you mean '{PREFIX}{meant}'?)" in warning.message
 
 
+@pytest.mark.parametrize(
+    ("names", "position", "about"),
+    [
+        ({"run": "retry-delay"}, "3:37", "a Task"),
+        ({"run": "fail-fast"}, "3:37", "a Task"),
+        ({"spec": "max-parallel"}, "7:30", "the whole run"),
+        ({"task": "max-parallel"}, "13:34", "the whole run"),
+    ],
+)
+def test_annotation_at_an_object_that_cannot_have_it_is_a_warning(compiled, names, position, about):
+    (warning,) = [each for each in compiled(run(**names)).warnings if each.rule == "no-effect"]
+    assert f":{position}: " in str(warning)
+    assert f"this is about {about}, so it has no effect here" in warning.message
+
+
 def test_known_annotations_are_not_reported(compiled):
     assert [each for each in compiled(run()).warnings if each.rule == "unknown-annotation"] == []
 
