@@ -64,7 +64,7 @@ def _restored(request: Request, cache: Cache) -> tuple[str, bool]:
         key = _text_of(cache.key, request.roots)
         restore_keys = [_text_of(template, request.roots) for template in cache.restore_keys]
         if (problem := key_problem(key)) is not None:
-            _say(f"not cached: {problem}")
+            _say(f"skipped: {problem}")
             return "", False
         if cache.policy == "push" or request.store == OFF:
             _say(f"{'caching is off' if request.store == OFF else 'not restored (policy push)'}: {key}")

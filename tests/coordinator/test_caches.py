@@ -107,6 +107,12 @@ def test_a_miss_is_saved_and_the_next_run_hits(task, capsys):
     assert told[3] == f"cache not saved, since it was restored: {key}"
 
 
+def test_a_cache_whose_key_has_a_line_break_is_skipped(task, monkeypatch, capsys):
+    monkeypatch.setattr("monopod.coordinator.caches.__main__._text_of", lambda *_: "a\nb")
+    assert task.restore() == ("", "false")
+    assert capsys.readouterr().out.startswith("cache skipped: the key has a line break")
+
+
 def test_a_changed_file_restores_the_newest_similar_entry(task, capsys):
     (task.source / "vendor").mkdir()
     task.save("go-0")
