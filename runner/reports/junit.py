@@ -5,7 +5,8 @@ Rules:
 - A Task instance is a test suite; each Step in its last attempt is a test case. A Step that failed its Task is a
   failure if its program exited with an error, and an error if it was stopped or could not be started. A Step that never
   ran is skipped.
-- A Task that failed without a failed Step gets a test case of its own with the reason.
+- A Task that failed without a failed Step gets a test case of its own with the reason. A combination of a matrix that
+  may end early and that was cancelled before it started is only skipped.
 - Each suite has the last `MOST_LINES` lines of output of each Step; each failure has the last `LAST_LINES` lines.
 - Characters that XML does not allow are replaced.
 """
@@ -92,12 +93,21 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         elif step.failed or step.reason == "Cancelled":
             _add_failure(case, step, logs.get((task.label, name, attempt)))
         yield case
-    if task.state.status in ("Failed", "TimedOut", "Cancelled") and not any(
-        step.failed or step.reason == "Cancelled" for step in task.steps
+    if (
+        task.state.status in ("Failed", "TimedOut", "Cancelled")
+        and not any(step.failed or step.reason == "Cancelled" for step in task.steps)
+        and not _was_not_needed(task)
     ):
         case = ElementTree.Element("testcase", name="(the Task itself)", classname=class_name, time="0.000")
         ElementTree.SubElement(case, "error", message=_text(explain_task(task)), type=_text(task.state.reason))
         yield case
+
+
+def _was_not_needed(task: TaskRun) -> bool:
+    """Whether it is a combination that never started, of a matrix that may end early."""
+    matrix = None if task.planned is None else task.planned.matrix
+    may_end_early = matrix is not None and (matrix.fail_fast or matrix.completion == "any")
+    return may_end_early and task.state.status == "Cancelled" and not task.attempts
 
 
 def _add_failure(case: ElementTree.Element, step: StepRun, log: Log | None) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from recorded import recorded_run
 
 from monopod.runner.reports.junit import junit
+from monopod.schemas.plan import Matrix
 
 SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
 
@@ -77,6 +78,18 @@ def test_task_that_could_not_start_has_an_error(tmp_path, sample):
     (suite,) = junitparser.JUnitXml.fromstring(text.encode())
     assert outcomes(suite) == {"b": ["Skipped"], "(the Task itself)": ["Error"]}
     assert [case.result[0].message for case in suite][1] == "container a-b could not be started: no such image"
+
+
+@pytest.mark.parametrize("policy", [{"completion": "any"}, {"fail_fast": True}, {}])
+def test_combination_that_its_matrix_never_started_is_skipped(tmp_path, sample, policy):
+    task = sample.task("a", "b")._replace(matrix=Matrix(**policy))
+    feed = [
+        sample.run_started(),
+        sample.task_finished("a", 1, "Cancelled", message="another one has decided"),
+        sample.run_finished(1, "Succeeded"),
+    ]
+    (suite,) = junitparser.JUnitXml.fromstring(junit([recorded_run(tmp_path, sample.plan(task), feed)]).encode())
+    assert outcomes(suite) == {"b": ["Skipped"], **({} if policy else {"(the Task itself)": ["Error"]})}
 
 
 @given(st.binary(max_size=200))
