@@ -68,7 +68,7 @@ class TaskPolicies:
                     self._note_no_effect(each, "the Task has no matrix")
             return None
         if fail_fast is not None and fail_fast.value and completion is not None and completion.value == "any":
-            message = f"{COMPLETION}: any needs the combinations that this stops when one fails; use one of the two"
+            message = f"cannot be combined with {COMPLETION}: any, which continues after a failure; use one of the two"
             self._report.add(fail_fast.place.problem("annotation", message))
         return matrix._replace(
             fail_fast=fail_fast is not None and fail_fast.value,

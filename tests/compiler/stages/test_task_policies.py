@@ -114,7 +114,7 @@ def test_matrix_that_ends_early(compiled, task_of, annotations, fail_fast, compl
         ("monopod.dev/fail-fast: 'yes'", "/fail-fast: expected 'true' or 'false', got 'yes'"),
         (
             "monopod.dev/fail-fast: 'true', monopod.dev/completion: any",
-            "/fail-fast: monopod.dev/completion: any needs the combinations that this stops when one fails; "
+            "/fail-fast: cannot be combined with monopod.dev/completion: any, which continues after a failure; "
             "use one of the two",
         ),
     ],
