@@ -26,6 +26,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from monopod.coordinator.control_directory import ROOT
 from monopod.coordinator.engine.containers import slots_of
 from monopod.coordinator.engine.engine import Engine
 from monopod.coordinator.engine.events import Begun
@@ -58,14 +59,14 @@ class Options(NamedTuple):
 
     pieces: tuple[str, ...]
     form: Literal["human", "json"] = "human"
-    root: str = "/monopod"
+    root: str = ROOT
     ends_with_run: bool = False
     files: tuple[str, ...] = ()
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
     """Parse a command line. Raises UsageError."""
-    given = {"--format": "human", "--root": "/monopod", "--files": ""}
+    given = {"--format": "human", "--root": ROOT, "--files": ""}
     ends_with_run = False
     pieces: list[str] = []
     rest = iter(arguments)

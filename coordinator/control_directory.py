@@ -54,8 +54,10 @@ _EXIT_KEYS = frozenset(
     }
 )
 _PROBE_OUTPUT = "probe"
-_IN_CONTAINER = "/monopod/step"
-"""Where a container has its control directory."""
+ROOT = "/monopod"
+"""Where the coordinator of a Pod has all its directories."""
+IN_CONTAINER = "/monopod/step"
+"""Where a container of a Pod has its control directory."""
 _TOKEN_DIGITS = 32
 _CANNOT_RUN = 126
 
@@ -369,14 +371,17 @@ def never_begun(error: str) -> Exit:
     return Exit(code=_CANNOT_RUN, error=error, mark="")
 
 
-def encode_request(command: RunStep | RunProbe) -> bytes:
-    """Return the content of `run.N`. Raises ValueError if a text contains a NUL character."""
+def encode_request(command: RunStep | RunProbe, own_path: str = IN_CONTAINER) -> bytes:
+    """Return the content of `run.N` for a container that has its control directory at `own_path`.
+
+    Raises ValueError if a text contains a NUL character.
+    """
     records = [("e", f"{name}={value}") for name, value in command.environment]
     records += [("a", argument) for argument in command.arguments]
     paths = [("d", command.working_directory)]
     if isinstance(command, RunProbe):
         records.append(("q", ""))  # as in Kubernetes, the output of a probe is in no log, but beside its failure
-        paths += [(letter, f"{_IN_CONTAINER}/{_PROBE_OUTPUT}") for letter in ("o", "r")]
+        paths += [(letter, f"{own_path}/{_PROBE_OUTPUT}") for letter in ("o", "r")]
     if isinstance(command, RunStep):
         records = [("m", "")] * command.is_marked + records
         paths += [("o", command.stdout_path), ("r", command.stderr_path), *(("x", path) for path in command.readable)]

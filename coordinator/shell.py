@@ -37,7 +37,14 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from monopod.coordinator.cel_queue import CelQueue
-from monopod.coordinator.control_directory import ControlDirectory, encode_request, failed_exit, never_begun
+from monopod.coordinator.control_directory import (
+    IN_CONTAINER,
+    ROOT,
+    ControlDirectory,
+    encode_request,
+    failed_exit,
+    never_begun,
+)
 from monopod.coordinator.engine.events import (
     Begun,
     CancelRequested,
@@ -128,14 +135,17 @@ class _Container:
     """The state of a container. ``running`` and ``stops`` are keyed by the number of the request.
 
     ``restarts``: kubelet restarts it when it is killed. It is ``awaited`` from then until it is ready again.
+    ``own_path`` is where it has its control directory itself; below another root than a Pod's it is not in a container.
     ``cannot_start``: kubelet could not start it, and may try forever.
     """
 
-    def __init__(self, name: str, directory: ControlDirectory, *, restarts: bool) -> None:
+    def __init__(self, name: str, root: str, *, restarts: bool) -> None:
+        path = f"{root}/steps/{name}"
         self.name = name
+        self.own_path = IN_CONTAINER if root == ROOT else path
         self.restarts = restarts
         self.awaited = self.cannot_start = False
-        self.directory = directory
+        self.directory = ControlDirectory(path)
         self.ready = False
         self.suspect = False
         self.gone = False
@@ -175,7 +185,7 @@ class Coordinator:
         self._journal = Journal(f"{root}/state/journal")
         self._slots = {slot.name: SlotDirectory(f"{root}/slots/{slot.name}") for slot in slots}
         self._containers = {
-            name: _Container(name, ControlDirectory(f"{root}/steps/{name}"), restarts=slot.restarts)
+            name: _Container(name, root, restarts=slot.restarts)
             for slot in slots
             for name in (*slot.containers, *slot.sidecars)
         }
@@ -603,7 +613,7 @@ class Coordinator:
     def _run(self, command: RunStep | RunProbe) -> None:
         container = self._containers[command.container]
         try:
-            content = encode_request(command)
+            content = encode_request(command, container.own_path)
             if isinstance(command, RunStep):
                 self._prepare_files(command)
             container.directory.write_request(command.request, content)

@@ -1,7 +1,8 @@
 """Cancels a run whose Pod is in a cluster, from any machine.
 
 Rules: the request is a signal to the coordinator. It has succeeded only when the coordinator reports the cancellation.
-A coordinator that logs text instead of events is assumed to have received it.
+A coordinator that logs text instead of events is assumed to have received it, and so is one whose Pod was deleted after
+the signal, before its log could be read: whoever follows a cancelled run deletes its Pod.
 """
 
 from __future__ import annotations
@@ -61,5 +62,5 @@ def _taken(existing: ExistingPod, mode: CancelMode) -> CancelMode:
             if now is not None and harder(now, mode) == now:
                 return now
             if isinstance(event, RunFinished):
-                break
-    raise NoSuchPodError(f"the run of {existing.name} has ended")
+                raise NoSuchPodError(f"the run of {existing.name} has ended")
+    return mode

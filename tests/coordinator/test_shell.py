@@ -54,10 +54,15 @@ pytestmark = pytest.mark.usefixtures("signals_restored")
 
 BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # later than all times in these tests
 TRUE = ("/bin/true",)
-PROBE_COPIES = b"o/monopod/step/probe\0r/monopod/step/probe\0"
 MARK = "0123456789abcdef" * 2
 SECOND = 1_000_001
 """The number of the first request of a second life."""
+
+
+def probe_copies(pod):
+    """Return the records of `run.N` that have the output of a probe in the container `side` copied."""
+    path = os.fsencode(pod.path("probe", "side"))
+    return b"o" + path + b"\0r" + path + b"\0"
 
 
 class KilledError(Exception):
@@ -1034,7 +1039,7 @@ class TestRestart:
         pod.run(script)
         assert pod.requests("side") == ["run.1", "run.2"]
         assert pod.path("run.2", "side").read_bytes() == (
-            b"as it was" if written else b"a/bin/true\0q\0" + PROBE_COPIES + b".\0"
+            b"as it was" if written else b"a/bin/true\0q\0" + probe_copies(pod) + b".\0"
         )
         assert pod.events[-1][1:] == ("side", 2, True, "")
 
@@ -1076,7 +1081,8 @@ class TestProbes:
             return None
 
         pod.run(script)
-        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0q\0d/there\0" + PROBE_COPIES + b".\0"
+        records = b"eA=b\0a/bin/check\0ax\0q\0d/there\0" + probe_copies(pod) + b".\0"
+        assert pod.path("run.2", "side").read_bytes() == records
         assert [each[2:] for each in pod.events if isinstance(each, ProbeEnded)] == [
             (2, False, "exit code 1: it is not there"),
             (3, True, ""),

@@ -377,12 +377,11 @@ def test_no_output_is_lost_while_everything_breaks(start_monopod, api, make, wri
 def test_reader_that_reads_only_after_the_steps_have_ended(start_monopod, tmp_path):
     process = start_monopod("run", "-f", slow_reader.written(tmp_path), "--context", "test")
     slow_reader.wait_until_steps_are_done(tmp_path, process)
-    numbers, last = slow_reader.read_numbers(process)
-    messages = process.stderr.read()
-    assert process.wait() == 0, messages
-    assert len(numbers) == slow_reader.LINES, messages
+    numbers, others = slow_reader.read_numbers(process)
+    assert process.wait() == 0, process.stderr.read()
+    assert len(numbers) == slow_reader.LINES, others
     assert numbers == list(range(1, slow_reader.LINES + 1))
-    assert last.startswith("noisy Succeeded in ")
+    assert others[-1].startswith("noisy Succeeded in ")
 
 
 @pytest.mark.parametrize("command", [["attach", "build"], ["logs", "-f", "build", "work"]])

@@ -17,10 +17,10 @@ def test_reader_that_reads_only_after_the_steps_have_ended(backend, tmp_path: Pa
     shared.mkdir()
     with backend.start("-f", slow_reader.written(shared)) as process:
         slow_reader.wait_until_steps_are_done(shared, process)
-        numbers, last = slow_reader.read_numbers(process)
+        numbers, others = slow_reader.read_numbers(process)
         assert process.wait() == 0, process.stderr.read()
     assert numbers == list(range(1, slow_reader.LINES + 1))
-    assert last.startswith("noisy Succeeded in ")
+    assert others[-1].startswith("noisy Succeeded in ")
 
 
 def test_closed_stdout_cancels_the_run(backend, tmp_path: Path):

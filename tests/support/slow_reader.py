@@ -48,7 +48,8 @@ def wait_until_steps_are_done(directory, process):
 
 
 def read_numbers(process):
-    """Read everything; return the numbers in their order, and the last line."""
+    """Read everything; return the numbers in their order, and the other lines."""
     lines = process.stdout.read().splitlines()
     prefix = "[many : write] "
-    return [int(line.removeprefix(prefix)) for line in lines if line.startswith(prefix)], lines[-1]
+    numbers = [int(line.removeprefix(prefix)) for line in lines if line.startswith(prefix)]
+    return numbers, [line for line in lines if not line.startswith(prefix)]
