@@ -106,16 +106,12 @@ def make_pod(
         max_parallel=plan.max_parallel,
     )
     starts = container_starts(plan.pipeline)
-    ordered = sorted(parts.containers, key=lambda part: starts[part.name])
+    ordered = [
+        _with_runtime(part, runtime_image) for part in sorted(parts.containers, key=lambda part: starts[part.name])
+    ]
     restarting = {slot.name for each in walk(plan.pipeline) for slot in each.task.slots if slot.restarts}
     steps = [
-        _container(
-            _with_runtime(part, runtime_image),
-            volumes,
-            resources.containers[part.name],
-            restarts=part.slot in restarting,
-        )
-        for part in ordered
+        _container(part, volumes, resources.containers[part.name], restarts=part.slot in restarting) for part in ordered
     ]
     options = ["--format", log_format, *(["--files", purposes(exchanged)] if has_files else [])]
     coordinator = _coordinator(plan, volumes, runtime_image, options, resources.coordinator)
