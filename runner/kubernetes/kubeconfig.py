@@ -51,7 +51,8 @@ def find_context(files: str, wanted: str | None) -> Context:
     paths = [os.path.expanduser(path) for path in files.split(os.pathsep) if path]
     if not any(map(os.path.exists, paths)):
         raise BackendUnavailableError(
-            f"no kubeconfig found at {' or '.join(paths)}; set KUBECONFIG to yours, or use --backend host"
+            f"no kubeconfig found at {' or '.join(paths)}; set KUBECONFIG to yours; for runs on this machine see "
+            "`monopod run --backend host` and `monopod runs`"
         )
     sections: dict[str, dict[str, Section]] = {kind: {} for kind in _SEQUENCES}
     current = None
