@@ -56,6 +56,7 @@ from monopod.runner.follow.pod_events import (
 )
 from monopod.runner.signals import READER_GONE, received, suspend
 from monopod.schemas.formats.words import describe_exit_code
+from monopod.schemas.plan import runnable_tasks
 from monopod.schemas.run_events import (
     CANNOT_START,
     RunCancelling,
@@ -74,7 +75,8 @@ LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
 
 MOST_END_SECONDS = 90.0
-"""How long a Pod may take to end after its run is over. Normally, every backend needs less."""
+"""How long a Pod may take to end after its run is over, and after the last output of its Steps. Every backend needs
+less."""
 KILL_SECONDS = 30.0
 """Seconds after which a killed Pod that has not ended is killed again."""
 LONG_SECONDS = 1.0
@@ -114,6 +116,8 @@ class Run:
         """The events that the coordinator has reported so far."""
         self._lines: set[str] = set()  # of these events
         self._order = OutputOrder(follower.plan, pod.drain)
+        slots = (slot for each in runnable_tasks(follower.plan.pipeline) for slot in each.task.slots)
+        self._step_containers = {container for slot in slots for container in slot.containers}
         self._has_started = self._has_finished = False  # as the coordinator reports
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
@@ -252,6 +256,7 @@ class Run:
                 self._show(iter([Output(container, event.data, stream=event.stream)]))
             case ContainerOutput():
                 self._order.output(event, time.monotonic())
+                self._extend_end(event.container)
             case ContainerStarted(container, restart_count) if container == COORDINATOR and restart_count:
                 self._is_silent_again = True
             case ContainerTerminated():
@@ -264,6 +269,12 @@ class Run:
                 self._status = status
             case _:
                 pass  # the start of a Step's container means nothing yet
+
+    def _extend_end(self, container: str) -> None:
+        """Wait longer for the rest of what the Steps of a run have written before it was over."""
+        is_waiting = self._has_finished and self._kill_at is not None and not self._kill_was_sent
+        if is_waiting and container in self._step_containers:  # a Sidecar may write for ever
+            self._kill_at = time.monotonic() + MOST_END_SECONDS
 
     def _inform(self, event: PodWarning | PodNotice | PodActivity) -> None:
         match event:

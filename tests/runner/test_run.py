@@ -483,6 +483,15 @@ def test_containers_that_do_not_end_are_killed(follow, whole):
     assert outcome.exit_code == 0
 
 
+@pytest.mark.parametrize("container", ["build-make", "build-sidecar-db"])
+def test_only_output_of_steps_gives_their_pod_more_time(follow, whole, container):
+    almost = [ContainerOutput(container, "stdout", b"more\n"), Idle(0.6 * MOST_END_SECONDS)]
+    shown, _, pod, _ = follow([reported(*whole)], almost, almost, almost, [finished()])
+    is_step = container == "build-make"
+    assert ("kill" in pod.calls) is not is_step
+    assert (ENDS_NOT in shown) is not is_step
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_killed_pod_that_does_not_end_is_killed_again(follow, whole, number):
     idle = [Idle(1.1 * KILL_SECONDS)]

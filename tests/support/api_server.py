@@ -217,6 +217,12 @@ class ApiServer:
             self.logs[pod, container][-1].entries.append((now, data, is_partial))
             self.changed.notify_all()
 
+    def write_lines(self, pod, container, lines, at):
+        """Write lines of a container's log that came together, the first one at this time."""
+        with self.changed:
+            self.logs[pod, container][-1].entries.extend((now, line, False) for now, line in enumerate(lines, at))
+            self.changed.notify_all()
+
     def close_log(self, pod, container):
         """End a container's log, since it has ended."""
         with self.changed:
@@ -519,6 +525,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not has_begun and (is_last or any(at >= earliest for at, _, _ in entries)):
                 has_begun = True
                 self._begin("text/plain")
+            texts = []
             for at, data, is_partial in entries:
                 text = (_stamp(at) + b" " if is_new_line else b"") + data + (b"" if is_partial else b"\n")
                 is_new_line = not is_partial
@@ -526,11 +533,12 @@ class _Handler(BaseHTTPRequestHandler):
                 if at < earliest:
                     continue
                 if cut is not None and sent + len(text) > cut[0]:
-                    self._chunk(text[: cut[0] - sent])
+                    self._chunk(b"".join(texts) + text[: cut[0] - sent])
                     (self._end if cut[1] else self._break)()
                     return
                 sent += len(text)
-                self._chunk(text)
+                texts.append(text)
+            self._chunk(b"".join(texts))
             if is_last:
                 self._end()
                 return

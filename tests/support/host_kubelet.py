@@ -150,8 +150,8 @@ class _View:
         match event:
             case ContainerOutput(container, stream, data):
                 *lines, rest = (self._rests.pop((container, stream), b"") + data).split(b"\n")
-                for line in lines:
-                    self._write(container, line)
+                if lines:
+                    self._write(container, lines)
                 self._rests[container, stream] = rest
             case ContainerStarted(container, restarts, at):
                 self._unseen.add(container)
@@ -167,8 +167,8 @@ class _View:
         else:
             report()
 
-    def _write(self, container, line):
-        self._log(container, partial(self._api.write_log, self._name, container, line, at=time.time_ns()))
+    def _write(self, container, lines):
+        self._log(container, partial(self._api.write_lines, self._name, container, lines, time.time_ns()))
 
     def _log(self, container, change):
         """Change the log of a container, which does not exist before kubelet has seen the container."""
@@ -189,7 +189,7 @@ class _View:
         container = event.container
         for stream in ("stdout", "stderr"):
             if rest := self._rests.pop((container, stream), b""):
-                self._write(container, rest)
+                self._write(container, [rest])
         self._log(container, partial(self._api.close_log, self._name, container))
         ended = {"exitCode": event.exit_code, "reason": event.reason, "finishedAt": _time(event.finished_at)}
         ended["message"] = event.message
