@@ -115,6 +115,7 @@ _COLLECTING = "the rest of the logs"
 _GONE = "open logs of a Pod that is gone"
 _DELETION = "the end of a Pod that is being deleted"
 _READING = "reading"
+_WAITS_FOR_LOGS = ((_COLLECTING, COLLECTING_SECONDS), (_GONE, GONE_SECONDS), (_READING, READING_SECONDS))
 _API_SERVER = "the API server"
 _COORDINATOR_LOG = "the log of the coordinator"
 
@@ -361,11 +362,8 @@ class PodObservation:
 
     def _extend_waits(self, container: str) -> None:
         """Wait longer for logs that still bring something. A Step must not keep the run from ending by writing on."""
-        waits = {_GONE: GONE_SECONDS, _READING: READING_SECONDS}
-        if self._logs.is_finite(container):
-            waits[_COLLECTING] = COLLECTING_SECONDS
-        for name, wait in waits.items():
-            if name in self._timers:
+        for name, wait in _WAITS_FOR_LOGS:
+            if name in self._timers and (name != _COLLECTING or self._logs.is_finite(container)):
                 self._timers.set(name, self._now.monotonic + wait)
 
     def _coordinator_line(self, line: LogLine) -> None:
