@@ -2,7 +2,7 @@
 
 Rules: the request is a signal to the coordinator. It has succeeded only when the coordinator reports the cancellation.
 A coordinator that logs text instead of events is assumed to have received it, and so is one whose Pod was deleted after
-the signal, before its log could be read: whoever follows a cancelled run deletes its Pod.
+the signal, before its log could be read: `monopod run` deletes the Pod of a cancelled run.
 """
 
 from __future__ import annotations
