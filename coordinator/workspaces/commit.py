@@ -27,7 +27,15 @@ from typing import Any, Final, NamedTuple
 from monopod.coordinator.workspaces import history
 from monopod.coordinator.workspaces.copying import ChangedError, Copier, attributes, ignored_owner
 from monopod.coordinator.workspaces.merge import Entry, Operations
-from monopod.coordinator.workspaces.tree import OWN, Directories, UnusableError, open_below, shown, unusable
+from monopod.coordinator.workspaces.tree import (
+    OWN,
+    Directories,
+    UnusableError,
+    open_below,
+    open_directory,
+    shown,
+    unusable,
+)
 from monopod.coordinator.workspaces.view_copy import empty, remove_tree
 
 _PENDING: Final = "pending"
@@ -174,7 +182,7 @@ def _owner(entry: Entry) -> tuple[int, int] | None:
 
 def _attributes_of(folder: int, name: bytes) -> dict[str, str]:
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = open_directory(folder, name)
     except FileNotFoundError:  # a directory of the policy `directory`, which the view does not have
         return {}
     try:
@@ -283,7 +291,7 @@ def _put(folder: int, name: bytes, staged: tuple[int, bytes]) -> None:
 
 def _finish_directory(folder: int, name: bytes, entry: Entry, extra: dict[str, str]) -> None:
     """Set the mode, the owner and the attributes (`extra`) of a directory."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    descriptor = open_directory(folder, name)
     try:
         for attribute, value in extra.items():
             with contextlib.suppress(OSError):

@@ -23,17 +23,8 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from monopod.coordinator.workspaces.tree import File, UnusableError, open_file, open_root, unusable, walk
-
-_KINDS: Final = {
-    stat.S_IFDIR: b"d",
-    stat.S_IFSOCK: b"s",
-    stat.S_IFIFO: b"p",
-    stat.S_IFBLK: b"b",
-    stat.S_IFCHR: b"c",
-}
+from monopod.coordinator.workspaces.tree import File, UnusableError, kind_of, open_file, open_root, unusable, walk
 
 
 def tree_digest(root: int) -> tuple[str, int]:
@@ -57,7 +48,7 @@ def _record(file: File) -> bytes:
             return b"l %s " % hashlib.sha256(target).hexdigest().encode()
     except OSError as error:
         raise unusable("read", file.path, error) from error
-    return _KINDS[stat.S_IFMT(mode)] + b" - "
+    return kind_of(file.status).encode() + b" - "
 
 
 def main(arguments: Sequence[str]) -> int:

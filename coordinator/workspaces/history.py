@@ -5,9 +5,9 @@ merge. The volume also has the lock that views and merges hold, ``lock``.
 
 Rules:
 
-- Who makes a view holds the lock together with others; who merges holds it alone. A killed process drops it.
-- A merge notes, for each path that it changed, which version was there before and its content. That tells a later merge
-  what its view began with, without a digest of each file when a view is made.
+- Processes that make views share the lock; a process that merges holds it alone. A killed process drops it.
+- A merge notes, for each path that it changed, which version was there before and its content. So a later merge
+  knows what its view began with, without a digest of each file when a view is made.
 - Paths are relative to the volume of the Workspace, since Tasks may use different directories in it.
 
 Standard library only.

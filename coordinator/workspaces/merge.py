@@ -55,8 +55,8 @@ class Operations(NamedTuple):
     """What makes the Workspace the merged tree.
 
     ``removed`` are paths with nothing else in them, what is inside a directory before it; ``written`` are paths with
-    their new entries, a directory before what is in it. ``retouched`` are paths of which only the times or the owner
-    change.
+    their new entries, a directory before what is in it. ``retouched`` are paths whose times or owner
+    change, and nothing else.
     """
 
     removed: tuple[bytes, ...] = ()
@@ -86,7 +86,7 @@ def merge(base: Tree, mine: Tree, theirs: Tree) -> tuple[Operations, tuple[Confl
         else:
             merged[path] = _merged(*sides)
     for path in sorted(path for path, entry in merged.items() if entry is not None):
-        for above in _above(path):
+        for above in parents(path):
             entry = merged.get(above)
             if above in conflicts:
                 break
@@ -119,7 +119,7 @@ def _merged(base: Entry | None, mine: Entry | None, theirs: Entry | None) -> Ent
     )
 
 
-def _above(path: bytes) -> Iterator[bytes]:
+def parents(path: bytes) -> Iterator[bytes]:
     """Yield the directories that a path is in, the outermost first."""
     end = path.find(b"/")
     while end >= 0:

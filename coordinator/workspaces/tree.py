@@ -23,7 +23,15 @@ from typing import Final, NamedTuple
 OWN: Final = b".monopod-merge-"
 """How the names of monopod's own directories start."""
 _OF_FILE_SYSTEM: Final = b"lost+found"
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS: Final = {
+    stat.S_IFREG: "f",
+    stat.S_IFLNK: "l",
+    stat.S_IFDIR: "d",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "s",
+    stat.S_IFBLK: "b",
+    stat.S_IFCHR: "c",
+}
 _MOST_OPEN: Final = 64
 
 
@@ -38,6 +46,11 @@ class File(NamedTuple):
     status: os.stat_result
     folder: int
     name: bytes
+
+
+def kind_of(status: os.stat_result) -> str:
+    """Return the letter of a kind of file: ``f``, ``l`` (symbolic link), ``d``, ``p`` (FIFO), ``s``, ``b`` or ``c``."""
+    return _KINDS[stat.S_IFMT(status.st_mode)]
 
 
 def shown(path: bytes) -> str:
@@ -67,7 +80,7 @@ def open_below(root: int, path: str) -> int:
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o777, dir_fd=descriptor)
-            below = os.open(name, _DIRECTORY, dir_fd=descriptor)
+            below = open_directory(descriptor, name)
         except OSError as error:
             raise unusable("open", at, error) from error
         finally:
@@ -91,7 +104,7 @@ def walk(root: int) -> Iterator[File]:
             yield file
             if stat.S_ISDIR(file.status.st_mode):
                 try:
-                    open_directories.append(os.open(file.name, _DIRECTORY, dir_fd=file.folder))
+                    open_directories.append(open_directory(file.folder, file.name))
                 except OSError as error:
                     raise unusable("read", file.path, error) from error
                 pending.append(_entries(open_directories[-1], file.path))
@@ -148,11 +161,16 @@ class Directories:
             self._open.move_to_end(path)
             return self._open[path]
         parent, _, name = path.rpartition(b"/")
-        descriptor = os.open(name, _DIRECTORY, dir_fd=self._opened(parent))
+        descriptor = open_directory(self._opened(parent), name)
         self._open[path] = descriptor
         if len(self._open) > _MOST_OPEN:
             os.close(self._open.popitem(last=False)[1])
         return descriptor
+
+
+def open_directory(folder: int, name: bytes) -> int:
+    """Open a directory for reading. Raises OSError."""
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
 
 
 def open_file(folder: int, name: bytes) -> int:

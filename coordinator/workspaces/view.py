@@ -27,14 +27,14 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from monopod.coordinator.workspaces import history, view_record
 from monopod.coordinator.workspaces.commit import LogLine, Place, Source, commit, recover, remove_leftovers
 from monopod.coordinator.workspaces.copying import Copier
 from monopod.coordinator.workspaces.history import Before, Merged
-from monopod.coordinator.workspaces.merge import Conflict, Entry, Operations, merge
+from monopod.coordinator.workspaces.merge import Conflict, Entry, Operations, merge, parents
 from monopod.coordinator.workspaces.tree import UnusableError, open_below, open_root, shown
 from monopod.coordinator.workspaces.view_copy import copy_tree, empty
 from monopod.coordinator.workspaces.view_trees import Side, Trees
@@ -156,7 +156,7 @@ class _Views:
         )
 
     def _sides(self, conflict: Conflict, earlier: Sequence[Merged]) -> str:
-        """Return who did what to a path, in the order of the Tasks' names: the same for whoever merges last."""
+        """Return who did what to a path, in the order of the Tasks' names, whichever merges last."""
         other = _other(conflict.path, earlier) or _other(conflict.below, earlier)
         theirs = f"'{other}'" if other is not None else "a Task without a view"
         sides = [(theirs, _verb(conflict, conflict.theirs)), (f"'{self.task.label}'", _verb(conflict, conflict.mine))]
@@ -197,7 +197,7 @@ def _kept(prefix: bytes, trees: Trees, sides: tuple[Side, Side], *, is_shared: b
         base = trees.base.get(path)
         if base is None or not entry.same(base):
             wanted[prefix + path] = entry._replace(content="new") if entry.kind == "f" else entry
-            for above in _above(path):
+            for above in parents(path):
                 directory = view.entry(above, "")
                 if directory is not None:
                     wanted.setdefault(prefix + above, directory)
@@ -208,12 +208,6 @@ def _kept(prefix: bytes, trees: Trees, sides: tuple[Side, Side], *, is_shared: b
     if prefix[:-1] in present and wanted:
         wanted[prefix[:-1]] = present[prefix[:-1]]
     return merge(present, wanted, present)[0]
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    while b"/" in path:
-        path = path.rpartition(b"/")[0]
-        yield path
 
 
 def _count(number: int, word: str) -> str:

@@ -18,8 +18,17 @@ import stat
 from typing import Final
 
 from monopod.coordinator.workspaces.copying import ChangedError, Copier, copy_attributes
-from monopod.coordinator.workspaces.tree import Directories, File, UnusableError, shown, unusable, walk
-from monopod.coordinator.workspaces.view_record import Known, Seen, kind_of
+from monopod.coordinator.workspaces.tree import (
+    Directories,
+    File,
+    UnusableError,
+    kind_of,
+    open_directory,
+    shown,
+    unusable,
+    walk,
+)
+from monopod.coordinator.workspaces.view_record import Known, Seen
 
 _TRIES: Final = 3
 
@@ -67,10 +76,9 @@ def _copied(file: File, target: tuple[int, bytes], copier: Copier) -> tuple[os.s
 def _finish_directory(
     source: tuple[int, bytes], target: tuple[int, bytes], status: os.stat_result, copier: Copier
 ) -> os.stat_result:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    reader = os.open(source[1], flags, dir_fd=source[0])
+    reader = open_directory(*source)
     try:
-        writer = os.open(target[1], flags, dir_fd=target[0])
+        writer = open_directory(*target)
         try:
             copy_attributes(reader, writer)
             copier.give_descriptor(writer, (status.st_uid, status.st_gid))
@@ -86,10 +94,10 @@ def _finish_directory(
 def remove_tree(folder: int, name: bytes) -> None:
     """Remove what is at a name in a directory, and everything in it. Raises OSError."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = open_directory(folder, name)
     except PermissionError:
         os.chmod(name, 0o700, dir_fd=folder)
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = open_directory(folder, name)
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise

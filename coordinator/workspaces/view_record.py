@@ -18,24 +18,9 @@ from typing import NamedTuple
 
 from monopod.coordinator.workspaces.merge import Entry
 
-_KINDS = {
-    stat.S_IFREG: "f",
-    stat.S_IFLNK: "l",
-    stat.S_IFDIR: "d",
-    stat.S_IFIFO: "p",
-    stat.S_IFSOCK: "s",
-    stat.S_IFBLK: "b",
-    stat.S_IFCHR: "c",
-}
-
-
-def kind_of(status: os.stat_result) -> str:
-    """Return the letter of a kind of file (``merge.Entry``)."""
-    return _KINDS[stat.S_IFMT(status.st_mode)]
-
 
 class Seen(NamedTuple):
-    """What tells a version of a file from another one, without its content."""
+    """What distinguishes versions of a file, without the content."""
 
     inode: int
     changed: int
@@ -57,10 +42,6 @@ class Seen(NamedTuple):
             status.st_uid,
             status.st_gid,
         )
-
-    def is_same_version(self, other: Seen) -> bool:
-        """Return whether it is the same version of the same file."""
-        return self == other
 
 
 class Known(NamedTuple):

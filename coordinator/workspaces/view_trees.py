@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from monopod.coordinator.workspaces.copying import attributes, shared_mode
 from monopod.coordinator.workspaces.history import Merged
 from monopod.coordinator.workspaces.merge import Entry
-from monopod.coordinator.workspaces.tree import Directories, open_file, unusable, walk
-from monopod.coordinator.workspaces.view_record import Known, Record, Seen, kind_of
+from monopod.coordinator.workspaces.tree import Directories, kind_of, open_file, unusable, walk
+from monopod.coordinator.workspaces.view_record import Known, Record, Seen
 
 _UNKNOWN = "?"
 _MINE = "mine"
