@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.runner.backend import Backend
     from monopod.runner.files.fetch import Fetch
-    from monopod.runner.repeating.compiling import Compiled
+    from monopod.runner.repeating.compiled import Compiled
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
@@ -205,9 +205,11 @@ def _compile(
     arguments: argparse.Namespace, further: Callable[[], Mapping[str, Any]] = dict, **options: Any
 ) -> Compiled:
     """Compile the selected Tasks of the runs, or of the recorded run that is repeated. Raises Problems."""
-    from monopod.runner.repeating.compiling import Compiled, compile_again  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.repeating.compiled import Compiled  # noqa: PLC0415  # not needed for --help
 
     if arguments.repeated is not None:
+        from monopod.runner.repeating.compiling import compile_again  # noqa: PLC0415  # only for `monopod rerun`
+
         return compile_again(arguments, arguments.repeated, further, **options)
     return Compiled(compile_documents(arguments, further, selection=selection(arguments), **options))
 
@@ -286,7 +288,7 @@ def _named(default_namespace: str) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) -> int:
     from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.repeating.compiling import repetitions  # noqa: PLC0415
+    from monopod.runner.repeating.compiled import repetitions  # noqa: PLC0415
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
     from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
