@@ -188,9 +188,10 @@ def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
 def duplicates(name: str, items: Sequence[Any], what: str) -> Iterator[tuple[Path, str]]:
     """Yield a problem for each element of the list `name` whose name is not unique."""
     names = [item.name for item in items]
+    article = "an" if what[0] in "aeiou" else "a"
     for index, first in repeated(names):
         if names[index]:
-            yield (name, index, "name"), f"there is already a {what} '{names[index]}' at {name}[{first}]"
+            yield (name, index, "name"), f"there is already {article} {what} '{names[index]}' at {name}[{first}]"
 
 
 def several(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:

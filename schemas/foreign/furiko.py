@@ -284,9 +284,7 @@ class FurikoOptionSpec(Model):
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Names are unique."""
-        for index, first in repeated(option.name for option in self.options):
-            name = self.options[index].name
-            yield ("options", index, "name"), f"there is already an option '{name}' at options[{first}]"
+        yield from duplicates("options", self.options, "option")
 
 
 class FurikoConcurrency(Model):

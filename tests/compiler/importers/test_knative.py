@@ -204,6 +204,8 @@ spec:
          "the files (did you mean 'maker'?)"),
         ("{name: IMAGE, v", "{name: IMAG, v", "8:5: spec.template: the Task 'maker' needs the param "
          "'IMAGE' (did you mean 'IMAG'?)"),
+        ("{name: IMAGE, v", "{name: IMAGE, value: a}, {name: IMAGE, v", "9:49: spec.template.arguments[1].name: "
+         "there is already an argument 'IMAGE' at arguments[0]"),
         ("url: https", "ur: https", "6:11: spec.source.git.ur: unknown field (did you mean 'url'?)"),
         (", revision: main", "", "6:10: spec.source.git: the field 'revision' is required"),
         ("  source:", "  sources: [{}]\n  source:", "5:13: spec.sources[0]: one of git, gcs, custom is required"),
