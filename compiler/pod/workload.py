@@ -160,4 +160,4 @@ def time_zone_problem(name: str) -> str | None:
     known = zoneinfo.available_timezones()
     if name in known or (not known and name and name != "Local"):
         return None
-    return f"there is no time zone '{name}'{did_you_mean(name, known)}; use a name such as Europe/Berlin or Etc/UTC"
+    return f"unknown time zone '{name}'{did_you_mean(name, known)}; use a name such as Europe/Berlin or Etc/UTC"

@@ -132,8 +132,9 @@ class FurikoParallelism(Model):
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Exactly one kind of parallelism, with unique keys (Furiko's ValidateParallelismSpec)."""
         yield from exactly_one(self, "with_count", "with_keys", "with_matrix")
-        for index, first in repeated(self.with_keys or ()):
-            yield ("withKeys", index), f"the key is already there at withKeys[{first}], and a task has its own key"
+        keys = self.with_keys or ()
+        for index, first in repeated(keys):
+            yield ("withKeys", index), f"there is already a key '{keys[first]}' at withKeys[{first}]"
         for key in self.with_matrix or {}:
             if not _MATRIX_KEY.fullmatch(key):
                 yield ("withMatrix", key), f"'{key}' is not a valid key; use a-z, 0-9, '_' and '-'"
@@ -265,7 +266,7 @@ class FurikoOption(Model):
     def problems(self) -> Iterator[tuple[Path, str]]:
         """The name is valid, and the settings are of its type (Furiko's ValidateOption)."""
         if not _OPTION_NAME.fullmatch(self.name):
-            yield ("name",), f"'{self.name}' is not a valid name of an option; use letters, digits, '_', '.' and '-'"
+            yield ("name",), f"'{self.name}' is not a valid option name; use letters, digits, '_', '.' and '-'"
         of_type = self.type.lower()
         for name in ("bool", "string", "select", "multi", "date"):
             field = "bool_" if name == "bool" else name

@@ -65,6 +65,6 @@ class ContextVariables:
 
     def _value(self, name: str, path: Path) -> str:
         if name not in self._known:
-            message = f"'${{{name}}}' becomes empty: there is no such variable{did_you_mean(name, self._known)}"
+            message = f"'${{{name}}}' becomes empty: unknown variable{did_you_mean(name, self._known)}"
             self.warnings.append(Complaint(path, message, "unknown-reference"))
         return self._known.get(name, "")

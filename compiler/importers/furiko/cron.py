@@ -169,7 +169,7 @@ def _is_well_formed(match: re.Match[str]) -> bool:
 def _refusal(part: str, kind: _Field) -> ValueError:
     """Return the error for an element that has no known form."""
     if kind.name == "day-of-month" and re.fullmatch(r"l|lw|\d+w", part):
-        return NotOfKubernetesError(f"'{part}': a CronJob knows no last day and no working day of a month")
+        return NotOfKubernetesError(f"'{part}': a CronJob supports neither the last day nor working days of a month")
     if kind.name == "day-of-week" and re.fullmatch(r"\w+#[1-5]|\w+l", part):
         return NotOfKubernetesError(f"'{part}': a CronJob cannot count weekdays in a month")
     return ValueError(f"'{part}' is not a valid {kind.name}")

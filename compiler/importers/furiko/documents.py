@@ -307,7 +307,7 @@ def _from_command_line(
 
 
 def _from_option_values(job: FurikoJob, options: tuple[FurikoOption, ...], found: _Found) -> dict[str, Sourced]:
-    """Return the texts of the options that a Job sets, and of what it must set and does not."""
+    """Return the texts of the options that the ``optionValues`` of a Job set."""
     path: Path = ("spec", "optionValues")
     trees, problems = yaml_tree.parse(job.spec.option_values, "optionValues")
     data = trees[0].data if trees and trees[0].data is not None else {}
@@ -319,7 +319,7 @@ def _from_option_values(job: FurikoJob, options: tuple[FurikoOption, ...], found
     values = {}
     for name, value in data.items():
         if name not in by_name:
-            message = f"there is no option '{name}'{did_you_mean(str(name), by_name)}, so its value has no effect"
+            message = f"unknown option '{name}'{did_you_mean(str(name), by_name)}; its value has no effect"
             found.warnings.append(Complaint(path, message, "unknown-param"))
             continue
         try:

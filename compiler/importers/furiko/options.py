@@ -29,7 +29,7 @@ class MissingValueError(ValueError):
 
 
 def text_of(option: FurikoOption, value: Any) -> str:
-    """Return the text that a value of ``optionValues`` becomes; None is no value.
+    """Return the text that a value of ``optionValues`` becomes; None means no value.
 
     Raises MissingValueError, and ValueError if the value does not fit the option.
     """

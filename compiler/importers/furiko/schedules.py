@@ -54,7 +54,7 @@ def annotations_of(config: FurikoJobConfig, name: str) -> ScheduleTranslation:
     path: Path = ("spec", "schedule", "cron", "timezone")
     zone = _named_zone(schedule.cron.timezone)
     if zone is None and _OFFSET.fullmatch(schedule.cron.timezone) is None:
-        wrong = time_zone_problem(schedule.cron.timezone) or f"there is no time zone '{schedule.cron.timezone}'"
+        wrong = time_zone_problem(schedule.cron.timezone) or f"unknown time zone '{schedule.cron.timezone}'"
         made.complaints.append(Complaint(path, wrong, "invalid-value"))
     made.annotations[TIME_ZONE] = Sourced(zone or schedule.cron.timezone, path)
     return made

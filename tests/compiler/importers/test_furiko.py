@@ -198,8 +198,9 @@ class TestVariables:
     def test_an_unknown_one_is_reported(self):
         text = job({"containers": [{**CONTAINER, "args": ["${task.retry_indx}"]}]})
         (problem,) = problems_of(text)
-        assert problem.endswith("args[0]: '${task.retry_indx}' becomes empty: there is no such variable (did you mean "
-                                "'task.retry_index'?)")  # fmt: skip
+        assert problem.endswith(
+            "args[0]: '${task.retry_indx}' becomes empty: unknown variable (did you mean 'task.retry_index'?)"
+        )
 
     def test_they_are_replaced_only_where_furiko_replaces_them(self):
         container = {
@@ -343,8 +344,8 @@ spec:
         ("maxAttempts: 2", "maxAttempts: 51", "12:20: spec.template.spec.maxAttempts: "),
         ("{withCount: 2}", "{withCount: 2, withKeys: [a]}", "13:45: spec.template.spec.parallelism.withKeys: only one "
          "of withCount, withKeys may be given"),
-        ("{withCount: 2}", "{withKeys: [a, b, a]}", "13:38: spec.template.spec.parallelism.withKeys[2]: the key is "
-         "already there at withKeys[0]"),
+        ("{withCount: 2}", "{withKeys: [a, b, a]}", "13:38: spec.template.spec.parallelism.withKeys[2]: there "
+         "is already a key 'a' at withKeys[0]"),
         ("{withCount: 2}", "{withMatrix: {A: [x]}}", "13:37: spec.template.spec.parallelism.withMatrix.A: 'A' is not a "
          "valid key"),
         ("type: Select", "type: select", "8:16: spec.option.options[0].type: expected "),
@@ -352,7 +353,7 @@ spec:
         ("name: dry}", "name: dry, string: {}}", "9:41: spec.option.options[1].string: an option of type Bool has no"),
         ("name: dry}", "name: tag}", "9:28: spec.option.options[1].name: there is already an option 'tag'"),
         ('"tag: b"', '"tag: c"', "27:17: spec.optionValues: tag: 'c' is not among the values; use a, b"),
-        ('"tag: b"', '"tga: b"', "27:17: warning: spec.optionValues: there is no option 'tga' (did you mean 'tag'?)"),
+        ('"tag: b"', '"tga: b"', "27:17: warning: spec.optionValues: unknown option 'tga' (did you mean 'tag'?); "),
         ('"tag: b"', '"[tag"', "27:17: spec.optionValues: "),
         ("policy: Forbid", "policy: Forbidden", "5:25: spec.concurrency.policy: expected "),
         ("command: [make]", 'command: ["$(params.x)"]', "20:27: spec.template.spec.taskTemplate.pod.spec.containers[0]."
