@@ -60,6 +60,7 @@ def main(arguments: Sequence[str], results: str = "") -> int:
 
 def _restored(request: Request, cache: Cache) -> tuple[str, bool]:
     """Restore a cache, and return its key (empty if it has none), and whether an entry had exactly this key."""
+    key = ""
     try:
         key = _text_of(cache.key, request.roots)
         restore_keys = [_text_of(template, request.roots) for template in cache.restore_keys]
@@ -72,15 +73,7 @@ def _restored(request: Request, cache: Cache) -> tuple[str, bool]:
         return key, _restore_entry(request, cache, key, restore_keys)
     except _WHAT_FAILS as error:
         _say(f"not restored: {_reason(error)}")
-    return key_or_nothing(cache, request.roots), False
-
-
-def key_or_nothing(cache: Cache, roots: Sequence[str]) -> str:
-    """Return the key of a cache whose entry cannot be restored; empty if the key itself is what cannot be computed."""
-    try:
-        return _text_of(cache.key, roots)
-    except OSError:
-        return ""
+    return key, False
 
 
 def _restore_entry(request: Request, cache: Cache, key: str, restore_keys: Sequence[str]) -> bool:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import zlib
@@ -27,7 +26,7 @@ from typing import Final, NamedTuple, Protocol
 from monopod.system.caches.keys import Kind, Part
 from monopod.system.files.tar_entries import BLOCK, MalformedError, unpack
 from monopod.system.files.tree_reading import SEGMENT_BYTES, read_segments
-from monopod.system.files.tree_writing import Modes, TreeWriter
+from monopod.system.files.tree_writing import Modes, TreeWriter, opened_root
 
 _LONGEST_SEGMENT = SEGMENT_BYTES + 4096 * BLOCK
 _GZIP = 31
@@ -104,14 +103,6 @@ def restore(paths: Sequence[CachedPath], parts: Sequence[Part], source: Source, 
     if next(reader, None) is not None:
         raise MalformedError("the entry has more content than it says")
     return Restored(files, length, tuple(left_out))
-
-
-def digest_of(source: Source) -> str:
-    """Return the SHA-256 of content."""
-    digest = hashlib.sha256()
-    while chunk := source.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _checked(segment: bytes | None, only: bytes) -> bytes:
@@ -210,26 +201,17 @@ def _give_away(root: bytes, only: bytes, owner: tuple[int, int]) -> None:
     if os.geteuid() != 0 or owner == (0, 0):
         return
     if only:
-        with _opened_directory(root) as directory:
+        with opened_root(root) as directory:
             _give(only, directory, owner)
         return
     for _, folders, files, directory in os.fwalk(root + b"/."):
         for name in (*folders, *files):
             if os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid == 0:
                 _give(name, directory, owner)
-    with _opened_directory(root) as directory:
+    with opened_root(root) as directory:
         if os.fstat(directory).st_uid == 0 and stat.S_IMODE(os.fstat(directory).st_mode) != _FOR_ALL:
             with contextlib.suppress(OSError):
                 os.fchown(directory, *owner)
-
-
-@contextlib.contextmanager
-def _opened_directory(path: bytes) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _give(name: str | bytes, directory: int, owner: tuple[int, int]) -> None:

@@ -27,12 +27,14 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from typing import BinaryIO, Final
 
-from monopod.system.caches.content import Source, digest_of
+from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import LONGEST, from_json, to_json
 from monopod.system.caches.keys import Entry, choose
 from monopod.system.caches.store import Draft, Pack, StoreError
+from monopod.system.locks import is_locked
 
 _ENTRY: Final = "entry.json"
 _CONTENT: Final = "content.gz"
@@ -71,7 +73,7 @@ class DirectoryStore:
         with contextlib.ExitStack() as stack:
             with _failures():
                 file = stack.enter_context(_opened(path))
-                is_whole = digest_of(file) == entry.digest
+                is_whole = hashlib.file_digest(file, "sha256").hexdigest() == entry.digest
                 file.seek(0)
             if not is_whole:
                 self.remove(entry)
@@ -233,13 +235,11 @@ def _is_in_use(draft: str) -> bool:
     except OSError:
         return _is_younger(draft, 60)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        if is_locked(descriptor):
+            return True
+        return os.path.basename(draft).startswith(_UNLOCKED) and _is_younger(draft, 60)
     except OSError:  # a file system without locks
         return _is_younger(draft, 24 * 3600)
-    else:
-        return os.path.basename(draft).startswith(_UNLOCKED) and _is_younger(draft, 60)
     finally:
         os.close(descriptor)
 
@@ -270,7 +270,7 @@ def _write(path: str, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str) -> BufferedReader:
     """Open a regular file for reading. Raises OSError."""
     descriptor = os.open(path, _READ)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -20,7 +20,6 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-_CHUNK = 1 << 20
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -117,9 +116,5 @@ def _is_regular(path: str) -> bool:
 
 
 def _digest(path: str) -> bytes:
-    digest = hashlib.sha256()
-    descriptor = os.open(path, _FILE)
-    with open(descriptor, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.digest()
+    with open(os.open(path, _FILE), "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -203,7 +203,7 @@ def move_into(source: bytes, target: bytes) -> None:
 
     Nothing is moved if something cannot be. Raises OSError with the path in the target.
     """
-    with _opened_root(source) as source_root, _opened_root(target) as target_root:
+    with opened_root(source) as source_root, opened_root(target) as target_root:
         for step in (_check_entry, _move_entry):
             _for_entries(source_root, target_root, b"", step)
 
@@ -244,7 +244,8 @@ def _kind(directory: int, name: bytes) -> int | None:
 
 
 @contextlib.contextmanager
-def _opened_root(path: bytes) -> Iterator[int]:
+def opened_root(path: bytes) -> Iterator[int]:
+    """Open a directory by its path, which may lead through links. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield descriptor
