@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monopod.compiler.caches.cache_steps import login_secret
 from monopod.compiler.caches.store_choice import StoreChoice
+from monopod.compiler.caches.store_option import login_secret
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.documents import Document, Documents
@@ -47,7 +47,6 @@ from monopod.compiler.pod.security import annotation_violations, restricted, vio
 from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
-from monopod.compiler.remote.reference import RemoteReference, Resolved
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
@@ -61,6 +60,9 @@ from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.plan import Pipeline, Plan, runnable_tasks
 from monopod.schemas.variables import TooLargeError
+
+if TYPE_CHECKING:
+    from monopod.compiler.remote.reference import RemoteReference, Resolved
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ Left to others: the annotation (``annotation``), the store (``store_option``), w
 
 from __future__ import annotations
 
-import base64
 import itertools
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from monopod.compiler.caches.annotation import CacheSpec, KeyPart, key_parts
-from monopod.compiler.caches.store_option import CacheStore
+from monopod.compiler.caches.store_option import LOGIN_OBJECT, CacheStore
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.text_in_document import TextPlace
@@ -35,8 +34,6 @@ from monopod.system.caches.requests import Cache, Hash, Request, Template, to_ar
 
 HOME: Final = "/tekton/home"
 STORE_DIRECTORY: Final = "/monopod/cache"
-LOGIN_OBJECT: Final = "monopod-cache-login"
-"""The Secret with the user's login, which only a Pod on this machine has."""
 _LOGIN_DIRECTORY = "/monopod/cache-login"
 _SCRATCH = "/tekton"
 _MODULE = "coordinator.caches"
@@ -144,20 +141,6 @@ def _access(store: CacheStore, draft: PodDraft, place: Place) -> _Access:
         source = {"hostPath": {"path": store.names[0], "type": "DirectoryOrCreate"}}
     name = draft.volume(("cache",), source, place)
     return _Access(f"dir:{STORE_DIRECTORY}", {}, ({"name": name, "mountPath": STORE_DIRECTORY},))
-
-
-def login_secret(store: CacheStore | None) -> dict[str, Any] | None:
-    """Return the Secret with the user's login for a registry, for a Pod on this machine; None if there is none."""
-    if store is None or not store.login:
-        return None
-    content = base64.b64encode(store.login.encode()).decode()
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": LOGIN_OBJECT},
-        "type": "kubernetes.io/dockerconfigjson",
-        "data": {".dockerconfigjson": content},
-    }
 
 
 class _Reader:

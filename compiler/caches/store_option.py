@@ -5,15 +5,18 @@ Rules: as with ``-w``, a directory of this machine starts with ``.``, ``/`` or `
 
 from __future__ import annotations
 
+import base64
 import os
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from monopod.compiler.remote.image_name import ImageName
 from monopod.schemas.formats.object_names import subdomain_problem
 
 VARIABLE = "MONOPOD_CACHE_STORE"
 OPTION = "--cache-store"
+LOGIN_OBJECT: Final = "monopod-cache-login"
+"""The Secret with the user's login, which only a Pod on this machine has."""
 
 Kind: TypeAlias = Literal["off", "directory", "claims", "registry"]
 
@@ -35,6 +38,20 @@ class CacheStore:
 
 
 OFF = CacheStore("off")
+
+
+def login_secret(store: CacheStore | None) -> dict[str, Any] | None:
+    """Return the Secret with the user's login for a registry, for a Pod on this machine; None if it needs none."""
+    if store is None or not store.login:
+        return None
+    content = base64.b64encode(store.login.encode()).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": LOGIN_OBJECT},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": content},
+    }
 
 
 def parse_store(text: str) -> CacheStore:

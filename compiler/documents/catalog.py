@@ -17,7 +17,6 @@ from monopod.compiler.diagnostics import Problem, Report, did_you_mean
 from monopod.compiler.documents.annotated_references import AnnotatedReferences
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, Place
-from monopod.compiler.remote.local.named_documents import VERSION_LABEL, has_version
 from monopod.compiler.remote.local.sources import LocalSources
 from monopod.compiler.remote.remote_documents import RemoteDocuments
 from monopod.compiler.scope.params import OuterScope
@@ -177,9 +176,8 @@ class Catalog:
         known = self._documents.named(model)
         named = known.get(reference.name)
         if named is not None:
-            if version and not has_version(named[0].data, version):
-                message = f"the Task '{reference.name}' in the files does not have the version '{version}' as its label"
-                self._report.add(place.at("version").problem("unknown-reference", f"{message} {VERSION_LABEL}"))
+            if version:
+                self._check_version(named[0], version, place.at("version"))
             return named
         try:
             found = self.remote.find_named(model, reference.name, version, place, self._report)
@@ -192,6 +190,16 @@ class Catalog:
             message = f"there is no {kind} named '{reference.name}' in the files{hint}"
             self._report.add(place.at("name").problem("unknown-reference", message))
         return found
+
+    def _check_version(self, document: Document, version: str, place: Place) -> None:
+        from monopod.compiler.remote.local.named_documents import (  # noqa: PLC0415  # few references have a version
+            VERSION_LABEL,
+            has_version,
+        )
+
+        if not has_version(document.data, version):
+            message = f"the Task '{document.name}' in the files does not have the version '{version}' as its label"
+            self._report.add(place.problem("unknown-reference", f"{message} {VERSION_LABEL}"))
 
 
 _NO_VERSION = (

@@ -15,19 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from monopod.compiler.caches.annotation import CacheSpec, caches_of
-from monopod.compiler.caches.cache_steps import CacheScope, cache_steps
-from monopod.compiler.caches.pipeline_caches import caches_for_task
-from monopod.compiler.documents.text_in_document import TextPlace
 from monopod.compiler.scope.references import Names
 from monopod.compiler.tasks.annotations import CACHE, DIGEST, VIEWS, TaskAnnotations
-from monopod.compiler.tasks.injected_steps import InjectedSteps
+from monopod.compiler.tasks.injected_steps import NONE, InjectedSteps
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.views import ViewedTask, with_views
 from monopod.compiler.tasks.workspace_digests import digest_steps
 from monopod.compiler.tasks.workspaces import Bindings, TaskWorkspace
 from monopod.schemas.variables import Path, Scope
+
+if TYPE_CHECKING:
+    from monopod.compiler.caches.annotation import CacheSpec
+    from monopod.compiler.documents.text_in_document import TextPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +65,21 @@ def own_steps(
     seen, views, problems = with_views(viewed, workspaces, state.views, state.draft)
     state.report.extend(problems)
     digests = digest_steps(task.annotated(DIGEST), seen, task.receiver, state.draft, state.report)
-    scope = CacheScope(task.names, task.fixed, seen, task.receiver, task.steps, state.report)
-    caches = cache_steps(_caches(task, seen, state), state.cache_store.store, scope, state.draft)
-    return seen, views.around(digests.around(caches)).named(task.steps)
+    return seen, views.around(digests.around(_cache_steps(task, seen, state))).named(task.steps)
 
 
-def _caches(
-    task: AnnotatedTask, workspaces: Sequence[TaskWorkspace], state: CompilerState
-) -> list[tuple[CacheSpec, TextPlace]]:
-    """Return the caches of the run for this Task, else its own, else its Pipeline's."""
+def _cache_steps(task: AnnotatedTask, workspaces: Sequence[TaskWorkspace], state: CompilerState) -> InjectedSteps:
+    """Return the Steps for the caches of the run for this Task, else for its own, else for its Pipeline's."""
     annotations = task.annotated(CACHE)
+    if CACHE not in annotations.values and not task.caches:
+        return NONE
+    from monopod.compiler.caches.annotation import caches_of  # noqa: PLC0415  # most Tasks have none
+    from monopod.compiler.caches.cache_steps import CacheScope, cache_steps  # noqa: PLC0415
+    from monopod.compiler.caches.pipeline_caches import caches_for_task  # noqa: PLC0415
+
     if CACHE in annotations.values:
-        return caches_of(annotations, state.catalog, state.report)
-    return list(caches_for_task(task.caches, workspaces, task.outer))
+        caches = caches_of(annotations, state.catalog, state.report)
+    else:
+        caches = list(caches_for_task(task.caches, workspaces, task.outer))
+    scope = CacheScope(task.names, task.fixed, workspaces, task.receiver, task.steps, state.report)
+    return cache_steps(caches, state.cache_store.store, scope, state.draft)

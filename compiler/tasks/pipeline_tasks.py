@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from monopod.compiler.caches.annotation import CacheSpec
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
-from monopod.compiler.documents.text_in_document import TextPlace
 from monopod.compiler.documents.unsupported import in_task
 from monopod.compiler.pod import pod_template
 from monopod.compiler.pod.metadata import ForOneTask
@@ -60,6 +59,10 @@ from monopod.schemas.tekton.params import StepResult, TaskResult
 from monopod.schemas.tekton.pipelines import EmbeddedTask, WorkspacePipelineTaskBinding
 from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, references_in
+
+if TYPE_CHECKING:
+    from monopod.compiler.caches.annotation import CacheSpec
+    from monopod.compiler.documents.text_in_document import TextPlace
 
 
 @dataclass(frozen=True, slots=True)

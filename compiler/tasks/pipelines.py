@@ -15,14 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from monopod.compiler.caches.annotation import CacheSpec, caches_of
-from monopod.compiler.caches.pipeline_caches import in_terms_of_tasks
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Report
 from monopod.compiler.documents.catalog import Definition, custom_task_problem
 from monopod.compiler.documents.places import Place
-from monopod.compiler.documents.text_in_document import TextPlace
 from monopod.compiler.scope.params import NO_NAMES, BoundParams, Declaration, OuterScope, bind, undeclared_params, whole
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_unresolved
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
@@ -55,6 +52,10 @@ from monopod.schemas.tekton import pipelines
 from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.tekton.tasks import TaskSpec
 from monopod.schemas.variables import Path, TooLargeError
+
+if TYPE_CHECKING:
+    from monopod.compiler.caches.annotation import CacheSpec
+    from monopod.compiler.documents.text_in_document import TextPlace
 
 MAX_DEPTH = 100
 """How deep Pipelines may be nested; YAML values have the same limit."""
@@ -151,6 +152,11 @@ def _caches(
     annotations = TaskAnnotations.of_document(definition)
     if not ancestry.path and state.annotations_of_run is not None and CACHE in state.annotations_of_run.values:
         annotations = state.annotations_of_run
+    if CACHE not in annotations.values:
+        return ()
+    from monopod.compiler.caches.annotation import caches_of  # noqa: PLC0415  # most Pipelines have none
+    from monopod.compiler.caches.pipeline_caches import in_terms_of_tasks  # noqa: PLC0415
+
     caches = caches_of(annotations, state.catalog, state.report)
     return tuple(in_terms_of_tasks(caches, variables, workspaces))
 

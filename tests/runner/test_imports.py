@@ -38,6 +38,17 @@ UNNEEDED = {
     "urllib3",
 }
 """Modules that take long, for problems, Jobs, images, remote references and plugins, which this Pipeline has not."""
+UNNEEDED_OF_COMPILER = {
+    "caches.annotation",
+    "caches.cache_steps",
+    "documents.text_in_document",
+    "images.image_lookup",
+    "remote.local.directories",
+    "remote.local.lock",
+    "remote.reference",
+    "remote.resolution",
+}
+"""Modules of the compiler for caches, images, remote references and locks, which this Pipeline has not."""
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
 OTHER_PARTS = {"host", "kubelet", "kubernetes", "podman", "follow", "records", "reports"}
 """The packages of the runner that run and follow Pods."""
@@ -59,6 +70,8 @@ def imported(tmp_path_factory):
 def test_compile_imports_nothing_that_it_does_not_need(imported):
     assert "monopod.compiler.compilation" in imported
     assert not imported & UNNEEDED
+    assert not imported & {f"monopod.compiler.{name}" for name in UNNEEDED_OF_COMPILER}
+    assert "monopod.schemas.project.lock" not in imported
 
 
 def test_compile_imports_no_other_part_of_the_runner(imported):

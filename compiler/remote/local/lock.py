@@ -23,12 +23,10 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents.validation import validate
 from monopod.compiler.documents.yaml_text import to_yaml
 from monopod.compiler.remote.local.named_documents import VENDOR
-from monopod.compiler.remote.local.project import CONFIGURATION, ProjectFile, project_directory
+from monopod.compiler.remote.local.project import CONFIGURATION, LOCK, ProjectFile, project_directory
 from monopod.compiler.remote.reference import RefSource, RemoteError, RemoteReference, Resolved
 from monopod.compiler.remote.urls import without_credentials
 from monopod.schemas.project.lock import VERSION, LockedReference, LockFile
-
-LOCK = "monopod.lock"
 
 _UPDATE = "run `monopod resolve --lock`"
 _HEAD = "# What remote references mean, written by `monopod resolve --lock`. Do not edit.\n"

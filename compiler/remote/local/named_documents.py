@@ -43,10 +43,12 @@ class NamedDocument:
 
 @dataclass(frozen=True, slots=True)
 class NamedDocuments:
-    """The documents below directories; each directory is read when it is first asked for."""
+    """The documents below directories; each directory is read when it is first needed.
 
-    _files: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False)
-    """By directory: the files that mention each name."""
+    ``files`` are those that mention each name, by directory; it is filled here.
+    """
+
+    files: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False)
 
     def find(self, directory: str, kind: str, name: str) -> tuple[NamedDocument, ...]:
         """Return the documents of a kind and name, sorted by path."""
@@ -64,13 +66,13 @@ class NamedDocuments:
         return frozenset(each.name for path in files for each in _documents(path) if each.kind == kind)
 
     def _mentions(self, directory: str) -> dict[str, list[str]]:
-        if directory not in self._files:
+        if directory not in self.files:
             by_name: dict[str, list[str]] = {}
             for path in _yaml_files(directory):
                 for name in set(_NAME.findall(_content(path))):
                     by_name.setdefault(name.decode("ascii", "replace"), []).append(path)
-            self._files[directory] = by_name
-        return self._files[directory]
+            self.files[directory] = by_name
+        return self.files[directory]
 
 
 def _yaml_files(directory: str) -> Iterator[str]:

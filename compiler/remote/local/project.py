@@ -22,9 +22,8 @@ from monopod.compiler.documents.validation import describe, validate
 from monopod.compiler.remote.local.rules import Rule
 from monopod.compiler.rules import Rule as RuleOfProblem
 from monopod.schemas.model import Path, format_path
-from monopod.schemas.project.configuration import Configuration
 
-CONFIGURATION = "monopod.yaml"
+CONFIGURATION, LOCK = "monopod.yaml", "monopod.lock"
 
 
 def project_directory(names: tuple[str, ...] = (CONFIGURATION,)) -> str | None:
@@ -48,10 +47,12 @@ def _candidates() -> Iterator[str]:
 
 
 def read_rules() -> tuple[Rule, ...]:
-    """Return the rules of the repository's ``monopod.yaml``; none if there is no such file. Raises Problems."""
+    """Return the rules of the repository's ``monopod.yaml``; none without this file. Raises Problems."""
     directory = project_directory()
     if directory is None:
         return ()
+    from monopod.schemas.project.configuration import Configuration  # noqa: PLC0415  # many directories have none
+
     file = ProjectFile.read(os.path.normpath(os.path.join(directory, CONFIGURATION)))
     configuration, complaints = validate(Configuration, file.mapping())
     problems = [file.problem(each.path, each.message, each.rule, at_key=each.at_key) for each in complaints]

@@ -17,10 +17,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.compiler.remote.reference import Address
 from monopod.compiler.remote.urls import browsable
+
+if TYPE_CHECKING:
+    from monopod.compiler.remote.reference import Address
 
 _RESOLVERS = ("git", "bundles", "hub", "cluster", "name")
 _URLS = ("http://", "https://")

@@ -12,12 +12,12 @@ Left to others: the rules (``rules``), the directories (``directories``), the lo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from monopod.compiler.remote.local.directories import Directory
-from monopod.compiler.remote.local.named_documents import NamedDocuments
 from monopod.compiler.remote.local.rules import Rule, choose
-from monopod.compiler.remote.reference import Address, RemoteReference, Resolved
+
+if TYPE_CHECKING:
+    from monopod.compiler.remote.reference import Address, RemoteReference, Resolved
 
 
 class Pinned(Protocol):
@@ -29,11 +29,11 @@ class Pinned(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalSources:
-    """The rules, in layers: a nearer layer wins; and the lock."""
+    """The rules, in layers: a nearer layer wins; and the lock. ``files`` are those that `NamedDocuments` has read."""
 
     layers: tuple[tuple[Rule, ...], ...] = ()
     lock: Pinned | None = None
-    documents: NamedDocuments = field(default_factory=NamedDocuments, compare=False)
+    files: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False)
 
     def find(self, reference: RemoteReference, address: Address) -> Resolved | None:
         """Return the document of a reference; None if it is to be fetched. Raises RemoteError."""
@@ -43,9 +43,12 @@ class LocalSources:
 
     def read(self, address: Address) -> Resolved:
         """Return the document of a reference to which a rule applies. Raises RemoteError."""
+        from monopod.compiler.remote.local.directories import Directory  # noqa: PLC0415  # most runs have no rules
+        from monopod.compiler.remote.local.named_documents import NamedDocuments  # noqa: PLC0415
+
         match = choose(self.layers, address)
         assert match is not None
-        resolved = Directory(match, address, self.documents).read()
+        resolved = Directory(match, address, NamedDocuments(self.files)).read()
         return replace(resolved, is_in_project=bool(match.rule.base))
 
     def applies(self, address: Address) -> bool:

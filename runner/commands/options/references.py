@@ -42,8 +42,7 @@ def _rule(text: str) -> Rule:
 def local_sources(rules: Sequence[Rule]) -> LocalSources:
     """Return the sources of a command line with these rules. Raises Problems if a rule or the lock is invalid."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
-    from monopod.compiler.remote.local.lock import read_lock  # noqa: PLC0415
-    from monopod.compiler.remote.local.project import read_rules  # noqa: PLC0415
+    from monopod.compiler.remote.local.project import CONFIGURATION, LOCK, project_directory, read_rules  # noqa: PLC0415
     from monopod.compiler.remote.local.rules import Rule, check_rules  # noqa: PLC0415
     from monopod.compiler.remote.local.sources import LocalSources  # noqa: PLC0415
 
@@ -62,4 +61,10 @@ def local_sources(rules: Sequence[Rule]) -> LocalSources:
             problems.append(Problem(None, str(error), "invalid-value"))
     if problems:
         raise Problems(problems)
-    return LocalSources((tuple(rules), tuple(of_environment), read_rules()), read_lock())
+    layers = (tuple(rules), tuple(of_environment), read_rules())
+    lock = None
+    if project_directory((CONFIGURATION, LOCK)) is not None:
+        from monopod.compiler.remote.local.lock import read_lock  # noqa: PLC0415
+
+        lock = read_lock()
+    return LocalSources(layers, lock)
