@@ -5,17 +5,14 @@ A project is a git repository, or else a directory: as on GitHub, repositories d
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from monopod.runner.records import own_directories
 from monopod.runner.records.projects import project_of
-from monopod.system.caches.directory_store import DirectoryStore
-from monopod.system.caches.store import StoreError
 
 
 def caches_root() -> str:
@@ -38,17 +35,3 @@ def can_be_made(directory: str) -> bool:
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
-
-
-def prepare_stores(directories: Iterable[str]) -> None:
-    """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report.
-
-    Other users of this machine do not reach the default stores.
-    """
-    for directory in directories:
-        if os.path.dirname(directory) == caches_root():
-            with contextlib.suppress(OSError):
-                os.makedirs(caches_root(), exist_ok=True)
-                os.chmod(caches_root(), 0o700)
-        with contextlib.suppress(StoreError):
-            DirectoryStore(directory).prepare()

@@ -17,6 +17,10 @@ class StoredEntry:
     store: Store
     project: str = ""
 
+    def is_older(self, now: float, age: float) -> bool:
+        """Return whether the entry was not used for longer than `age` seconds."""
+        return now - self.entry.used > age
+
 
 def entries_to_remove(
     stored: Iterable[StoredEntry], now: float, *, older_than: float | None, max_size: int | None
@@ -31,7 +35,7 @@ def entries_to_remove(
     size = sum(each.entry.size for each in by_use)
     removed = []
     for each in by_use:
-        is_old = older_than is not None and now - each.entry.used > older_than
+        is_old = older_than is not None and each.is_older(now, older_than)
         if is_old or (max_size is not None and size > max_size):
             removed.append(each)
             size -= each.entry.size

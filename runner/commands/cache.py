@@ -13,9 +13,10 @@ from monopod.runner.exit_codes import FAILED, SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from monopod.runner.caches.pruning import StoredEntry
+    from monopod.system.caches.store import Store
 
 SUMMARY = "list or prune the caches that runs restore and save"
 
@@ -98,20 +99,27 @@ def _misplaced_option(arguments: argparse.Namespace) -> str | None:
 def _stored(arguments: argparse.Namespace) -> Iterator[StoredEntry]:
     """Yield the entries of the chosen store, the newest first. Raises ValueError, StoreError."""
     from monopod.runner.caches.pruning import StoredEntry  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.caches.stores_of_user import default_stores, store_of_option  # noqa: PLC0415
 
-    text = arguments.cache_store or os.environ.get("MONOPOD_CACHE_STORE")
-    stores = default_stores() if text is None else [("", store_of_option(text))]
-    found = [StoredEntry(entry, store, project) for project, store in stores for entry in store.entries()]
+    found = [StoredEntry(entry, store, project) for project, store in _stores(arguments) for entry in store.entries()]
     yield from sorted(found, key=lambda each: -each.entry.created)
 
 
-def _list(arguments: argparse.Namespace, stored: Sequence[StoredEntry]) -> int:
-    from monopod.runner.caches.pruning import entries_to_remove  # noqa: PLC0415  # not needed for --help
+def _stores(arguments: argparse.Namespace) -> Iterable[tuple[str, Store]]:
+    """Return the chosen store, or the stores of all projects with their names. Raises ValueError, StoreError."""
+    text = arguments.cache_store or os.environ.get("MONOPOD_CACHE_STORE")
+    if text is None:
+        from monopod.runner.caches.directory_stores import default_stores  # noqa: PLC0415  # not needed for --help
 
+        return default_stores()
+    from monopod.runner.caches.named_store import store_of_option  # noqa: PLC0415  # it imports pydantic
+
+    return [("", store_of_option(text))]
+
+
+def _list(arguments: argparse.Namespace, stored: Sequence[StoredEntry]) -> int:
     if arguments.older_than is not None:
-        old = entries_to_remove(stored, time.time(), older_than=arguments.older_than, max_size=None)
-        stored = [each for each in stored if each in old]
+        now = time.time()
+        stored = [each for each in stored if each.is_older(now, arguments.older_than)]
     if arguments.output == "json":
         import json  # noqa: PLC0415
 

@@ -180,7 +180,7 @@ _ON_THIS_MACHINE: dict[str, Any] = {"log_format": "json", "local": True, "folder
 
 
 def _default_cache_store(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the compiler option for the store of caches on this machine; none if the user cannot have it."""
+    """Return the compiler option for the store of caches on this machine; none if it cannot be made."""
     from monopod.compiler.caches.store_option import CacheStore  # noqa: PLC0415  # not needed for --help
     from monopod.runner.caches.default_store import can_be_made, default_directory  # noqa: PLC0415
 
@@ -191,7 +191,7 @@ def _default_cache_store(arguments: argparse.Namespace) -> dict[str, Any]:
 def _prepare_cache_stores(compilations: Iterable[Compilation]) -> None:
     directories = {compilation.cache_directory for compilation in compilations} - {""}
     if directories:
-        from monopod.runner.caches.default_store import prepare_stores  # noqa: PLC0415  # needed only with caches
+        from monopod.runner.caches.directory_stores import prepare_stores  # noqa: PLC0415  # needed only with caches
 
         prepare_stores(directories)
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.caches.default_store import default_directory, prepare_stores
+from monopod.runner.caches.default_store import default_directory
+from monopod.runner.caches.directory_stores import prepare_stores
 from monopod.runner.caches.pruning import StoredEntry, entries_to_remove
 from monopod.runner.commands.cache import add_arguments, execute
 from monopod.system.caches.directory_store import DirectoryStore

@@ -1,33 +1,17 @@
-"""The stores that `monopod cache` can open from this machine."""
+"""The store that `--cache-store` names, opened from this machine."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import astuple
 
 from monopod.compiler.caches.store_option import parse_store
 from monopod.compiler.remote.registry_credentials import login_of_user
-from monopod.runner.caches.default_store import caches_root
 from monopod.runner.kubelet.host_volumes import claims_directory
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.registry_client import Login
 from monopod.system.caches.registry_store import RegistryStore
-from monopod.system.caches.store import Store, StoreError
-
-
-def default_stores() -> Iterator[tuple[str, Store]]:
-    """Yield the stores of all projects on this machine, each with the name of its project. Raises StoreError."""
-    root = caches_root()
-    names: list[str] = []
-    try:
-        names = sorted(os.listdir(root))
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise StoreError(f"cannot read {root}: {error.strerror}") from error
-    for name in names:
-        yield name, DirectoryStore(os.path.join(root, name))
+from monopod.system.caches.store import Store
 
 
 def store_of_option(text: str) -> Store:

@@ -1,0 +1,39 @@
+"""The stores in directories of this machine: prepared before a run, and those of all projects."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+
+from monopod.runner.caches.default_store import caches_root
+from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.store import StoreError
+
+
+def default_stores() -> Iterator[tuple[str, DirectoryStore]]:
+    """Yield the stores of all projects on this machine, each with the name of its project. Raises StoreError."""
+    root = caches_root()
+    names: list[str] = []
+    try:
+        names = sorted(os.listdir(root))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise StoreError(f"cannot read {root}: {error.strerror}") from error
+    for name in names:
+        yield name, DirectoryStore(os.path.join(root, name))
+
+
+def prepare_stores(directories: Iterable[str]) -> None:
+    """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report.
+
+    Other users of this machine do not reach the default stores.
+    """
+    for directory in directories:
+        if os.path.dirname(directory) == caches_root():
+            with contextlib.suppress(OSError):
+                os.makedirs(caches_root(), exist_ok=True)
+                os.chmod(caches_root(), 0o700)
+        with contextlib.suppress(StoreError):
+            DirectoryStore(directory).prepare()
