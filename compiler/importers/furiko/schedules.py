@@ -12,7 +12,6 @@ Left to others: cron expressions (``cron``), and making CronJobs (``pod.workload
 from __future__ import annotations
 
 import re
-import zoneinfo
 from dataclasses import dataclass, field
 
 from monopod.compiler.documents.validation import Complaint
@@ -53,10 +52,9 @@ def annotations_of(config: FurikoJobConfig, name: str) -> ScheduleTranslation:
     _add_schedule(schedule.cron, key, made)
     path: Path = ("spec", "schedule", "cron", "timezone")
     zone = _named_zone(schedule.cron.timezone)
-    if zone is None and _OFFSET.fullmatch(schedule.cron.timezone) is None:
-        wrong = time_zone_problem(schedule.cron.timezone) or f"unknown time zone '{schedule.cron.timezone}'"
+    if not _OFFSET.fullmatch(zone) and (wrong := time_zone_problem(zone)) is not None:
         made.complaints.append(Complaint(path, wrong, "invalid-value"))
-    made.annotations[TIME_ZONE] = Sourced(zone or schedule.cron.timezone, path)
+    made.annotations[TIME_ZONE] = Sourced(zone, path)
     return made
 
 
@@ -88,15 +86,15 @@ def _add_schedule(cron: FurikoCron, key: str, made: ScheduleTranslation) -> None
     made.annotations[SCHEDULE] = Sourced(schedule, where)
 
 
-def _named_zone(zone: str) -> str | None:
-    """Return the name of a zone in the time zone database; None if it has none."""
+def _named_zone(zone: str) -> str:
+    """Return the name of a zone in the time zone database; an offset without a name there stays as it is."""
     if zone in ("", "Local", "UTC", "GMT"):
         return _UTC
     match = _OFFSET.fullmatch(zone)
     if match is None:
-        return zone if zone in zoneinfo.available_timezones() else None
+        return zone
     hours, minutes = int(match["hours"]), int(match["minutes"] or 0)
     name = f"Etc/GMT{'-' if match['sign'] == '+' else '+'}{hours}"  # POSIX counts westward
     if hours == minutes == 0:
         return _UTC
-    return name if minutes == 0 and name in zoneinfo.available_timezones() else None
+    return name if minutes == 0 and time_zone_problem(name) is None else zone
