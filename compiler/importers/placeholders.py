@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -21,7 +21,14 @@ from monopod.schemas.variables import ROOTS
 Replace: TypeAlias = Callable[[str], str | None]
 """Returns the text for the name in a placeholder; None leaves it. Raises ValueError with a message if it is wrong."""
 
-OF_TEKTON = re.compile(rf"\$\((?:{'|'.join((*ROOTS, 'outputs'))})[.\[]")
+_OF_TEKTON = re.compile(rf"\$\((?:{'|'.join((*ROOTS, 'outputs'))})[.\[]")
+
+
+def variables_of_tekton(text: str, path: Path) -> Iterator[Complaint]:
+    """Yield an error if Tekton would read a variable in the text at `path`, which the other system does not."""
+    if match := _OF_TEKTON.search(text):
+        message = f"Tekton would replace a variable at '{match[0]}'; write a space after '$('"
+        yield Complaint(path, message, "unknown-reference")
 
 
 @dataclass
@@ -37,9 +44,7 @@ class Placeholders:
         return replace_texts(value, path, self._text)
 
     def _text(self, text: str, path: Path) -> str:
-        if match := OF_TEKTON.search(text):
-            message = f"Tekton would replace a variable at '{match[0]}'; write a space after '$('"
-            self.complaints.append(Complaint(path, message, "unknown-reference"))
+        self.complaints += variables_of_tekton(text, path)
         parts, end = [], 0
         for match in self.pattern.finditer(text):
             try:

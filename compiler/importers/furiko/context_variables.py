@@ -17,7 +17,7 @@ from typing import Any
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.documents.plain_texts import replace_texts
 from monopod.compiler.documents.validation import Complaint
-from monopod.compiler.importers.placeholders import OF_TEKTON
+from monopod.compiler.importers.placeholders import variables_of_tekton
 from monopod.schemas.model import Path
 
 _REPLACED = frozenset({"image", "command", "args"})
@@ -52,9 +52,7 @@ class ContextVariables:
 
     def _checked(self, text: str, path: Path) -> str:
         """Return a text that Tekton does not change either."""
-        if match := OF_TEKTON.search(text):
-            message = f"Tekton would replace a variable at '{match[0]}'; write a space after '$('"
-            self.complaints.append(Complaint(path, message, "unknown-reference"))
+        self.complaints += variables_of_tekton(text, path)
         return text
 
     def _text(self, text: str, path: Path) -> str:
