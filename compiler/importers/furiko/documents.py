@@ -15,8 +15,8 @@ of options (``options``), the schedule (``schedules``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
@@ -43,12 +43,13 @@ from monopod.compiler.importers.imported import (
 )
 from monopod.compiler.importers.support import unsupported
 from monopod.compiler.pod.workload_annotations import TTL
-from monopod.schemas.foreign.furiko import FurikoJob, FurikoJobConfig, FurikoJobTemplate, FurikoOption
+from monopod.schemas.foreign.furiko import FurikoJob, FurikoJobConfig, FurikoOption
 from monopod.schemas.formats.duration import to_text
 from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.model import Path
 
 _CONFIG_TEMPLATE: Path = ("spec", "template", "spec")
+_OPTIONS: Path = ("spec", "option", "options")
 _OPTION = "option."
 _NAMES = ("name", "generateName", "namespace", "labels", "annotations")
 
@@ -62,27 +63,30 @@ def to_tekton(document: dict[str, Any], surroundings: Surroundings) -> Imported:
     return Imported(complaints=tuple(complaints)) if job is None else _of_job(job, surroundings)
 
 
-class _Found:
+@dataclass(slots=True)
+class _Report:
     """What is wrong with a document, and what has no effect."""
 
-    def __init__(self, errors: list[Complaint], warnings: list[Complaint]) -> None:
-        self.errors = errors
-        self.warnings = warnings
+    errors: list[Complaint] = field(default_factory=list)
+    warnings: list[Complaint] = field(default_factory=list)
+
+    def imported(self, *documents: ImportedDocument, params: Iterable[str] = ()) -> Imported:
+        """Return the result of an import of these documents."""
+        return Imported(documents, tuple(self.errors), tuple(self.warnings), frozenset(params))
 
 
 # JobConfigs
 
 
 def _of_config(config: FurikoJobConfig, surroundings: Surroundings) -> Imported:
-    found = _Found(*unsupported(config.spec, ("spec",), "a JobConfig"))
+    report = _Report(*unsupported(config.spec, ("spec",), "a JobConfig"))
     name, options = _name_of(config), config.spec.option.options
-    template = config.spec.template.spec
     translation = _ConfigTranslation(config, name, {})
-    pipeline = translation.pipeline(found)
+    pipeline = translation.pipeline(report)
     schedule = annotations_of(config, name)
-    found.errors += schedule.complaints
-    found.warnings += schedule.warnings
-    values = _from_command_line(options, surroundings.params, ("spec", "option", "options"), found)
+    report.errors += schedule.complaints
+    report.warnings += schedule.warnings
+    values = _from_command_line(options, surroundings.params, report)
     namespace = {} if config.metadata.namespace is None else {"namespace": config.metadata.namespace}
     metadata = {"generateName": Sourced(f"{name}-", ("metadata", "name")), **namespace}
     run = {
@@ -94,12 +98,12 @@ def _of_config(config: FurikoJobConfig, surroundings: Surroundings) -> Imported:
                 "pipelineRef": {"name": Sourced(name, ("metadata", "name"))},
                 "params": _params(values),
                 "timeouts": {"pipeline": "0s"},
-                "taskRunTemplate": translation.task(template).run_template(),
+                "taskRunTemplate": translation.template.run_template(),
             }
         ),
     }
-    documents = (unfold(pipeline), replace(unfold(run), is_template=True))
-    return _imported(documents, found, frozenset(option.name for option in options))
+    template = replace(unfold(run), is_template=True)
+    return report.imported(unfold(pipeline), template, params=(option.name for option in options))
 
 
 def _name_of(config: FurikoJobConfig) -> str:
@@ -107,55 +111,50 @@ def _name_of(config: FurikoJobConfig) -> str:
 
 
 class _ConfigTranslation:
-    """Makes the Pipeline of a JobConfig; `literals` are substitutions that a Job brings."""
+    """Makes the Pipeline of a JobConfig from its `template`; `literals` are substitutions that a Job brings."""
 
     def __init__(self, config: FurikoJobConfig, name: str, literals: Mapping[str, str], job_type: str = "") -> None:
         self._config = config
         self._name = name
         options = config.spec.option.options
         self._params = {option.name: param_name(option.name) for option in options}
-        parallelism = config.spec.template.spec.parallelism
+        template = config.spec.template.spec
         path: Path = (*_CONFIG_TEMPLATE, "parallelism")
-        self._parts = indices(parallelism, path, frozenset(self._params.values()))
-        known = task_variables(config.spec.template.spec, self._parts)
+        parts = indices(template.parallelism, path, frozenset(self._params.values()))
+        known = task_variables(template, parts)
         known |= {
             "job.type": job_type or "Adhoc",
             "jobconfig.name": name,
             "jobconfig.namespace": known["job.namespace"],
             **{f"{_OPTION}{option}": reference(param) for option, param in self._params.items()},
         }
-        self.variables = ContextVariables(known, literals)
+        self._variables = ContextVariables(known, literals)
+        self.template = TaskTranslation(template, _CONFIG_TEMPLATE, parts, self._variables)
 
-    def task(self, template: FurikoJobTemplate) -> TaskTranslation:
-        """Return the translation of the template."""
-        return TaskTranslation(template, _CONFIG_TEMPLATE, self._parts, self.variables)
-
-    def pipeline(self, found: _Found) -> dict[str, Any]:
+    def pipeline(self, report: _Report) -> dict[str, Any]:
         """Return the Pipeline."""
         of_jobs = labels_and_annotations(self._config.spec.template.metadata, ("spec", "template", "metadata"))
         own = _metadata(self._config.metadata, ("namespace", "labels", "annotations"))
-        metadata = _merged(own, of_jobs, self.task(self._config.spec.template.spec).metadata())
+        metadata = _merged(own, of_jobs, self.template.metadata())
         return {
             "apiVersion": "tekton.dev/v1",
             "kind": "Pipeline",
             "metadata": {"name": Sourced(self._name, ("metadata", "name")), **metadata},
-            "spec": self.spec(found),
+            "spec": self.spec(report),
         }
 
-    def spec(self, found: _Found) -> dict[str, Any]:
+    def spec(self, report: _Report) -> dict[str, Any]:
         """Return the spec of the Pipeline."""
-        path: Path = ("spec", "option", "options")
-        translation = self.task(self._config.spec.template.spec)
         params = [
-            self._declared(option, (*path, index), found)
+            self._declared(option, (*_OPTIONS, index), report)
             for index, option in enumerate(self._config.spec.option.options)
         ]
-        spec = without_nothing({"params": params, "tasks": [translation.task()]})
-        found.errors += [*translation.complaints, *self.variables.complaints]
-        found.warnings += self.variables.warnings
+        spec = without_nothing({"params": params, "tasks": [self.template.task()]})
+        report.errors += [*self.template.complaints, *self._variables.complaints]
+        report.warnings += self._variables.warnings
         return spec
 
-    def _declared(self, option: FurikoOption, path: Path, found: _Found) -> Sourced:
+    def _declared(self, option: FurikoOption, path: Path, report: _Report) -> Sourced:
         fields = {"name": self._params[option.name], "type": "string", "description": option.label}
         declared: dict[str, Any] = without_nothing({**fields, "enum": choices(option)})
         try:
@@ -163,7 +162,7 @@ class _ConfigTranslation:
         except MissingValueError:
             pass  # a run needs a value
         except ValueError as error:
-            found.errors.append(Complaint(path, str(error), "invalid-value"))
+            report.errors.append(Complaint(path, str(error), "invalid-value"))
         return Sourced(declared, path)
 
 
@@ -171,28 +170,28 @@ class _ConfigTranslation:
 
 
 def _of_job(job: FurikoJob, surroundings: Surroundings) -> Imported:
-    found = _Found(*unsupported(job.spec, ("spec",), "a Job"))
+    report = _Report(*unsupported(job.spec, ("spec",), "a Job"))
     policy = job.spec.start_policy.concurrency_policy if job.spec.start_policy is not None else ""
     if policy not in ("", "Allow"):
         message = "concurrencyPolicy has no effect: monopod starts a run at once, also beside others"
-        found.warnings.append(
+        report.warnings.append(
             Complaint(("spec", "startPolicy", "concurrencyPolicy"), message, "no-effect", at_key=True)
         )
     if not job.spec.config_name:
-        return _of_independent_job(job, surroundings, found)
+        return _of_independent_job(job, surroundings, report)
     configs = {_named(each): each for each in surroundings.documents if each["kind"] == "JobConfig"}
     name = job.spec.config_name
     if name not in configs:
         message = f"the files have no JobConfig '{name}'{did_you_mean(name, configs)}; give it with -f"
-        found.errors.append(Complaint(("spec", "configName"), message, "unknown-reference"))
-        return _imported((), found)
+        report.errors.append(Complaint(("spec", "configName"), message, "unknown-reference"))
+        return report.imported()
     config, _ = validate(FurikoJobConfig, configs[name])
     if config is None:
-        return _imported((), found)  # what is wrong is reported there
+        return report.imported()  # what is wrong is reported there
     if job.spec.template is not None:
         message = f"template has no effect: the JobConfig '{name}' has the template"
-        found.warnings.append(Complaint(("spec", "template"), message, "no-effect", at_key=True))
-    return _of_job_with_config(job, config, name, surroundings, found)
+        report.warnings.append(Complaint(("spec", "template"), message, "no-effect", at_key=True))
+    return _of_job_with_config(job, config, name, surroundings, report)
 
 
 def _named(document: dict[str, Any]) -> str:
@@ -202,34 +201,34 @@ def _named(document: dict[str, Any]) -> str:
 
 
 def _of_job_with_config(
-    job: FurikoJob, config: FurikoJobConfig, name: str, surroundings: Surroundings, found: _Found
+    job: FurikoJob, config: FurikoJobConfig, name: str, surroundings: Surroundings, report: _Report
 ) -> Imported:
     origin: Path = ("spec", "configName")
     options = config.spec.option.options
-    values = _from_option_values(job, options, found)
+    values = _from_option_values(job, options, report)
     literals = dict(job.spec.substitutions)
     for option in options:
         if (text := literals.pop(f"{_OPTION}{option.name}", None)) is not None:
             values[option.name] = Sourced(text, ("spec", "substitutions", f"{_OPTION}{option.name}"))
-    values |= _from_command_line(options, surroundings.params, origin, found)
+    values |= _from_command_line(options, surroundings.params, report, origin)
     translation = _ConfigTranslation(config, name, literals, job.spec.type)
     definition: dict[str, Any] = {"pipelineRef": {"name": Sourced(name, origin)}}
     if literals:
-        unused = _Found([], [])  # the JobConfig reports what is wrong with it
+        unused = _Report()  # the JobConfig reports what is wrong with it
         made = unfold(translation.spec(unused)).data
         definition = {"pipelineSpec": Sourced(made, origin)}
-    task = translation.task(config.spec.template.spec)
-    spec = {**definition, "params": _params(values), "taskRunTemplate": task.run_template(origin)}
-    run = _run(job, spec, task.metadata(origin))
-    return _imported((unfold(run),), found, frozenset(option.name for option in options))
+    template = translation.template
+    spec = {**definition, "params": _params(values), "taskRunTemplate": template.run_template(origin)}
+    run = _run(job, spec, template.metadata(origin))
+    return report.imported(unfold(run), params=(option.name for option in options))
 
 
-def _of_independent_job(job: FurikoJob, surroundings: Surroundings, found: _Found) -> Imported:
+def _of_independent_job(job: FurikoJob, surroundings: Surroundings, report: _Report) -> Imported:
     template = job.spec.template
     assert template is not None
     if job.spec.option_values:
         message = "optionValues has no effect: only a JobConfig has options; write substitutions"
-        found.warnings.append(Complaint(("spec", "optionValues"), message, "no-effect", at_key=True))
+        report.warnings.append(Complaint(("spec", "optionValues"), message, "no-effect", at_key=True))
     path: Path = ("spec", "template")
     literals = dict(job.spec.substitutions)
     names = {key.removeprefix(_OPTION) for key in literals if key.startswith(_OPTION)}
@@ -242,9 +241,10 @@ def _of_independent_job(job: FurikoJob, surroundings: Surroundings, found: _Foun
         "pipelineSpec": Sourced({"tasks": [translation.task()]}, path),
         "taskRunTemplate": translation.run_template(),
     }
-    found.errors += [*translation.complaints, *variables.complaints]
-    found.warnings += variables.warnings
-    return _imported((unfold(_run(job, spec, translation.metadata())),), found, frozenset(names))
+    report.errors += [*translation.complaints, *variables.complaints]
+    report.warnings += variables.warnings
+    run = _run(job, spec, translation.metadata())
+    return report.imported(unfold(run), params=names)
 
 
 def _run(job: FurikoJob, spec: Mapping[str, Any], of_pod: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -290,44 +290,40 @@ def _params(values: Mapping[str, Sourced]) -> list[Sourced]:
 
 
 def _from_command_line(
-    options: tuple[FurikoOption, ...], given: Mapping[str, str], origin: Path, found: _Found
+    options: tuple[FurikoOption, ...], given: Mapping[str, str], report: _Report, origin: Path | None = None
 ) -> dict[str, Sourced]:
-    """Return the texts of the options that ``-p`` sets."""
+    """Return the texts of the options that ``-p`` sets; all are from `origin`, if it is given."""
     values = {}
     for index, option in enumerate(options):
         if option.name not in given:
             continue
-        path = (*origin, index) if origin[-1] == "options" else origin
+        path = origin or (*_OPTIONS, index)
         try:
             values[option.name] = Sourced(text_of(option, value_in(option, given[option.name])), path)
         except ValueError as error:
             message = f"-p {option.name}={given[option.name]}: {error}"
-            found.errors.append(Complaint(path, message, "invalid-value"))
+            report.errors.append(Complaint(path, message, "invalid-value"))
     return values
 
 
-def _from_option_values(job: FurikoJob, options: tuple[FurikoOption, ...], found: _Found) -> dict[str, Sourced]:
+def _from_option_values(job: FurikoJob, options: tuple[FurikoOption, ...], report: _Report) -> dict[str, Sourced]:
     """Return the texts of the options that the ``optionValues`` of a Job set."""
     path: Path = ("spec", "optionValues")
     trees, problems = yaml_tree.parse(job.spec.option_values, "optionValues")
     data = trees[0].data if trees and trees[0].data is not None else {}
     if problems or not isinstance(data, dict):
         message = problems[0].message if problems else "expected a mapping of options to values, as YAML or JSON"
-        found.errors.append(Complaint(path, message, "invalid-value"))
+        report.errors.append(Complaint(path, message, "invalid-value"))
         return {}
     by_name = {option.name: option for option in options}
     values = {}
     for name, value in data.items():
         if name not in by_name:
             message = f"unknown option '{name}'{did_you_mean(str(name), by_name)}; its value has no effect"
-            found.warnings.append(Complaint(path, message, "unknown-param"))
+            report.warnings.append(Complaint(path, message, "unknown-param"))
             continue
         try:
             values[name] = Sourced(text_of(by_name[name], value), path)
         except ValueError as error:
-            found.errors.append(Complaint(path, f"{name}: {error}", "invalid-value"))
+            report.errors.append(Complaint(path, f"{name}: {error}", "invalid-value"))
     return values
-
-
-def _imported(documents: tuple[ImportedDocument, ...], found: _Found, params: frozenset[str] = frozenset()) -> Imported:
-    return Imported(documents, tuple(found.errors), tuple(found.warnings), params)

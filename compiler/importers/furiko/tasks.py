@@ -103,7 +103,7 @@ def task_variables(template: FurikoJobTemplate, parts: list[Index]) -> dict[str,
 
 
 class TaskTranslation:
-    """Makes the Task of one template at a path; collects what is wrong in `complaints`."""
+    """Makes the Task of one template at a path. `complaints` is what is wrong with its containers."""
 
     def __init__(
         self, template: FurikoJobTemplate, path: Path, parts: list[Index], variables: ContextVariables
@@ -114,7 +114,7 @@ class TaskTranslation:
         self._variables = variables
         self._pod = template.task_template.pod
         self._pod_path: Path = (*path, "taskTemplate", "pod")
-        self.complaints: list[Complaint] = list(_of_containers(template, (*self._pod_path, "spec")))
+        self.complaints = tuple(_of_containers(template, (*self._pod_path, "spec")))
 
     def task(self) -> Sourced:
         """Return the Task of the Pipeline."""
