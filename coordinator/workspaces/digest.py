@@ -25,6 +25,7 @@ import sys
 from collections.abc import Sequence
 
 from monopod.coordinator.workspaces.tree import File, UnusableError, kind_of, open_file, open_root, unusable, walk
+from monopod.schemas.formats.sizes import format_count
 
 
 def tree_digest(root: int) -> tuple[str, int]:
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"outputs": [{"name": name, "values": [value]}]}, file)
-    print(f"sha256:{digest} ({count} path{'s' if count != 1 else ''})")
+    print(f"sha256:{digest} ({format_count(count, 'path')})")
     return 0
 
 

@@ -38,6 +38,7 @@ from monopod.coordinator.workspaces.merge import Conflict, Entry, Operations, me
 from monopod.coordinator.workspaces.tree import UnusableError, open_below, open_root, shown
 from monopod.coordinator.workspaces.view_copy import copy_tree, empty
 from monopod.coordinator.workspaces.view_trees import Side, Trees
+from monopod.schemas.formats.sizes import format_count, format_size
 
 _LISTED: Final = 20
 _TICK: Final = 0.011
@@ -98,7 +99,7 @@ class _Views:
             record = copy_tree(self.place.root, self.view, copier)
             view_record.write(self._record, len(history.read(self.place.state)), record)
         time.sleep(_TICK)  # a file that a Step changes must not have the times that it has now
-        print(f"the view of {self.task.workspace} has {_count(len(record), 'path')}, {_copied(copier)}")
+        print(f"the view of {self.task.workspace} has {format_count(len(record), 'path')}, {_copied(copier)}")
 
     def merge(self, *, keeps: bool) -> int:
         """Merge the view; with `keeps`, into a directory with the name of the Task."""
@@ -149,10 +150,11 @@ class _Views:
         for conflict in conflicts[:_LISTED]:
             print(f"conflict: {shown(conflict.path)}: {self._sides(conflict, earlier)}")
         if len(conflicts) > _LISTED:
-            print(f"… and {_count(len(conflicts) - _LISTED, 'more conflict')}")
+            print(f"… and {format_count(len(conflicts) - _LISTED, 'more conflict')}")
+        paths = format_count(len(conflicts), "path")
         print(
             f"cannot merge the view of {self.task.workspace}: Tasks that ran at the same time changed "
-            f"{_count(len(conflicts), 'path')} differently; let them write different paths, or order them with runAfter"
+            f"{paths} differently; let them write different paths, or order them with runAfter"
         )
 
     def _sides(self, conflict: Conflict, earlier: Sequence[Merged]) -> str:
@@ -210,27 +212,16 @@ def _kept(prefix: bytes, trees: Trees, sides: tuple[Side, Side], *, is_shared: b
     return merge(present, wanted, present)[0]
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _size(number: int) -> str:
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if number >= factor:
-            return f"{number / factor:.1f} {unit}"
-    return _count(number, "byte")
-
-
 def _copied(copier: Copier) -> str:
     if not copier.reflinked:
-        return f"{_size(copier.copied)} copied"
-    rest = f", {_size(copier.copied)} copied" if copier.copied else ""
-    return f"{_size(copier.reflinked)} shared by reflinks{rest}"
+        return f"{format_size(copier.copied)} copied"
+    rest = f", {format_size(copier.copied)} copied" if copier.copied else ""
+    return f"{format_size(copier.reflinked)} shared by reflinks{rest}"
 
 
 def _merged(operations: Operations, copier: Copier) -> str:
-    written = _count(len(operations.written) + len(operations.retouched), "path")
-    removed = f", {_count(len(operations.removed), 'path')} removed" if operations.removed else ""
+    written = format_count(len(operations.written) + len(operations.retouched), "path")
+    removed = f", {format_count(len(operations.removed), 'path')} removed" if operations.removed else ""
     return f"merged {written} ({_copied(copier)}){removed}"
 
 

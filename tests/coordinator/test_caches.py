@@ -103,7 +103,7 @@ def test_a_miss_is_saved_and_the_next_run_hits(task, capsys):
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"cache miss: {key}"
     assert told[1].startswith(f"cache saved: {key}, ")
-    assert told[2].startswith(f"cache hit: {key}, 1 file (1 bytes) in ")
+    assert told[2].startswith(f"cache hit: {key}, 1 file (1 byte) in ")
     assert told[3] == f"cache not saved, since it was restored: {key}"
 
 

@@ -70,7 +70,7 @@ def test_the_stores_of_all_projects_are_the_default(cache, tmp_path):
     fill(tmp_path / "home/monopod/caches/two-2", 1)
     listed = json.loads(cache("list", "-o", "json").stdout)
     assert {entry["project"] for entry in listed} == {"one-1", "two-2"}
-    assert cache("prune", "--all").stdout == "removed go-0 (1 bytes)\n" * 2
+    assert cache("prune", "--all").stdout == "removed go-0 (1 byte)\n" * 2
     assert cache("list").stderr == "No entries.\n"
 
 
@@ -93,7 +93,7 @@ def test_pruning_by_age_and_key(cache, tmp_path):
             os.utime(path / "content.gz", (0, 0))
     assert cache("list", "--cache-store", "./store", "--older-than", "2w", "-o", "name").stdout == "go-0\n"
     assert cache("prune", "--cache-store", "./store", "--older-than", "1d12h", "--dry-run").stdout == (
-        "would remove go-0 (1 bytes)\n"
+        "would remove go-0 (1 byte)\n"
     )
     assert len(store.entries()) == 2
     cache("prune", "--cache-store", "./store", "--older-than", "7d")
