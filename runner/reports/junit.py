@@ -5,8 +5,11 @@ Rules:
 - A Task instance is a test suite; each Step in its last attempt is a test case. A Step that failed its Task is a
   failure if its program exited with an error, and an error if it was stopped or could not be started. A Step that never
   ran is skipped.
-- A Task that failed without a failed Step gets a test case of its own with the reason. A combination of a matrix that
-  may end early and that was cancelled before it started is only skipped.
+- A Step whose end is not known is an error.
+- A Task that failed without a failed Step gets a test case of its own with the reason. A combination that was stopped
+  because another one had decided its matrix is skipped.
+- A run that did not succeed always has a failure or an error: if no Task has one, it gets a suite of its own with the
+  reason.
 - Each suite has the last `MOST_LINES` lines of output of each Step; each failure has the last `LAST_LINES` lines.
 - Characters that XML does not allow are replaced.
 """
@@ -37,12 +40,39 @@ def junit(runs: Sequence[RecordedRun]) -> str:
     root = ElementTree.Element("testsuites", name=", ".join(run.header.name for run in runs))
     for run in runs:
         logs = {(log.source.task, log.source.step, log.source.attempt): log for log in logs_of(run)}
-        root.extend(_suite(run, task, logs) for task in run.tasks)
+        suites = [_suite(run, task, logs) for task in run.tasks]
+        root.extend(suites)
+        if run.record.status not in ("Succeeded", "Completed") and not any(map(_has_failed, suites)):
+            root.append(_suite_of_run(run))
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     root.set("time", f"{sum(run.ended - run.started for run in runs):.3f}")
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _has_failed(suite: ElementTree.Element) -> bool:
+    return suite.get("failures") != "0" or suite.get("errors") != "0"
+
+
+def _suite_of_run(run: RecordedRun) -> ElementTree.Element:
+    """Return a suite that says why a run did not succeed."""
+    seconds = f"{max(run.ended - run.started, 0):.3f}"
+    suite = ElementTree.Element(
+        "testsuite",
+        name=_text(run.header.name),
+        tests="1",
+        failures="0",
+        errors="1",
+        skipped="0",
+        time=seconds,
+        timestamp=_timestamp(run.started),
+        hostname=run.header.backend,
+    )
+    class_name = _text(run.header.pipeline or run.header.name)
+    case = ElementTree.SubElement(suite, "testcase", name="(the run itself)", classname=class_name, time=seconds)
+    ElementTree.SubElement(case, "error", message=_text(run.message), type=_text(run.reason))
+    return suite
 
 
 def _suite(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log]) -> ElementTree.Element:
@@ -58,7 +88,7 @@ def _suite(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         errors=_count(cases, "error"),
         skipped=_count(cases, "skipped"),
         time=f"{max(ended - started, 0):.3f}",
-        timestamp=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(started)),
+        timestamp=_timestamp(started),
         hostname=run.header.backend,
     )
     properties = ElementTree.SubElement(suite, "properties")
@@ -74,6 +104,10 @@ def _suite(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
     return suite
 
 
+def _timestamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def _count(cases: Sequence[ElementTree.Element], kind: str) -> str:
     return str(sum(case.find(kind) is not None for case in cases))
 
@@ -83,6 +117,7 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
     ran = {step.name: step for step in task.steps}
     planned = [step.name for step in task.planned.steps] if task.planned is not None else []
     attempt = task.attempts[-1].number if task.attempts else 0
+    was_not_needed = _was_not_needed(run, task)
     for name in dict.fromkeys((*planned, *ran)):
         step = ran.get(name)
         seconds = 0.0 if step is None else step.seconds or 0.0
@@ -90,29 +125,41 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         if step is None or step.reason == "Skipped":
             why = explain_task(task) if step is None else describe_step_end(step)
             ElementTree.SubElement(case, "skipped", message=_text(why or "did not run"))
-        elif step.failed or step.reason == "Cancelled":
+        elif _is_bad(step) and was_not_needed:
+            ElementTree.SubElement(case, "skipped", message=_text(explain_task(task)))
+        elif _is_bad(step):
             _add_failure(case, step, logs.get((task.label, name, attempt)))
         yield case
     if (
         task.state.status in ("Failed", "TimedOut", "Cancelled")
-        and not any(step.failed or step.reason == "Cancelled" for step in task.steps)
-        and not _was_not_needed(task)
+        and not any(map(_is_bad, task.steps))
+        and not was_not_needed
     ):
         case = ElementTree.Element("testcase", name="(the Task itself)", classname=class_name, time="0.000")
         ElementTree.SubElement(case, "error", message=_text(explain_task(task)), type=_text(task.state.reason))
         yield case
 
 
-def _was_not_needed(task: TaskRun) -> bool:
-    """Whether it is a combination that never started, of a matrix that may end early."""
+def _is_bad(step: StepRun) -> bool:
+    """Whether it failed, was stopped, or has no known end."""
+    return step.failed or step.reason in ("Cancelled", "")
+
+
+def _was_not_needed(run: RecordedRun, task: TaskRun) -> bool:
+    """Whether it is a combination that was stopped, or never started, since another one had decided its matrix."""
     matrix = None if task.planned is None else task.planned.matrix
-    may_end_early = matrix is not None and (matrix.fail_fast or matrix.completion == "any")
-    return may_end_early and task.state.status == "Cancelled" and not task.attempts
+    if matrix is None or task.state.status != "Cancelled":
+        return False
+    others = {other.state.status for other in run.tasks if other.state.path == task.state.path}
+    return (matrix.completion == "any" and "Succeeded" in others) or (
+        matrix.fail_fast and not others.isdisjoint(("Failed", "TimedOut"))
+    )
 
 
 def _add_failure(case: ElementTree.Element, step: StepRun, log: Log | None) -> None:
     kind = "failure" if step.reason in _FAILURES else "error"
-    failure = ElementTree.SubElement(case, kind, message=_text(describe_step_end(step)), type=_text(step.reason))
+    reason = step.reason or "Unknown"
+    failure = ElementTree.SubElement(case, kind, message=_text(describe_step_end(step)), type=_text(reason))
     failure.text = _text("\n".join(_lines(log, LAST_LINES)))
 
 

@@ -80,16 +80,72 @@ def test_task_that_could_not_start_has_an_error(tmp_path, sample):
     assert [case.result[0].message for case in suite][1] == "container a-b could not be started: no such image"
 
 
+@pytest.mark.parametrize(
+    ("policy", "decisive", "outcome"),
+    [({"completion": "any"}, 0, []), ({"fail_fast": True}, 1, ["Failure"])],
+    ids=["completion any", "fail-fast"],
+)
+def test_combinations_that_their_matrix_stopped_are_skipped(tmp_path, sample, policy, decisive, outcome):
+    """Whether they were running, waited for a retry, or never started."""
+    task = sample.task("a", "b", index_count=4)._replace(matrix=Matrix(pinned=True, **policy))
+    status = "Failed" if decisive else "Succeeded"
+    feed = [
+        sample.run_started(),
+        *(sample.task_started("a", 0, index) for index in range(3)),
+        *(sample.step_started("a", "b", 0, index) for index in range(3)),
+        sample.step_finished("a", "b", 1, code=decisive, index=0),
+        sample.task_finished("a", 1, status, index=0),
+        sample.step_finished("a", "b", 1, code=143, index=1, reason="Cancelled"),
+        sample.step_finished("a", "b", 1, code=1, index=2),
+        *(sample.task_finished("a", 1, "Cancelled", index=index, message="decided") for index in (1, 2, 3)),
+        sample.run_finished(1, status),
+    ]
+    text = junit([recorded_run(tmp_path, sample.plan(task), feed)])
+    SCHEMA.validate(text)
+    decided, *others = junitparser.JUnitXml.fromstring(text.encode())
+    assert outcomes(decided) == {"b": outcome}
+    assert [outcomes(suite) for suite in others] == [{"b": ["Skipped"]}] * 3
+    assert {case.result[0].message for suite in others for case in suite} == {"decided"}
+
+
 @pytest.mark.parametrize("policy", [{"completion": "any"}, {"fail_fast": True}, {}])
-def test_combination_that_its_matrix_never_started_is_skipped(tmp_path, sample, policy):
+def test_combination_that_a_cancelled_run_never_started_has_an_error(tmp_path, sample, policy):
     task = sample.task("a", "b")._replace(matrix=Matrix(**policy))
     feed = [
         sample.run_started(),
-        sample.task_finished("a", 1, "Cancelled", message="another one has decided"),
-        sample.run_finished(1, "Succeeded"),
+        sample.task_finished("a", 1, "Cancelled", message="the run was cancelled"),
+        sample.run_finished(1, "Cancelled"),
     ]
     (suite,) = junitparser.JUnitXml.fromstring(junit([recorded_run(tmp_path, sample.plan(task), feed)]).encode())
-    assert outcomes(suite) == {"b": ["Skipped"], **({} if policy else {"(the Task itself)": ["Error"]})}
+    assert outcomes(suite) == {"b": ["Skipped"], "(the Task itself)": ["Error"]}
+
+
+def test_record_without_an_outcome_has_an_error(tmp_path, sample):
+    """The process that followed the run was killed."""
+    plan = sample.plan(sample.task("a", "b"), sample.task("c", "d", after=("a",)))
+    feed = [
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.step_started("a", "b", 0),
+        sample.step_finished("a", "b", 1),
+        sample.task_finished("a", 1),
+    ]
+    text = junit([recorded_run(tmp_path, plan, feed)])
+    SCHEMA.validate(text)
+    whole = junitparser.JUnitXml.fromstring(text.encode())
+    *tasks, of_run = whole
+    assert [outcomes(suite) for suite in tasks] == [{"b": []}, {"d": ["Skipped"]}]
+    assert outcomes(of_run) == {"(the run itself)": ["Error"]}
+    assert [case.result[0].message for case in of_run] == ["the process that followed the run was killed"]
+    assert (whole.tests, whole.errors) == (3, 1)
+
+
+def test_step_without_an_end_has_an_error(tmp_path, sample):
+    plan = sample.plan(sample.task("a", "b"))
+    feed = [sample.run_started(), sample.task_started("a", 0), sample.step_started("a", "b", 0)]
+    (suite,) = junitparser.JUnitXml.fromstring(junit([recorded_run(tmp_path, plan, feed)]).encode())
+    assert outcomes(suite) == {"b": ["Error"]}
+    assert [case.result[0].message for case in suite] == ["did not end"]
 
 
 @given(st.binary(max_size=200))
