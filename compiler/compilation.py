@@ -48,7 +48,6 @@ from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
-from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.parallel_limit import max_parallel
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
@@ -132,9 +131,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     compilation = None
     try:
         run = select(document, catalog, options, report)
-        workload, problems = with_annotations(options.workload, _annotations(run))
-        report.extend(problems)
-        options = replace(options, workload=workload)
+        options = replace(options, workload=with_annotations(options.workload, run.annotations, report))
         state = _state(run, catalog, ImagePrograms(documents, lookup), options, report)
         bound = bind_run(run, state)
         lowered = _lower(bound, state, options)
@@ -150,16 +147,6 @@ def compile_document(document: Document, documents: Documents, options: Options,
     return Outcome(tuple(sorted(set(report.problems))), compilation, catalog.remote.resolved())
 
 
-def _annotations(run: Run) -> dict[str, tuple[str, Place]]:
-    """Return the annotations of a run and of its Pipeline or Task, each with its place; the run's own win."""
-    definition = run.definition
-    owners = (
-        (definition.metadata.annotations if definition.metadata is not None else {}, definition.metadata_place),
-        (run.document["metadata"].get("annotations") or {}, run.metadata_place),
-    )
-    return {name: (text, place.at("annotations", name)) for texts, place in owners for name, text in texts.items()}
-
-
 def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, report: Report) -> CompilerState:
     return CompilerState(
         catalog,
@@ -171,16 +158,10 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         keep_volume_claims=options.keep_volume_claims,
         has_cel=options.has_cel,
         cache_store=StoreChoice(run, options, report),
-        annotations_of_run=_annotations_of_pipeline_run(run),
+        annotations_of_run=run.own_annotations if run.source.kind == "PipelineRun" else None,
         views={(task, workspace): policy for task, workspace, policy in options.views},
         selection=options.selection,
     )
-
-
-def _annotations_of_pipeline_run(run: Run) -> TaskAnnotations | None:
-    if run.source.kind != "PipelineRun":
-        return None
-    return TaskAnnotations(run.document["metadata"].get("annotations") or {}, run.metadata_place)
 
 
 # Lower and assemble
@@ -229,8 +210,8 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         document,
         state.sources,
         state.labels,
-        start_timeout(_annotations(bound.run), state.report),
-        max_parallel(_annotations(bound.run), options.max_parallel, state.report),
+        start_timeout(bound.run.annotations, state.report),
+        max_parallel(bound.run.annotations, options.max_parallel, state.report),
         exchanged,
         () if options.local else exchanged,
         state.draft.cache_directory,

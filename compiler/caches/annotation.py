@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.diagnostics import Problem, Report
+from monopod.compiler.documents.annotations import CACHE, Annotations
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.text_in_document import TextPlace, parse_text
 from monopod.compiler.documents.validation import Complaint, describe, validate
-from monopod.compiler.tasks.annotations import CACHE, TaskAnnotations
 from monopod.schemas.model import ListOf, Model, Path
 from monopod.system.caches.keys import LONGEST_KEY
 
@@ -98,7 +98,7 @@ def _wrong_expression(text: str) -> str | None:
     return None
 
 
-def caches_of(annotations: TaskAnnotations, catalog: Catalog, report: Report) -> list[tuple[CacheSpec, TextPlace]]:
+def caches_of(annotations: Annotations, catalog: Catalog, report: Report) -> list[tuple[CacheSpec, TextPlace]]:
     """Return the caches in the annotation of a Task, each with its place, and report what is wrong with them."""
     if CACHE not in annotations.values:
         return []

@@ -4,8 +4,8 @@ Rules:
 
 - An option or the environment says so, else an annotation of the run, else of its Pipeline or Task; else it is the
   default. It is chosen only if a Task has a cache.
-- Of a pool of claims a run uses one: the first that no Pod uses, as far as whoever starts the run can see. If all are
-  in use, the run has no cache: it never waits for a claim.
+- Of a pool of claims a run uses one: the first that no Pod uses, as far as the user who starts the run can
+  see. If all are in use, the run has no cache: it never waits for a claim.
 - A registry that a Pod on this machine uses gets the login of this user, unless a Secret is named.
 """
 
@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 
 from monopod.compiler.caches.store_option import CacheStore, parse_store
 from monopod.compiler.diagnostics import Problem, Report
-from monopod.compiler.documents.places import DocumentPlace, Place
+from monopod.compiler.documents.annotations import CACHE_STORE, read
+from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.run_selection import Run
 from monopod.compiler.options import Options
-from monopod.compiler.tasks.annotations import CACHE_STORE
 
 
 @dataclass(slots=True)
@@ -52,18 +52,8 @@ class StoreChoice:
         return self._with_login(store) if store.kind == "registry" else store
 
     def _annotated(self) -> CacheStore | None:
-        definition = self.run.definition
-        in_run = self.run.document["metadata"].get("annotations") or {}
-        in_definition = {} if definition.metadata is None else definition.metadata.annotations
-        metadata_of_run = DocumentPlace(self.run.source, ("metadata",))
-        for written, place in ((in_run, metadata_of_run), (in_definition, definition.metadata_place)):
-            if CACHE_STORE in written:
-                try:
-                    return parse_store(written[CACHE_STORE])
-                except ValueError as error:
-                    self.report.add(place.at("annotations", CACHE_STORE).problem("annotation", str(error)))
-                    return None
-        return None
+        store = read(CACHE_STORE, self.run.annotations, parse_store, self.report)
+        return None if store is None else store.value
 
     def _of_pool(self, pool: CacheStore) -> CacheStore | None:
         names = pool.names

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report, closest, did_you_mean
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.foreign_files import of_another_api
@@ -88,6 +89,16 @@ class Run:
     def metadata_place(self) -> Place:
         """Where its metadata is written."""
         return DocumentPlace(self.source, ("metadata",))
+
+    @property
+    def own_annotations(self) -> Annotations:
+        """Its own annotations."""
+        return Annotations(self.document["metadata"].get("annotations") or {}, self.metadata_place)
+
+    @property
+    def annotations(self) -> tuple[Annotations, Annotations]:
+        """Its own annotations, then those of its Pipeline or Task, over which its own take precedence."""
+        return self.own_annotations, Annotations.of_document(self.definition)
 
     @property
     def definition(self) -> Definition[PipelineSpec] | Definition[TaskSpec]:

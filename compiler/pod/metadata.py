@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.annotations import OF_TASKS
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.start_timeout import START_TIMEOUT
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS
-from monopod.compiler.tasks.annotations import OF_TASKS
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
 from monopod.compiler.tasks.parallel_limit import MAX_PARALLEL
 from monopod.compiler.tasks.task_policies import OF_POLICIES

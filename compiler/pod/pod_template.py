@@ -21,6 +21,7 @@ from fractions import Fraction
 from typing import Any
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.metadata import ForOneTask
@@ -29,7 +30,6 @@ from monopod.compiler.scope.texts import texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.steps import Sources, merge_template, written
-from monopod.compiler.tasks.task_policies import Annotated
 from monopod.schemas.formats import quantity
 from monopod.schemas.tekton.pipelines import Matrix, PipelineTask
 from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec
@@ -64,7 +64,7 @@ class TaskSettings:
     resources: Mapping[str, Any] | None = None
     timeout: float | None = None
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict)
-    annotated: Annotated | None = None
+    annotations: Annotations | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def of_pipeline_run(
             draft.of_tasks.append(ForOneTask(task_spec.metadata, at.at("metadata")))
         own = replace(_with_resources(base, task_spec, at), timeout=task_spec.timeout)
         if task_spec.metadata is not None:
-            own = replace(own, annotated=Annotated(task_spec.metadata.annotations, at.at("metadata")))
+            own = replace(own, annotations=Annotations(task_spec.metadata.annotations, at.at("metadata")))
         if task_spec.pod_template is not None:
             fields = collector.resolved(task_spec.pod_template, at.at("podTemplate"), task.matrix)
             own = _take_own(fields, at.at("podTemplate"), own, collector)

@@ -11,12 +11,12 @@ Left to others: the options (``workload``), and what a schedule may be (``cron_s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from monopod.compiler.diagnostics import Problem, did_you_mean
-from monopod.compiler.documents.places import Place
+from monopod.compiler.diagnostics import Problem, Report, did_you_mean
+from monopod.compiler.documents.annotations import Annotations, owner_of, parse_boolean, read
 from monopod.compiler.pod.cron_schedule import schedule_problem
 from monopod.compiler.pod.workload import CONCURRENCY_POLICIES, MAX_SECONDS, Workload, time_zone_problem
 from monopod.schemas.formats import duration
@@ -30,24 +30,15 @@ _NEEDS_SCHEDULE = (
 )
 
 
-def with_annotations(
-    workload: Workload, annotations: Mapping[str, tuple[str, Place]]
-) -> tuple[Workload, tuple[Problem, ...]]:
-    """Return a workload with what these annotations say, each a text and its place, and what is wrong with them."""
-    problems: list[Problem] = []
-    fields: dict[str, Any] = {}
-    for name, field, read in _annotations_of(workload):
-        if name not in annotations:
-            continue
-        text, place = annotations[name]
-        try:
-            fields[field] = read(text)
-        except ValueError as error:
-            problems.append(place.problem("workload", str(error)))
-    made = replace(workload, **fields)
-    if made.kind == "CronJob" and made.schedule is None and SCHEDULE not in annotations:
-        problems.append(Problem(None, _NEEDS_SCHEDULE, "workload"))
-    return made, tuple(problems)
+def with_annotations(workload: Workload, sources: Sequence[Annotations], report: Report) -> Workload:
+    """Return a workload with what these annotations say; what is wrong with them is added to the report."""
+    settings = {
+        field: read(name, sources, parse, report, "workload") for name, field, parse in _annotations_of(workload)
+    }
+    made = replace(workload, **{field: each.value for field, each in settings.items() if each is not None})
+    if made.kind == "CronJob" and made.schedule is None and owner_of(SCHEDULE, sources) is None:
+        report.add(Problem(None, _NEEDS_SCHEDULE, "workload"))
+    return made
 
 
 def _annotations_of(workload: Workload) -> Iterator[tuple[str, str, Callable[[str], Any]]]:
@@ -57,7 +48,7 @@ def _annotations_of(workload: Workload) -> Iterator[tuple[str, str, Callable[[st
     if workload.kind != "CronJob":
         return
     yield CONCURRENCY_POLICY, "concurrency_policy", _concurrency_policy
-    yield SUSPEND, "suspend", _boolean
+    yield SUSPEND, "suspend", parse_boolean
     if workload.schedule is None:
         yield SCHEDULE, "schedule", _schedule
         if workload.time_zone is None:
@@ -92,9 +83,3 @@ def _concurrency_policy(text: str) -> str:
         hint = did_you_mean(text, CONCURRENCY_POLICIES)
         raise ValueError(f"a CronJob has no concurrencyPolicy '{text}'{hint}; use one of {known}")
     return text
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError(f"expected 'true' or 'false', got '{text}'")
-    return text == "true"

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from monopod.compiler.diagnostics import Problem
+from monopod.compiler.diagnostics import Problem, Report
+from monopod.compiler.documents.annotations import Annotations, parse_limit, read
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import enum_message, value_if_known
 from monopod.compiler.scope.references import STRING, UNRESOLVED, Names, Shape, check_value, is_unresolved, shape_of
 from monopod.schemas import plan
-from monopod.schemas.formats.whole_numbers import positive
 from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton.params import ParamSpec
@@ -142,13 +142,7 @@ def values_of(combination: Combination, defaults: Mapping[str, Value | None], va
     return Scope(params, values)
 
 
-def limit_of(annotations: Mapping[str, str]) -> int | None:
-    """Return the limit that an annotation sets; None if it is missing or not a number."""
-    return positive(annotations.get(MAX_CONCURRENCY, ""))
-
-
-def limit_problems(annotations: Mapping[str, str], metadata_place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with the annotation; `metadata_place` is where its metadata is written."""
-    if MAX_CONCURRENCY in annotations and limit_of(annotations) is None:
-        message = f"expected a number, 1 or more, got '{annotations[MAX_CONCURRENCY]}'"
-        yield metadata_place.at("annotations", MAX_CONCURRENCY).problem("annotation", message)
+def max_concurrency(sources: Sequence[Annotations], report: Report) -> int | None:
+    """Return the limit that these annotations set, None without one. A wrong annotation is added to the report."""
+    limit = read(MAX_CONCURRENCY, sources, parse_limit, report)
+    return None if limit is None else limit.value

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from monopod.compiler.documents.annotations import CACHE, DIGEST, VIEWS, Annotations, owner_of
 from monopod.compiler.scope.references import Names
-from monopod.compiler.tasks.annotations import CACHE, DIGEST, VIEWS, TaskAnnotations
 from monopod.compiler.tasks.injected_steps import NONE, InjectedSteps
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.views import ViewedTask, with_views
@@ -44,7 +44,7 @@ class AnnotatedTask:
     path: tuple[str, ...]
     receiver: str
     steps: Sequence[str]
-    annotations: Sequence[TaskAnnotations]
+    annotations: Sequence[Annotations]
     matrix: Sequence[str]
     used: frozenset[Path]
     names: Names
@@ -52,9 +52,9 @@ class AnnotatedTask:
     outer: Bindings
     caches: Sequence[tuple[CacheSpec, TextPlace]]
 
-    def annotated(self, name: str) -> TaskAnnotations:
+    def annotated(self, name: str) -> Annotations:
         """Return the annotations that hold an annotation; the Task's own if none do."""
-        return next((each for each in self.annotations if name in each.values), self.annotations[-1])
+        return owner_of(name, self.annotations) or self.annotations[-1]
 
 
 def own_steps(

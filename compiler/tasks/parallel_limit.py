@@ -7,21 +7,17 @@ Left to others: who runs first (``coordinator.engine.places``), and what it mean
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from monopod.compiler.diagnostics import Report
-from monopod.compiler.documents.places import Place
-from monopod.schemas.formats.whole_numbers import positive
+from monopod.compiler.documents.annotations import Annotations, parse_limit, read
 
 MAX_PARALLEL = "monopod.dev/max-parallel"
 
 
-def max_parallel(annotations: Mapping[str, tuple[str, Place]], option: int | None, report: Report) -> int | None:
-    """Return the limit, None if there is none. A wrong annotation is added to the report."""
-    if MAX_PARALLEL not in annotations:
+def max_parallel(sources: Sequence[Annotations], option: int | None, report: Report) -> int | None:
+    """Return the limit, None without one. A wrong annotation is added to the report."""
+    own = read(MAX_PARALLEL, sources, parse_limit, report)
+    if option is not None:
         return option
-    text, place = annotations[MAX_PARALLEL]
-    own = positive(text)
-    if own is None:
-        report.add(place.problem("annotation", f"expected a number, 1 or more, got '{text}'"))
-    return own if option is None else option
+    return None if own is None else own.value

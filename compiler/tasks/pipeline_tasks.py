@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_task
@@ -30,7 +31,6 @@ from monopod.compiler.scope.texts import paths_in, texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
-from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.fan_out import FanOut
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.own_steps import AnnotatedTask, own_steps
@@ -48,7 +48,7 @@ from monopod.compiler.tasks.resolved_steps import (
 from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.tasks.state import CompilerState
-from monopod.compiler.tasks.task_policies import Annotated, TaskPolicies
+from monopod.compiler.tasks.task_policies import TaskPolicies
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
 from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
 from monopod.schemas import plan
@@ -163,7 +163,7 @@ class _TaskCompiler:
         self._outer_names = scope.names if self._embedded else None
         self._outer_values = scope.values if self._embedded else None
         self._params = OuterScope()
-        self._annotations = TaskAnnotations.of(source.definition)
+        self._annotations = Annotations.of_task(source.definition)
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
@@ -200,7 +200,7 @@ class _TaskCompiler:
         slots = self._slots(parts, bound, values, fan)
         of_unknown_number = fan is not None and fan.unresolved
         self._state.ports.extend(self._ports(parts.path, 1 if of_unknown_number else len(slots.slots)))
-        policies = self._policies()
+        policies = TaskPolicies(self._all_annotations(), self._report)
         return plan.Task(
             name=task.name,
             task_name=self._definition.name,
@@ -370,26 +370,20 @@ class _TaskCompiler:
                 yield PortOfSidecar(path, sidecar.name or f"sidecar-{index}", listening, slots)
 
     def _limit(self) -> int | None:
-        annotations = self._annotations
-        self._report.extend(fan_out.limit_problems(annotations.values, annotations.metadata))
-        return fan_out.limit_of(annotations.values) or self._state.max_concurrency
+        return fan_out.max_concurrency([self._annotations], self._report) or self._state.max_concurrency
 
-    def _policies(self) -> TaskPolicies:
-        own = Annotated(self._annotations.values, self._annotations.metadata, is_general=not self._embedded)
-        of_run = self._settings.annotated
-        return TaskPolicies([own] if of_run is None else [of_run, own], self._report)
+    def _all_annotations(self) -> list[Annotations]:
+        """Return the annotations of the run for this Task, if any, and its own."""
+        of_run = self._settings.annotations
+        return [self._annotations] if of_run is None else [of_run, self._annotations]
 
     def _annotated(self, names: Names, fixed: Scope, steps: Sequence[str], fan: FanOut | None) -> AnnotatedTask:
-        of_run = self._settings.annotated
         declared = {param.name for param in self._spec.params}
         return AnnotatedTask(
             path=(*self._scope.path, self._task.name),
             receiver=self._receiver,
             steps=steps,
-            annotations=[
-                *([] if of_run is None else [TaskAnnotations(of_run.annotations, of_run.metadata)]),
-                self._annotations,
-            ],
+            annotations=self._all_annotations(),
             matrix=[name for name in (fan.shapes if fan is not None else ()) if self._embedded or name in declared],
             used=self._used,
             names=names,

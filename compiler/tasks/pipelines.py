@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Report
+from monopod.compiler.documents.annotations import CACHE, Annotations
 from monopod.compiler.documents.catalog import Definition, custom_task_problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import NO_NAMES, BoundParams, Declaration, OuterScope, bind, undeclared_params, whole
@@ -33,7 +34,6 @@ from monopod.compiler.scope.variables_in_scope import (
     resolver_names,
     result_names,
 )
-from monopod.compiler.tasks.annotations import CACHE, TaskAnnotations
 from monopod.compiler.tasks.left_out import Candidates, left_out_tasks, task_in_plan
 from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, sources
 from monopod.compiler.tasks.pipeline_tasks import (
@@ -149,7 +149,7 @@ def _caches(
     state: CompilerState,
 ) -> tuple[tuple[CacheSpec, TextPlace], ...]:
     """Return the caches of the Pipeline: of its PipelineRun, if that has some, or its own."""
-    annotations = TaskAnnotations.of_document(definition)
+    annotations = Annotations.of_document(definition)
     if not ancestry.path and state.annotations_of_run is not None and CACHE in state.annotations_of_run.values:
         annotations = state.annotations_of_run
     if CACHE not in annotations.values:

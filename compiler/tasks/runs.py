@@ -25,13 +25,12 @@ from monopod.compiler.scope.references import Names
 from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
-from monopod.compiler.tasks.fan_out import limit_of, limit_problems
+from monopod.compiler.tasks.fan_out import max_concurrency
 from monopod.compiler.tasks.left_out import without_pipeline
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
 from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline, pipeline_receiver
 from monopod.compiler.tasks.state import CompilerState
-from monopod.compiler.tasks.task_policies import Annotated
 from monopod.compiler.tasks.workspaces import (
     Bindings,
     bind_pipeline,
@@ -110,8 +109,7 @@ def _declaration(run: Run, context: Names) -> Declaration:
 def _settings(run: Run, variables: Variables, draft: PodDraft) -> PodSettings:
     if isinstance(run.spec, TaskRunSpec):
         settings = of_task_run(run.spec, run.place, variables, draft)
-        annotated = Annotated(run.document["metadata"].get("annotations") or {}, run.metadata_place)
-        return replace(settings, base=replace(settings.base, annotated=annotated))
+        return replace(settings, base=replace(settings.base, annotations=run.own_annotations))
     if run.spec is None or run.pipeline is None:
         return NO_SETTINGS
     spec = run.pipeline.spec
@@ -121,13 +119,7 @@ def _settings(run: Run, variables: Variables, draft: PodDraft) -> PodSettings:
 
 def _max_concurrency(run: Run, report: Report) -> int | None:
     """Return how many combinations of a matrix may run at the same time, as the run or its Pipeline sets it."""
-    own = run.document["metadata"].get("annotations") or {}
-    report.extend(limit_problems(own, run.metadata_place))
-    limit, pipeline = limit_of(own), run.pipeline
-    if limit is not None or pipeline is None or pipeline.metadata is None:
-        return limit
-    report.extend(limit_problems(pipeline.metadata.annotations, pipeline.metadata_place))
-    return limit_of(pipeline.metadata.annotations)
+    return max_concurrency(run.annotations[: 1 if run.pipeline is None else None], report)
 
 
 def _known_workspaces(run: Run) -> set[str]:

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from monopod.compiler.caches.store_option import CacheStore
 from monopod.compiler.diagnostics import Report
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.documents.places import Place
 from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
 from monopod.compiler.scope.run_names import TektonLabels
-from monopod.compiler.tasks.annotations import TaskAnnotations
 from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.schemas.tekton.pipelines import PipelineSpec
@@ -57,7 +57,7 @@ class CompilerState:
     report: Report
     labels: TektonLabels
     cache_store: ChoosesStore
-    annotations_of_run: TaskAnnotations | None = None
+    annotations_of_run: Annotations | None = None
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     has_cel: bool = True

@@ -12,12 +12,11 @@ Left to others: what they mean while running (``coordinator.engine``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from monopod.compiler.diagnostics import Report
-from monopod.compiler.documents.places import Place
+from monopod.compiler.documents.annotations import Annotations, Setting, parse_boolean, read
 from monopod.schemas import plan
 from monopod.schemas.formats import duration
 
@@ -30,22 +29,10 @@ Completion: TypeAlias = Literal["all", "any"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Annotated:
-    """The annotations of an object, and where its metadata is written.
-
-    `is_general`: they are of a Task that others may use too, and need not have an effect here.
-    """
-
-    annotations: Mapping[str, str]
-    metadata: Place
-    is_general: bool = False
-
-
 class TaskPolicies:
     """The policies of one PipelineTask, from the objects that have annotations for it, in order of precedence."""
 
-    def __init__(self, sources: Sequence[Annotated], report: Report) -> None:
+    def __init__(self, sources: Sequence[Annotations], report: Report) -> None:
         self._sources = sources
         self._report = report
 
@@ -61,7 +48,7 @@ class TaskPolicies:
 
     def matrix(self, matrix: plan.Matrix | None) -> plan.Matrix | None:
         """Return the matrix of the Task with the policies for it."""
-        fail_fast, completion = self._read(FAIL_FAST, _boolean), self._read(COMPLETION, _completion)
+        fail_fast, completion = self._read(FAIL_FAST, parse_boolean), self._read(COMPLETION, _completion)
         if matrix is None:
             for each in (fail_fast, completion):
                 if each is not None:
@@ -75,37 +62,12 @@ class TaskPolicies:
             completion="all" if completion is None else completion.value,
         )
 
-    def _note_no_effect(self, policy: _Policy[Any], why: str) -> None:
+    def _note_no_effect(self, policy: Setting[Any], why: str) -> None:
         if not policy.is_general:
             self._report.add(policy.place.problem("no-effect", f"{why}, so this has no effect", "warning"))
 
-    def _read(self, name: str, read: Callable[[str], T]) -> _Policy[T] | None:
-        """Return what an annotation says; None if there is none, or a wrong one. `read` raises ValueError."""
-        for source in self._sources:
-            if name not in source.annotations:
-                continue
-            place = source.metadata.at("annotations", name)
-            try:
-                return _Policy(read(source.annotations[name]), place, source.is_general)
-            except ValueError as error:
-                self._report.add(place.problem("annotation", str(error)))
-                return None
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Policy(Generic[T]):
-    """What an annotation says, and where it is written. `is_general` is as in `Annotated`."""
-
-    value: T
-    place: Place
-    is_general: bool
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError(f"expected 'true' or 'false', got '{text}'")
-    return text == "true"
+    def _read(self, name: str, parse: Callable[[str], T]) -> Setting[T] | None:
+        return read(name, self._sources, parse, self._report)
 
 
 def _completion(text: str) -> Completion:

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents.annotations import VIEWS, Annotations
 from monopod.compiler.documents.places import OptionPlace, Place
 from monopod.compiler.pod.draft import PodDraft
-from monopod.compiler.tasks.annotations import VIEWS, TaskAnnotations
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps, SlotVolume
 from monopod.compiler.tasks.workspaces import TaskWorkspace, name_in_pod
 from monopod.schemas.variables import Path
@@ -46,7 +46,7 @@ class ViewedTask:
 
     path: tuple[str, ...]
     receiver: str
-    annotations: TaskAnnotations
+    annotations: Annotations
     matrix: Sequence[str]
     used: Collection[Path]
 

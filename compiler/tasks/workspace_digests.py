@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monopod.compiler.diagnostics import Report, did_you_mean
+from monopod.compiler.documents.annotations import DIGEST, Annotations
 from monopod.compiler.pod.draft import PodDraft
-from monopod.compiler.tasks.annotations import DIGEST, TaskAnnotations
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps
 from monopod.compiler.tasks.workspaces import TaskWorkspace, mount_of
 
@@ -20,7 +20,7 @@ _DIRECTORY = "/monopod/workspace"
 
 
 def digest_steps(
-    annotations: TaskAnnotations, workspaces: Sequence[TaskWorkspace], receiver: str, draft: PodDraft, report: Report
+    annotations: Annotations, workspaces: Sequence[TaskWorkspace], receiver: str, draft: PodDraft, report: Report
 ) -> InjectedSteps:
     """Return the Steps that the annotation asks for; `receiver` is the name of the Task in messages."""
     place = annotations.place(DIGEST)
