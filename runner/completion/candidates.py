@@ -24,6 +24,8 @@ Candidate: TypeAlias = tuple[str, str]
 _CLUSTER_SECONDS = 2
 _MAX_FILE_BYTES = 512 * 1024
 _POLICIES = ("merge", "discard", "directory")
+_PATTERN_PARAMS = {"git": "url", "bundles": "bundle", "hub": "name", "http": "url"}
+"""The param of each resolver that a pattern of ``--resolve`` is about."""
 _BINDINGS = (".", "emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")
 
 
@@ -119,17 +121,14 @@ def _fetches(line: Line, current: str) -> Iterator[Candidate]:
 
 def _tasks(line: Line, current: str) -> Iterator[Candidate]:
     """Yield the Tasks of the Pipelines, or, once a Task and a slash are typed, its Steps."""
-    documents = list(_read_files(line))
-    definitions = _task_definitions(documents)
-    for pipeline in _pipelines(documents):
-        for task in (*_mappings(pipeline.get("tasks")), *_mappings(pipeline.get("finally"))):
-            name = str(task.get("name", ""))
-            if not current.startswith(f"{name}/"):
-                yield name, str(task.get("description") or "")
-                continue
-            for step in _mappings(_task_spec(task, definitions).get("steps")):
-                if "name" in step:
-                    yield f"{name}/{step['name']}", ""
+    for task, spec in _pipeline_tasks(line, "tasks", "finally"):
+        name = str(task.get("name", ""))
+        if not current.startswith(f"{name}/"):
+            yield name, str(task.get("description") or "")
+            continue
+        for step in _mappings(spec.get("steps")):
+            if "name" in step:
+                yield f"{name}/{step['name']}", ""
 
 
 def _task_lists(line: Line, current: str) -> Iterator[Candidate]:
@@ -146,38 +145,32 @@ def _views(line: Line, current: str) -> Iterator[Candidate]:
     if is_complete:
         yield from ((f"{name}={policy}", "") for policy in _POLICIES)
         return
-    documents = list(_read_files(line))
-    definitions = _task_definitions(documents)
-    for pipeline in _pipelines(documents):
-        for task in (*_mappings(pipeline.get("tasks")), *_mappings(pipeline.get("finally"))):
-            for workspace in _mappings(_task_spec(task, definitions).get("workspaces")):
-                yield f"{task.get('name', '')}/{workspace.get('name', '')}", str(workspace.get("description") or "")
+    for task, spec in _pipeline_tasks(line, "tasks", "finally"):
+        for workspace in _mappings(spec.get("workspaces")):
+            yield f"{task.get('name', '')}/{workspace.get('name', '')}", str(workspace.get("description") or "")
 
 
 def _results(line: Line, current: str) -> Iterator[Candidate]:
     """Yield the Results of the Tasks of the Pipelines."""
     if "=" in current:
         return
+    for task, spec in _pipeline_tasks(line, "tasks"):
+        for result in _mappings(spec.get("results")):
+            yield f"{task.get('name', '')}.{result.get('name', '')}=", str(result.get("description") or "")
+
+
+def _pipeline_tasks(line: Line, *fields: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the entries of these fields of the Pipelines, each with the spec of its Task, empty if no file has it."""
     documents = list(_read_files(line))
-    definitions = _task_definitions(documents)
-    for pipeline in _pipelines(documents):
-        for task in _mappings(pipeline.get("tasks")):
-            for result in _mappings(_task_spec(task, definitions).get("results")):
-                yield f"{task.get('name', '')}.{result.get('name', '')}=", str(result.get("description") or "")
-
-
-def _task_definitions(documents: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {
+    definitions = {
         str(_mapping(document.get("metadata")).get("name")): document
         for document in documents
         if document.get("kind") == "Task"
     }
-
-
-def _task_spec(task: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the spec of what a PipelineTask runs, if the files have it."""
-    referenced = definitions.get(str(_mapping(task.get("taskRef")).get("name")), {})
-    return _mapping(task.get("taskSpec") or referenced.get("spec"))
+    for pipeline in _pipelines(documents):
+        for task in (entry for field in fields for entry in _mappings(pipeline.get(field))):
+            referenced = definitions.get(str(_mapping(task.get("taskRef")).get("name")), {})
+            yield task, _mapping(task.get("taskSpec") or referenced.get("spec"))
 
 
 def _references(line: Line, current: str) -> Iterator[Candidate]:
@@ -202,17 +195,13 @@ def _patterns(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         params = {param.get("name"): str(param.get("value")) for param in _mappings(value.get("params"))}
         resolver = str(value.get("resolver"))
-        name = params.get(_NAMES.get(resolver, ""))
+        name = params.get(_PATTERN_PARAMS.get(resolver, ""))
         if name and "$" not in name:
             if resolver == "bundles":
                 name = re.sub(r"(:[\w.-]+)?(@.*)?$", "", name)
             yield re.split("[?#]", name)[0] if resolver == "http" else f"{resolver}:{'*/' * (resolver == 'hub')}{name}"
         for element in value.values():
             yield from _patterns(element)
-
-
-_NAMES = {"git": "url", "bundles": "bundle", "hub": "name", "http": "url"}
-"""The param of each resolver that a pattern is about."""
 
 
 def _declared(field: str, line: Line) -> Iterator[Mapping[str, Any]]:
