@@ -59,7 +59,7 @@ class Options:
     ``records`` is the directory of all records, None to record nothing; ``files`` are the arguments of the command.
     ``report`` receives the records of all runs at the end. ``lines`` selects and formats the lines of a run. ``more``
     returns a command that shows the output of a Step, if there is neither a record nor a log. ``fetches`` are the files
-    that are fetched after each run. ``repetitions`` say how each run can be repeated.
+    that are fetched after each run. ``repetitions`` say how each run can be repeated, if records are kept.
     """
 
     output: Output
@@ -99,9 +99,8 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         _report_ignored_objects(backend, compilations[0].passed_through)
         ended: list[Ended] = []
         with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.on_loss(signals.report_reader_gone):
-            for compilation in compilations:
-                of_run = replace(options, repetitions=options.repetitions[len(ended) :][:1])
-                ended.append(_run_one(compilation, backend, of_run, signals.reader, is_first=not ended))
+            for number, compilation in enumerate(compilations):
+                ended.append(_run_one(compilation, backend, options, signals.reader, number))
                 if ended[-1].is_last:
                     break
         left = compilations[len(ended) :]
@@ -143,7 +142,7 @@ def _stream(output: Output) -> Any:
     return sys.stdout if output == "human" else sys.stderr
 
 
-def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_up: int, *, is_first: bool) -> Ended:
+def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_up: int, number: int) -> Ended:
     with backend.pod(compilation, keep=options.keep) as pod:
         try:
             running = pod.start()
@@ -154,7 +153,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
             print(*map(visible_lines, problems), sep="\n", file=sys.stderr)
             return Ended(WRONG_INPUT)
-        if not is_first:
+        if number:
             print(file=_stream(options.output))
         elif backend.notice and not options.lines.selection.quiet:
             print(backend.notice, file=sys.stderr)
@@ -166,7 +165,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
                 compilation.pod,
                 backend=backend.name,
                 files=options.files,
-                repeated_by=next(iter(options.repetitions), None),
+                repeated_by=options.repetitions[number] if options.repetitions else None,
             )
         is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
         limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})

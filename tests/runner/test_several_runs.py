@@ -116,13 +116,13 @@ class TestExitCode:
         def ran(*ends, output="human"):
             started = []
 
-            def run_one(compilation, backend, options, wake_up, *, is_first):
-                started.append(is_first)
+            def run_one(compilation, backend, options, wake_up, number):
+                started.append(number)
                 return ends[len(started) - 1]
 
             monkeypatch.setattr(run_pods, "_run_one", run_one)
             code, text, _ = monopod("run", runs("a", "b", "c"), "-o", output)
-            assert started == [True, False, False][: len(started)]
+            assert started == [0, 1, 2][: len(started)]
             return code, text, len(started)
 
         return ran
