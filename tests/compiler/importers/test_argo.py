@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from importing import converted, found_in, problems_of, untranslated, with_field
+from importing import assert_untranslated, converted, found_in, problems_of, untranslated
 
 from monopod.schemas.foreign import argo
 from monopod.schemas.foreign.containers import Container
-from monopod.schemas.foreign.support import Refused
-from monopod.schemas.model import format_path
 
 CONTAINER = {"name": "main", "image": "busybox", "command": ["true"]}
 BASE: dict[str, Any] = {
@@ -279,15 +277,7 @@ class TestFields:
     ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", ""),
 )
 def test_an_untranslated_field_is_reported(model, path, field, support):
-    found = found_in(with_field(BASE, path, field))
-    where = format_path((*path, field))
-    (problem,) = [each for each in found if each.message.startswith(f"{where}: ")]
-    if isinstance(support, Refused):
-        assert (problem.rule, problem.severity) == ("unsupported", "error")
-        assert problem.message.endswith(f"is not supported; {support.way_out}")
-    else:
-        assert (problem.rule, problem.severity) == ("no-effect", "warning")
-        assert problem.message == f"{where}: {field} has no effect: {support.reason}"
+    assert_untranslated(BASE, path, field, support)
 
 
 def test_every_model_is_tried():

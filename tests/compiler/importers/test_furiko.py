@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
-import io
 from typing import Any
 
 import pytest
 import yaml
-from importing import converted, found_in, problems_of, untranslated, with_field
+from importing import (
+    assert_problem,
+    assert_untranslated,
+    compilation_of,
+    converted,
+    found_in,
+    problems_of,
+    untranslated,
+)
 
-from monopod.compiler.compilation import compile_runs
-from monopod.compiler.documents.documents import load
-from monopod.compiler.options import Options
 from monopod.compiler.pod.workload import Workload
 from monopod.schemas.foreign import furiko
-from monopod.schemas.foreign.support import Refused
-from monopod.schemas.model import format_path
 
 CONTAINER: dict[str, Any] = {"name": "c", "image": "busybox", "command": ["true"]}
 JOB: dict[str, Any] = {
@@ -91,8 +93,7 @@ class TestJobs:
         }
 
     def test_the_ttl_is_of_the_kubernetes_job(self):
-        documents = load(["-"], io.BytesIO(job(ttlSecondsAfterFinished=90).encode()))
-        (compilation,) = compile_runs(documents, Options(workload=Workload("Job")))
+        compilation = compilation_of(job(ttlSecondsAfterFinished=90), workload=Workload("Job"))
         assert compilation.workload["spec"]["ttlSecondsAfterFinished"] == 90
 
     def test_init_containers_come_first(self):
@@ -128,7 +129,7 @@ class TestJobs:
 
     def test_a_delay_before_a_retry(self):
         text = job(template={"maxAttempts": 2, "retryDelaySeconds": 90, "parallelism": {"withCount": 2}})
-        (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+        compilation = compilation_of(text)
         (task,) = compilation.plan.pipeline.tasks
         assert (task.retries, task.retry_delay) == (1, 90.0)
         assert "monopod.dev/retry-delay" not in compilation.pod["metadata"]["annotations"]
@@ -155,7 +156,7 @@ class TestParallelism:
     )  # fmt: skip
     def test_when_the_tasks_end(self, strategy: dict[str, str], fail_fast: bool, completion: str):
         text = job(template={"parallelism": {"withCount": 2, **strategy}})
-        (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+        compilation = compilation_of(text)
         matrix = compilation.plan.pipeline.tasks[0].matrix
         assert (matrix.fail_fast, matrix.completion) == (fail_fast, completion)
 
@@ -164,7 +165,7 @@ class TestParallelism:
         container = {**CONTAINER, "image": "busybox:${task.index_matrix.os}-${task.index_matrix.arch}"}
         parallelism = {"withMatrix": matrix, "completionStrategy": "AllSuccessful"}
         text = job({"containers": [container]}, {"parallelism": parallelism})
-        (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+        compilation = compilation_of(text)
         images = [each["image"] for each in compilation.pod["spec"]["containers"] if "busybox" in each["image"]]
         assert images == ["busybox:linux-amd64", "busybox:darwin-amd64", "busybox:linux-arm64", "busybox:darwin-arm64"]
 
@@ -259,8 +260,7 @@ class TestJobConfigs:
             "params": [{"name": "user", "value": "Ada"}, {"name": "dry.run", "value": "yes"}],
             "timeouts": {"pipeline": "0s"},
         }
-        documents = load(["-"], io.BytesIO(text.encode()))
-        assert [each.pod["metadata"]["name"] for each in compile_runs(documents, Options())] == ["j"]
+        assert compilation_of(text).pod["metadata"]["name"] == "j"
 
     def test_the_job_may_come_first(self):
         first, second = job_of_config(optionValues="user: Ada").split("---\n")
@@ -295,12 +295,7 @@ PLACES = {
 def test_untranslated_fields_are_reported(model):
     document, path = PLACES[model]
     for _, _, field, support in untranslated({model: path}):
-        found = found_in(with_field(document, path, field), params=(("user", "u"),) if document is not JOB else ())
-        (problem,) = [each for each in found if each.message.startswith(f"{format_path((*path, field))}: ")]
-        is_refused = isinstance(support, Refused)
-        assert (problem.rule, problem.severity) == (
-            ("unsupported", "error") if is_refused else ("no-effect", "warning")
-        )
+        assert_untranslated(document, path, field, support, params=(("user", "u"),) if document is not JOB else ())
 
 
 TEXT = """\
@@ -369,9 +364,7 @@ spec:
     ],
 )  # fmt: skip
 def test_a_problem_is_reported_where_it_is_written(old, new, line):
-    assert TEXT.count(old) == 1
-    found = problems_of(TEXT.replace(old, new))
-    assert any(each.startswith(line) for each in found), found
+    assert_problem(TEXT, old, new, line)
 
 
 def test_the_file_is_right():
@@ -386,5 +379,5 @@ def test_a_wrong_option_of_the_command_line_is_an_error():
 @pytest.mark.parametrize(("seconds", "limit"), [(90, 90.0), (0, 2**31 - 1)])
 def test_how_long_a_task_may_be_pending(seconds: int, limit: float):
     text = job(template={"taskPendingTimeoutSeconds": seconds})
-    (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode())), Options())
+    compilation = compilation_of(text)
     assert compilation.plan.container_start_timeout == limit

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
 import yaml
-from importing import problems_of
+from importing import compilations_of, problems_of
 
-from monopod.compiler.compilation import compile_runs
-from monopod.compiler.documents.documents import load
 from monopod.compiler.importers.furiko.cron import NotOfKubernetesError, to_kubernetes, union
 from monopod.compiler.importers.furiko.xxhash import xxh64
-from monopod.compiler.options import Options
 from monopod.compiler.pod.cron_schedule import schedule_problem
 from monopod.compiler.pod.workload import Workload
 
@@ -37,8 +33,7 @@ def config(schedule: Any = None, policy: str = "Forbid", name: str = "nightly", 
 
 
 def cron_jobs(*texts: str) -> list[dict[str, Any]]:
-    documents = load(["-"], io.BytesIO("---\n".join(texts).encode()))
-    return [each.workload for each in compile_runs(documents, Options(workload=CRON_JOB))]
+    return [each.workload for each in compilations_of("---\n".join(texts), workload=CRON_JOB)]
 
 
 @pytest.mark.parametrize(

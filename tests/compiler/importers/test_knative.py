@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from importing import converted, found_in, problems_of, untranslated, with_field
+from importing import (
+    assert_problem,
+    assert_untranslated,
+    compilation_of,
+    converted,
+    found_in,
+    problems_of,
+    untranslated,
+)
 
-from monopod.compiler.compilation import compile_runs
-from monopod.compiler.documents.documents import load
-from monopod.compiler.options import Options
 from monopod.schemas.foreign import knative
 from monopod.schemas.foreign.containers import Container
-from monopod.schemas.foreign.support import Refused
-from monopod.schemas.model import format_path
 
 ROOT = Path(__file__).parents[3]
 STEP = {"name": "a", "image": "busybox", "command": ["true"]}
@@ -166,12 +168,7 @@ PLACES = {
 def test_untranslated_fields_are_reported(model):
     document, path = PLACES[model]
     for _, _, field, support in untranslated({model: path}):
-        found = found_in(with_field(document, path, field), params=(("IMAGE", "i"),) if document is TEMPLATE else ())
-        (problem,) = [each for each in found if each.message.startswith(f"{format_path((*path, field))}: ")]
-        is_refused = isinstance(support, Refused)
-        assert (problem.rule, problem.severity) == (
-            ("unsupported", "error") if is_refused else ("no-effect", "warning")
-        )
+        assert_untranslated(document, path, field, support, params=(("IMAGE", "i"),) if document is TEMPLATE else ())
 
 
 TEXT = """\
@@ -220,9 +217,7 @@ spec:
     ],
 )  # fmt: skip
 def test_a_problem_is_reported_where_it_is_written(old, new, line):
-    assert TEXT.count(old) == 1
-    found = problems_of(TEXT.replace(old, new))
-    assert any(each.startswith(line) for each in found), found
+    assert_problem(TEXT, old, new, line)
 
 
 def test_the_file_is_right():
@@ -234,7 +229,7 @@ def test_the_example_keeps_its_pages_in_a_volume_of_the_build():
     (fields,) = re.findall(r"```yaml\n(.*?)```", readme.read_text(), re.DOTALL)
     build, template = yaml.safe_load_all(example.read_text())
     build["spec"] |= yaml.safe_load(fields)["spec"]
-    (run,) = compile_runs(load(["-"], io.BytesIO(yaml.safe_dump_all([build, template]).encode())), Options())
+    run = compilation_of(yaml.safe_dump_all([build, template]))
     (volume,) = [each for each in run.pod["spec"]["volumes"] if "persistentVolumeClaim" in each]
     mounts = {
         container["name"]: [

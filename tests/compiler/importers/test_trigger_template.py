@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
+from importing import compilation_of, compilations_of
 
-from monopod.compiler.compilation import Compilation, compile_runs
+from monopod.compiler.compilation import Compilation
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents.documents import load
-from monopod.compiler.options import Options
 
 TEXT = """\
 apiVersion: triggers.tekton.dev/v1beta1
@@ -41,8 +38,7 @@ spec:
 
 
 def compiled(text: str, *params: tuple[str, str]) -> Compilation:
-    (compilation,) = compile_runs(load(["-"], io.BytesIO(text.encode()), params), Options(params=params))
-    return compilation
+    return compilation_of(text, params=params)
 
 
 def problems_of(text: str, *params: tuple[str, str]) -> list[str]:
@@ -102,7 +98,6 @@ kind: PipelineRun
 metadata: {name: other}
 spec: {pipelineSpec: {tasks: [{name: a, taskSpec: {steps: [{image: busybox, command: ["true"]}]}}]}}
 """
-    params = (("revision", "v1"),)
-    first, second = compile_runs(load(["-"], io.BytesIO((TEXT + other).encode()), params), Options(params=params))
+    first, second = compilations_of(TEXT + other, params=(("revision", "v1"),))
     assert "params" in first.plan.document["spec"]
     assert "params" not in second.plan.document["spec"]
