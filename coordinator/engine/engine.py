@@ -331,13 +331,14 @@ class Engine:
 
     def _line_up(self) -> None:
         """Start what is ready. If places are limited, Tasks wait for one."""
-        startable = list(self._startable)
-        self._startable.clear()
-        waiting = [task for task in startable if self._places.are_limited and task.plan.pipeline is None]
+        waiting: list[TaskState] = []
+        ready: list[TaskState] = []
+        while self._startable:
+            task = self._startable.popleft()
+            (waiting if self._places.are_limited and task.plan.pipeline is None else ready).append(task)
         self._places.line_up(waiting)
-        for task in startable:
-            if task not in waiting:
-                self._start_task(task)
+        for task in ready:
+            self._start_task(task)
 
     def _give_places_away(self) -> bool:
         """Start Tasks and attempts that waited for a place. Returns False if there is nothing to start."""
