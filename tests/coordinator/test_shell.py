@@ -7,6 +7,7 @@ and by returning commands. Time passes only through the coordinator's own timers
 import errno
 import fcntl
 import http.server
+import itertools
 import os
 import signal
 import socket
@@ -164,17 +165,20 @@ def run_step(request=1, container="c", **options):
     return RunStep("s", container, request, options.pop("arguments", TRUE), **options)
 
 
-def at_its_wait(coordinator, which, number):
-    """Send a signal once the coordinator is waiting."""
-    wait, left = coordinator._wait, [which]
+def before_each_wait(coordinator, act):
+    """Call a function with 1, 2, and so on, each time that the coordinator is about to wait."""
+    wait, numbers = coordinator._wait, itertools.count(1)
 
     def counted():
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), number)
+        act(next(numbers))
         wait()
 
     coordinator._wait = counted
+
+
+def at_its_wait(coordinator, which, number):
+    """Send a signal once the coordinator is waiting."""
+    before_each_wait(coordinator, lambda nth: os.kill(os.getpid(), number) if nth == which else None)
 
 
 def full_disk(*_):
@@ -313,18 +317,16 @@ def test_coordinator_stays_until_all_containers_have_ended(pod, has_started):
     pod.script = script
     waits = []
     with pod.coordinator() as coordinator:
-        wait = coordinator._wait
 
-        def counted():
+        def act(nth):
             waits.append(coordinator._may_exit())
-            if len(waits) == 3:
+            if nth == 3:
                 if not has_started:
                     pod.start()
-            elif len(waits) == 6:
+            elif nth == 6:
                 pod.die()
-            wait()
 
-        coordinator._wait = counted
+        before_each_wait(coordinator, act)
         assert coordinator.run(BEGUN) == 3
     assert len(waits) > 6
     assert not any(waits[:6])
@@ -346,15 +348,13 @@ def test_coordinator_stays_while_kubelet_tries_to_start_a_container(pod, monkeyp
     pod.script = script
     answers = []
     with pod.coordinator() as coordinator:
-        wait = coordinator._wait
 
-        def asked():
+        def ask(_):
             answers.append(coordinator._may_exit())
             if coordinator._exit_code is not None:
                 os.kill(os.getpid(), signal.SIGTERM)
-            wait()
 
-        coordinator._wait = asked
+        before_each_wait(coordinator, ask)
         assert coordinator.run(BEGUN) == 1
         assert coordinator._terminated
     assert pod.events[-1].reason == "CreateContainerConfigError"

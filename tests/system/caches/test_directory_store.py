@@ -8,30 +8,22 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
+from store_entries import read_entry as read
+from store_entries import save_entry
 
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.keys import Part
 from monopod.system.caches.store import Draft, StoreError
 
+save = partial(save_entry, version="v")
+
 
 @pytest.fixture
 def store(tmp_path):
     return DirectoryStore(str(tmp_path / "store"))
-
-
-def save(store, key, content=b"x", version="v"):
-    def pack(write):
-        write(content)
-        return (Part("directory", 1),)
-
-    return store.save(Draft(key, version, ("vendor",)), pack)
-
-
-def read(store, entry):
-    with store.opened(entry) as source:
-        return source.read(1 << 20)
 
 
 def test_an_entry_is_found_by_its_key(store):

@@ -10,36 +10,26 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_server import HTPASSWD
+from store_entries import read_entry as read
+from store_entries import save_entry
 
-from monopod.system.caches.keys import Part
 from monopod.system.caches.registry_client import Login, login_in
 from monopod.system.caches.registry_store import RegistryStore, _escaped, _may_start_with, tag_of
-from monopod.system.caches.store import Draft, StoreError
+from monopod.system.caches.store import StoreError
 
 VERSION = "0123456789abcdef"
+save = partial(save_entry, version=VERSION)
 
 
 @pytest.fixture
 def store(registry):
     return RegistryStore(registry.host, "team/cache", Login())
-
-
-def save(store, key, content=b"x", version=VERSION):
-    def pack(write):
-        write(content)
-        return (Part("directory", 1),)
-
-    return store.save(Draft(key, version, ("vendor",)), pack)
-
-
-def read(store, entry):
-    with store.opened(entry) as source:
-        return source.read(1 << 24)
 
 
 def test_an_entry_is_found_by_its_key_and_by_a_prefix(store):
