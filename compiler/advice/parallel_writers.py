@@ -23,10 +23,9 @@ from typing import TypeAlias
 
 from monopod.compiler.advice.specs import Specs, WrittenPipeline
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents.annotations import VIEWS
+from monopod.compiler.documents.own_annotations import MAX_CONCURRENCY, VIEWS
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import paths_in
-from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
 from monopod.compiler.tasks.ordering import order_tasks
 from monopod.compiler.tasks.views import viewed
 from monopod.schemas.model import Path

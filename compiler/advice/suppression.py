@@ -22,11 +22,11 @@ from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Position, Problem, did_you_mean
 from monopod.compiler.documents import yaml_tree
 from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.own_annotations import IGNORE
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.rules import SUMMARIES
 from monopod.schemas.tekton.pipelines import EmbeddedTask
 
-ANNOTATION = "monopod.dev/ignore"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 _IGNORE = re.compile(r"(?<=[\s#])monopod:\s*ignore\b(?:\s*=\s*([\w-]+(?:\s*,\s*[\w-]+)*))?")
 
@@ -114,24 +114,24 @@ class Suppressions:
         for document in documents:
             metadata = document.data.get("metadata")
             annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-            if isinstance(annotations, dict) and ANNOTATION in annotations:
+            if isinstance(annotations, dict) and IGNORE in annotations:
                 first = document.position().line
                 last = _last_before_next(first, starts[document.file])
-                place = DocumentPlace(document, ("metadata", "annotations", ANNOTATION))
-                yield _Region(document.file, first, last, self._rules(annotations[ANNOTATION], place))
+                place = DocumentPlace(document, ("metadata", "annotations", IGNORE))
+                yield _Region(document.file, first, last, self._rules(annotations[IGNORE], place))
 
     def _of_tasks(self, specs: Specs) -> Iterator[_Region]:
         lines: dict[Document, list[int]] = {}
         for task in specs.tasks:
             annotations = task.spec.metadata.annotations if isinstance(task.spec, EmbeddedTask) else {}
             document = task.place.document
-            if ANNOTATION in annotations and isinstance(document, Document):
+            if IGNORE in annotations and isinstance(document, Document):
                 if document not in lines:
                     lines[document] = sorted(set(_all_lines(document.marks)))
                 first = document.position(task.place.path, key=True).line
                 last = _last_before_next(max(_all_lines(_marks_of(document, task.place))), lines[document])
-                place = task.place.at("metadata", "annotations", ANNOTATION)
-                yield _Region(document.file, first, last, self._rules(annotations[ANNOTATION], place))
+                place = task.place.at("metadata", "annotations", IGNORE)
+                yield _Region(document.file, first, last, self._rules(annotations[IGNORE], place))
 
     def _rules(self, text: object, place: DocumentPlace) -> frozenset[str]:
         rules = frozenset(name.strip() for name in str(text).split(","))

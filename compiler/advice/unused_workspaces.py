@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from monopod.compiler.advice.specs import Specs, WrittenTask
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents.annotations import CACHE, DIGEST, listed
+from monopod.compiler.documents.annotations import listed
+from monopod.compiler.documents.own_annotations import CACHE, DIGEST
 from monopod.compiler.scope.texts import paths_in
 from monopod.schemas.tekton.pipelines import EmbeddedTask, PipelineSpec
 from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.diagnostics import Problem, Report
-from monopod.compiler.documents.annotations import CACHE, Annotations
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.catalog import Catalog
+from monopod.compiler.documents.own_annotations import CACHE
 from monopod.compiler.documents.text_in_document import TextPlace, parse_text
 from monopod.compiler.documents.validation import Complaint, describe, validate
 from monopod.schemas.model import ListOf, Model, Path

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from monopod.compiler.caches.store_option import CacheStore, parse_store
 from monopod.compiler.diagnostics import Problem, Report
-from monopod.compiler.documents.annotations import CACHE_STORE, read
+from monopod.compiler.documents.annotations import read
+from monopod.compiler.documents.own_annotations import CACHE_STORE
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.run_selection import Run
 from monopod.compiler.options import Options

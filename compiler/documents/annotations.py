@@ -22,13 +22,6 @@ from monopod.schemas.formats.whole_numbers import positive
 from monopod.schemas.tekton.pipelines import EmbeddedTask
 from monopod.schemas.tekton.tasks import TaskSpec
 
-CACHE = "monopod.dev/cache"
-CACHE_STORE = "monopod.dev/cache-store"
-DIGEST = "monopod.dev/digest"
-VIEWS = "monopod.dev/views"
-OF_TASKS = frozenset({CACHE, CACHE_STORE, DIGEST, VIEWS})
-"""The annotations of Tasks, some also of runs and Pipelines."""
-
 T = TypeVar("T")
 
 

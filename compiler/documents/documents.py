@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, closest, did_you_mean
 from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.foreign_files import of_another_system, url_in_place_of_file
-from monopod.compiler.documents.own_annotations import misplaced_annotations, unknown_annotations
+from monopod.compiler.documents.own_annotations import useless_annotations
 from monopod.compiler.documents.validation import Complaint, describe, validate
 from monopod.compiler.importers.imported import Surroundings
 from monopod.compiler.importers.registry import import_document, is_imported, refers_to_others, wrong_type
@@ -435,7 +435,13 @@ class _Loader:
             return
         model, complaints = validate(known, document.data)
         self._report_complaints(document, complaints)
-        warnings = [*document.warnings, *_useless_annotations(document)]
+        warnings = [
+            *document.warnings,
+            *(
+                document.problem(path, message, rule, key=True, severity="warning")
+                for path, message, rule in useless_annotations(document.data, document.kind)
+            ),
+        ]
         if self._respelled[document.file]:
             warnings += self._respelled_params(document)
         if len(warnings) > len(document.warnings):
@@ -551,13 +557,6 @@ class _Loader:
             if document.name and first is not document:
                 message = f"there is already a {document.kind} '{document.name}' at {first.position()}"
                 self.problems.append(document.problem(("metadata", "name"), message, "duplicate-object"))
-
-
-def _useless_annotations(document: Document) -> Iterator[Problem]:
-    for path, message in unknown_annotations(document.data):
-        yield document.problem(path, message, "unknown-annotation", key=True, severity="warning")
-    for path, message in misplaced_annotations(document.data, document.kind):
-        yield document.problem(path, message, "no-effect", key=True, severity="warning")
 
 
 _TYPES = {bool: "a boolean", int: "a number", float: "a number"}

@@ -8,66 +8,76 @@ Left to others: what each annotation means (the modules that read it).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.rules import Rule
 from monopod.schemas.model import Path
 
-PREFIX = "monopod.dev/"
-KNOWN = frozenset(
-    {
-        "cache",
-        "cache-store",
-        "completion",
-        "concurrency-policy",
-        "digest",
-        "fail-fast",
-        "ignore",
-        "max-concurrency",
-        "max-parallel",
-        "retry-delay",
-        "schedule",
-        "start-timeout",
-        "suspend",
-        "time-zone",
-        "ttl",
-        "views",
-    }
-)
-"""The names of the annotations, without the prefix."""
-WRITTEN = frozenset({"images", "pipeline", "resolved", "runtime", "version"})
-"""The names of the annotations and labels that monopod itself writes."""
+PREFIX: Final = "monopod.dev/"
+
+CACHE: Final = "monopod.dev/cache"
+CACHE_STORE: Final = "monopod.dev/cache-store"
+COMPLETION: Final = "monopod.dev/completion"
+CONCURRENCY_POLICY: Final = "monopod.dev/concurrency-policy"
+DIGEST: Final = "monopod.dev/digest"
+FAIL_FAST: Final = "monopod.dev/fail-fast"
+IGNORE: Final = "monopod.dev/ignore"
+MAX_CONCURRENCY: Final = "monopod.dev/max-concurrency"
+MAX_PARALLEL: Final = "monopod.dev/max-parallel"
+RETRY_DELAY: Final = "monopod.dev/retry-delay"
+SCHEDULE: Final = "monopod.dev/schedule"
+START_TIMEOUT: Final = "monopod.dev/start-timeout"
+SUSPEND: Final = "monopod.dev/suspend"
+TIME_ZONE: Final = "monopod.dev/time-zone"
+TTL: Final = "monopod.dev/ttl"
+VIEWS: Final = "monopod.dev/views"
+
+Owner: TypeAlias = Literal["any", "task", "run"]
+KNOWN: Mapping[str, Owner] = {
+    CACHE: "any",
+    CACHE_STORE: "any",
+    COMPLETION: "task",
+    CONCURRENCY_POLICY: "any",
+    DIGEST: "any",
+    FAIL_FAST: "task",
+    IGNORE: "any",
+    MAX_CONCURRENCY: "any",
+    MAX_PARALLEL: "run",
+    RETRY_DELAY: "task",
+    SCHEDULE: "any",
+    START_TIMEOUT: "any",
+    SUSPEND: "any",
+    TIME_ZONE: "any",
+    TTL: "any",
+    VIEWS: "any",
+}
+"""What may have each annotation: an annotation about one Task cannot be on a Pipeline or PipelineRun, one about the
+whole run cannot be on a Task."""
+WRITTEN = frozenset(PREFIX + name for name in ("images", "pipeline", "resolved", "runtime", "version"))
+"""The annotations and labels that monopod itself writes."""
+NOT_FOR_PODS = frozenset(KNOWN) - {IGNORE}
+"""The annotations that describe only the object that has them, so the Pod does not get them."""
 
 
-OF_TASKS = frozenset({"completion", "fail-fast", "retry-delay"})
-"""Those that are about one Task, so a Pipeline or PipelineRun cannot have them."""
-OF_RUNS = frozenset({"max-parallel"})
-"""Those that are about the whole run, so a Task cannot have them."""
-
-
-def unknown_annotations(data: Any) -> Iterator[tuple[Path, str]]:
-    """Yield the path and a message for each unknown annotation in the metadata of an object at any depth."""
+def useless_annotations(data: Any, kind: str) -> Iterator[tuple[Path, str, Rule]]:
+    """Yield the path, a message and the rule for each annotation that has no effect, at any depth of an object."""
     for path, name in _own_annotations(data):
-        if name not in KNOWN | WRITTEN:
-            guess = did_you_mean(PREFIX + name, (PREFIX + known for known in sorted(KNOWN)))
-            yield path, f"unknown annotation, which has no effect{guess}"
-
-
-def misplaced_annotations(data: Any, kind: str) -> Iterator[tuple[Path, str]]:
-    """Yield the path and a message for each annotation of an object of this kind that is read from others only."""
-    for path, name in _own_annotations(data):
-        if name in OF_TASKS and kind in ("Pipeline", "PipelineRun") and path[0] == "metadata":
-            yield (
-                path,
-                "this is about a Task, so it has no effect here; write it in the metadata of the Task",
-            )
-        elif name in OF_RUNS and (kind == "Task" or "taskSpec" in path or "taskRunSpecs" in path):
-            yield path, "this is about the whole run, so it has no effect here; write it in the Pipeline's metadata"
+        owner = KNOWN.get(name)
+        if owner is None and name not in WRITTEN:
+            guess = did_you_mean(name, sorted(KNOWN))
+            yield path, f"unknown annotation, which has no effect{guess}", "unknown-annotation"
+        elif owner == "task" and kind in ("Pipeline", "PipelineRun") and path[0] == "metadata":
+            message = "this is about a Task, so it has no effect here; write it in the metadata of the Task"
+            yield path, message, "no-effect"
+        elif owner == "run" and (kind == "Task" or "taskSpec" in path or "taskRunSpecs" in path):
+            message = "this is about the whole run, so it has no effect here; write it in the Pipeline's metadata"
+            yield path, message, "no-effect"
 
 
 def _own_annotations(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the name, without the prefix, of each annotation of monopod."""
+    """Yield the path and the name of each annotation of monopod."""
     if isinstance(data, list):
         for index, item in enumerate(data):
             yield from _own_annotations(item, (*path, index))
@@ -76,6 +86,6 @@ def _own_annotations(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             if key == "metadata" and isinstance(value, dict) and isinstance(value.get("annotations"), dict):
                 for name in value["annotations"]:
                     if isinstance(name, str) and name.startswith(PREFIX):
-                        yield (*path, key, "annotations", name), name.removeprefix(PREFIX)
+                        yield (*path, key, "annotations", name), name
             else:
                 yield from _own_annotations(value, (*path, key))

@@ -23,12 +23,12 @@ from functools import cached_property
 from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.documents.own_annotations import RETRY_DELAY
 from monopod.compiler.documents.validation import Complaint, validate
 from monopod.compiler.importers.containers import to_step
 from monopod.compiler.importers.imported import Imported, Sourced, unfold, without_nothing
 from monopod.compiler.importers.placeholders import Placeholders
 from monopod.compiler.importers.support import unsupported
-from monopod.compiler.tasks.task_policies import RETRY_DELAY
 from monopod.schemas.foreign.argo import ArgoParameter, ArgoTemplate, ContainerNode, Workflow
 from monopod.schemas.foreign.containers import Container
 from monopod.schemas.formats.duration import to_text

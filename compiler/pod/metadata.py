@@ -16,22 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents.annotations import OF_TASKS
+from monopod.compiler.documents.own_annotations import NOT_FOR_PODS
 from monopod.compiler.documents.places import Place
-from monopod.compiler.pod.start_timeout import START_TIMEOUT
-from monopod.compiler.pod.workload_annotations import OF_WORKLOADS
-from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
-from monopod.compiler.tasks.parallel_limit import MAX_PARALLEL
-from monopod.compiler.tasks.task_policies import OF_POLICIES
 from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.tekton.pipelines import PipelineTaskMetadata
 
-_OF_THE_OBJECT = (
-    frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY, MAX_PARALLEL, START_TIMEOUT})
-    | OF_WORKLOADS
-    | OF_TASKS
-    | OF_POLICIES
-)
+_OF_THE_OBJECT = NOT_FOR_PODS | {"kubectl.kubernetes.io/last-applied-configuration"}
 """Annotations that describe only the object that has them."""
 
 

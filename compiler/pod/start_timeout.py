@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.annotations import Annotations, read
+from monopod.compiler.documents.own_annotations import START_TIMEOUT
 from monopod.compiler.pod.workload import MAX_SECONDS
 from monopod.schemas.formats import duration
 from monopod.schemas.plan import Plan
 
-START_TIMEOUT = "monopod.dev/start-timeout"
 _DEFAULT: float = Plan._field_defaults["container_start_timeout"]
 
 

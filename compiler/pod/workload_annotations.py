@@ -17,12 +17,11 @@ from typing import Any
 
 from monopod.compiler.diagnostics import Problem, Report, did_you_mean
 from monopod.compiler.documents.annotations import Annotations, owner_of, parse_boolean, read
+from monopod.compiler.documents.own_annotations import CONCURRENCY_POLICY, SCHEDULE, SUSPEND, TIME_ZONE, TTL
 from monopod.compiler.pod.cron_schedule import schedule_problem
 from monopod.compiler.pod.workload import CONCURRENCY_POLICIES, MAX_SECONDS, Workload, time_zone_problem
 from monopod.schemas.formats import duration
 
-SCHEDULE, TIME_ZONE, TTL = "monopod.dev/schedule", "monopod.dev/time-zone", "monopod.dev/ttl"
-CONCURRENCY_POLICY, SUSPEND = "monopod.dev/concurrency-policy", "monopod.dev/suspend"
 OF_WORKLOADS = frozenset({SCHEDULE, TIME_ZONE, TTL, CONCURRENCY_POLICY, SUSPEND})
 
 _NEEDS_SCHEDULE = (

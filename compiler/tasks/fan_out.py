@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem, Report
 from monopod.compiler.documents.annotations import Annotations, parse_limit, read
+from monopod.compiler.documents.own_annotations import MAX_CONCURRENCY
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import enum_message, value_if_known
 from monopod.compiler.scope.references import STRING, UNRESOLVED, Names, Shape, check_value, is_unresolved, shape_of
@@ -26,7 +27,6 @@ from monopod.schemas.tekton.params import ParamSpec
 from monopod.schemas.tekton.pipelines import Matrix
 from monopod.schemas.variables import Path, Scope
 
-MAX_CONCURRENCY = "monopod.dev/max-concurrency"
 DEFAULT_SLOTS = 4
 
 

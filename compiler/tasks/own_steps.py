@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monopod.compiler.documents.annotations import CACHE, DIGEST, VIEWS, Annotations, owner_of
+from monopod.compiler.documents.annotations import Annotations, owner_of
+from monopod.compiler.documents.own_annotations import CACHE, DIGEST, VIEWS
 from monopod.compiler.scope.references import Names
 from monopod.compiler.tasks.injected_steps import NONE, InjectedSteps
 from monopod.compiler.tasks.state import CompilerState

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.annotations import Annotations, parse_limit, read
-
-MAX_PARALLEL = "monopod.dev/max-parallel"
+from monopod.compiler.documents.own_annotations import MAX_PARALLEL
 
 
 def max_parallel(sources: Sequence[Annotations], option: int | None, report: Report) -> int | None:

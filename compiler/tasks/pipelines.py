@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Report
-from monopod.compiler.documents.annotations import CACHE, Annotations
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.catalog import Definition, custom_task_problem
+from monopod.compiler.documents.own_annotations import CACHE
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import NO_NAMES, BoundParams, Declaration, OuterScope, bind, undeclared_params, whole
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_unresolved

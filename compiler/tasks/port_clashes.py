@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem, Severity
-from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
+from monopod.compiler.documents.own_annotations import MAX_CONCURRENCY
 from monopod.compiler.tasks.sidecar_ports import ListeningPort
 from monopod.schemas.plan import Pipeline
 

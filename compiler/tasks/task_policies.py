@@ -17,12 +17,9 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.annotations import Annotations, Setting, parse_boolean, read
+from monopod.compiler.documents.own_annotations import COMPLETION, FAIL_FAST, RETRY_DELAY
 from monopod.schemas import plan
 from monopod.schemas.formats import duration
-
-RETRY_DELAY = "monopod.dev/retry-delay"
-FAIL_FAST, COMPLETION = "monopod.dev/fail-fast", "monopod.dev/completion"
-OF_POLICIES = frozenset({RETRY_DELAY, FAIL_FAST, COMPLETION})
 
 Completion: TypeAlias = Literal["all", "any"]
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
-from monopod.compiler.documents.annotations import VIEWS, Annotations
+from monopod.compiler.documents.annotations import Annotations
+from monopod.compiler.documents.own_annotations import VIEWS
 from monopod.compiler.documents.places import OptionPlace, Place
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps, SlotVolume

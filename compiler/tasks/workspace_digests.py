@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monopod.compiler.diagnostics import Report, did_you_mean
-from monopod.compiler.documents.annotations import DIGEST, Annotations
+from monopod.compiler.documents.annotations import Annotations
+from monopod.compiler.documents.own_annotations import DIGEST
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps
 from monopod.compiler.tasks.workspaces import TaskWorkspace, mount_of

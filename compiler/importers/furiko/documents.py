@@ -21,6 +21,7 @@ from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.documents import yaml_tree
+from monopod.compiler.documents.own_annotations import TTL
 from monopod.compiler.documents.validation import Complaint, validate
 from monopod.compiler.importers.furiko.context_variables import ContextVariables
 from monopod.compiler.importers.furiko.options import MissingValueError, choices, text_of, value_in
@@ -42,7 +43,6 @@ from monopod.compiler.importers.imported import (
     without_nothing,
 )
 from monopod.compiler.importers.support import unsupported
-from monopod.compiler.pod.workload_annotations import TTL
 from monopod.schemas.foreign.furiko import FurikoJob, FurikoJobConfig, FurikoOption
 from monopod.schemas.formats.duration import to_text
 from monopod.schemas.kubernetes.metadata import ObjectMeta

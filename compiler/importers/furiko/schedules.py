@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from monopod.compiler.documents.own_annotations import CONCURRENCY_POLICY, SCHEDULE, SUSPEND, TIME_ZONE
 from monopod.compiler.documents.validation import Complaint
 from monopod.compiler.importers.furiko.cron import NotOfKubernetesError, has_hashed_second, to_kubernetes, union
 from monopod.compiler.importers.imported import Sourced
 from monopod.compiler.pod.workload import time_zone_problem
-from monopod.compiler.pod.workload_annotations import CONCURRENCY_POLICY, SCHEDULE, SUSPEND, TIME_ZONE
 from monopod.schemas.foreign.furiko import FurikoCron, FurikoJobConfig
 from monopod.schemas.model import Path
 

@@ -20,12 +20,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monopod.compiler.documents.own_annotations import COMPLETION, FAIL_FAST, RETRY_DELAY, START_TIMEOUT
 from monopod.compiler.documents.validation import Complaint
 from monopod.compiler.importers.containers import to_step
 from monopod.compiler.importers.furiko.context_variables import ContextVariables
 from monopod.compiler.importers.imported import Sourced, without_nothing
-from monopod.compiler.pod.start_timeout import START_TIMEOUT
-from monopod.compiler.tasks.task_policies import COMPLETION, FAIL_FAST, RETRY_DELAY
 from monopod.schemas.foreign.furiko import FurikoJobTemplate, FurikoMetadata, FurikoParallelism
 from monopod.schemas.model import Path
 

@@ -70,9 +70,14 @@ def test_known_annotations_are_not_reported(compiled):
     assert [each for each in compiled(run()).warnings if each.rule == "unknown-annotation"] == []
 
 
-def test_known_annotations_are_those_that_the_source_names():
+def test_known_annotations_are_those_that_the_source_reads():
     package = Path(monopod.__file__).parent
     files = [path for folder in ("compiler", "runner", "schemas") for path in (package / folder).rglob("*.py")]
     texts = [path.read_text() for path in files if path != Path(own_annotations.__file__)]
-    named = {name for text in texts for name in re.findall(rf'"{PREFIX}([a-z-]+)"', text)}
-    assert named - WRITTEN == KNOWN
+    assert {name for text in texts for name in re.findall(rf'"({PREFIX}[a-z-]+)"', text)} == WRITTEN
+    importing = "\n".join(re.findall(r"own_annotations import (\([^)]*\)|.*)", "\n".join(texts)))
+    constants = {
+        name: value for name, value in vars(own_annotations).items() if isinstance(value, str) and value in KNOWN
+    }
+    assert set(constants.values()) == set(KNOWN)
+    assert {name for name in constants if re.search(rf"\b{name}\b", importing)} == set(constants)
