@@ -7,6 +7,7 @@ import sys
 
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
 from monopod.runner.commands.options.lines import add_line_options, line_options
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -29,12 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_pod_argument(parser)
     add_cluster_options(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("human", "json", "yaml", "name"),
-        default="human",
-        help="human (the default); json or yaml: print only the finished PipelineRun; name: print only its name",
+    add_output_option(
+        parser,
+        ("json", "yaml", "name"),
+        "human (the default); json or yaml: print only the finished PipelineRun; name: print only its name",
     )
     add_line_options(parser)
     parser.add_argument(

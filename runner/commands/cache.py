@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.exit_codes import FAILED, SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -52,12 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="prune: remove all entries")
     parser.add_argument("--dry-run", action="store_true", help="prune: print what would be removed, and remove nothing")
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("human", "json", "name"),
-        default="human",
-        help="list: human (the default): a table, the newest first; json: every field; name: only the keys",
+    add_output_option(
+        parser,
+        ("json", "name"),
+        "list: human (the default): a table, the newest first; json: every field; name: only the keys",
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.recorded_run import add_recorded_run_argument, find_recorded_run
 from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 
@@ -30,9 +31,7 @@ container. The estimates assume that everything else takes as long as it did."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_recorded_run_argument(parser)
-    parser.add_argument(
-        "-o", "--output", choices=("human", "json"), default="human", help="human (the default), or json"
-    )
+    add_output_option(parser, ("json",), "human (the default), or json")
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.input import add_params
 from monopod.runner.commands.options.lines import add_line_options
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
@@ -49,13 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_selection_options(parser)
     add_params(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("human", "json", "yaml", "name"),
-        default="human",
-        help="as in `monopod run`: human (the default), json, yaml or name",
-    )
+    add_output_option(parser, ("json", "yaml", "name"), "as in `monopod run`: human (the default), json, yaml or name")
     add_line_options(parser)
 
 

@@ -13,6 +13,7 @@ from monopod.runner.commands.options.input import (
     load_documents,
     placeholder_names,
 )
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.exit_codes import SUCCEEDED
 
@@ -51,9 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write and fetch nothing; exit with 2 unless monopod.lock has exactly the references of the files",
     )
-    parser.add_argument(
-        "-o", "--output", choices=("human", "json"), default="human", help="human (the default), or json"
-    )
+    add_output_option(parser, ("json",), "human (the default), or json")
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from monopod.runner.commands.options.input import (
     input_files,
 )
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
@@ -64,12 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file_options(parser)
     add_run_options(parser)
     add_selection_options(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("human", "json", "yaml", "name"),
-        default="human",
-        help="human (the default); json or yaml: print only the finished PipelineRun (several runs: a List); name: "
+    add_output_option(
+        parser,
+        ("json", "yaml", "name"),
+        "human (the default); json or yaml: print only the finished PipelineRun (several runs: a List); name: "
         "print only the name of each run. Everything else then goes to standard error",
     )
     add_line_options(parser)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.exit_codes import SUCCEEDED
 
 if TYPE_CHECKING:
@@ -27,12 +28,10 @@ run was killed. A second run with the same name is listed as NAME.2."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("human", "json", "name"),
-        default="human",
-        help="human (the default): a table, latest run first; json: every field; name: only the names",
+    add_output_option(
+        parser,
+        ("json", "name"),
+        "human (the default): a table, latest run first; json: every field; name: only the names",
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
+from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -25,12 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_pod_argument(parser)
     add_cluster_options(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("human", "json", "yaml"),
-        default="human",
-        help="human (the default): a table of the Tasks; json or yaml: the PipelineRun",
+    add_output_option(
+        parser, ("json", "yaml"), "human (the default): a table of the Tasks; json or yaml: the PipelineRun"
     )
 
 
