@@ -13,7 +13,7 @@ from monopod.schemas.foreign.support import NoEffect, Refused
 from monopod.schemas.model import Model, field_names
 
 PAGE = (Path(__file__).parents[1] / "docs" / "importing-fields.md").read_text()
-BASES = {"ArgoPodFields"}
+BASES = {"ArgoPodFields", "ForeignObject"}
 """Models that are only parts of others."""
 MODELS = [model for model in models_in(foreign) if model.__name__ not in BASES]
 

@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from monopod.schemas.foreign.containers import Container
+from monopod.schemas.foreign.objects import ForeignObject
 from monopod.schemas.foreign.support import AnyText, NoEffect, Refused, WholeNumber
 from monopod.schemas.formats.duration import Duration
 from monopod.schemas.kubernetes.containers import VolumeMount
-from monopod.schemas.kubernetes.metadata import LocalObjectReference, ObjectMeta
+from monopod.schemas.kubernetes.metadata import LocalObjectReference
 from monopod.schemas.kubernetes.pods import Affinity, HostAlias, PodDNSConfig, PodSecurityContext, Toleration
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim, Volume
-from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates
-from monopod.schemas.tekton.fields import NonEmpty, name_problems
+from monopod.schemas.model import ListOf, Model, Path, duplicates
+from monopod.schemas.tekton.fields import NonEmpty
 
 _VALUE_FROM = Refused("a param has its value in the file or from -p NAME=VALUE")
 _NOT_FROM_FILE = Refused("an output of a containerSet comes from a file; use path")
@@ -238,15 +239,9 @@ class WorkflowSpec(ArgoPodFields):
         yield from duplicates("templates", self.templates, "template")
 
 
-class Workflow(Model):
-    """A Workflow, WorkflowTemplate or ClusterWorkflowTemplate. Its `status` is accepted and ignored."""
+class Workflow(ForeignObject):
+    """A Workflow, WorkflowTemplate or ClusterWorkflowTemplate."""
 
     api_version: Literal["argoproj.io/v1alpha1"]
     kind: Literal["Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: WorkflowSpec
-    status: Anything | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """A valid name."""
-        yield from name_problems(self.metadata)

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from monopod.schemas.foreign.containers import Container
+from monopod.schemas.foreign.objects import ForeignObject
 from monopod.schemas.foreign.support import NoEffect, Refused
-from monopod.schemas.kubernetes.metadata import LocalObjectReference, ObjectMeta
+from monopod.schemas.kubernetes.metadata import LocalObjectReference
 from monopod.schemas.kubernetes.pods import (
     Affinity,
     HostAlias,
@@ -23,8 +24,8 @@ from monopod.schemas.kubernetes.pods import (
     TopologySpreadConstraint,
 )
 from monopod.schemas.kubernetes.volumes import Volume
-from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one, repeated
-from monopod.schemas.tekton.fields import NonEmpty, name_problems
+from monopod.schemas.model import ListOf, Model, Path, duplicates, exactly_one, repeated
+from monopod.schemas.tekton.fields import NonEmpty
 
 _MOST_ATTEMPTS = 50
 _OPTION_NAME = re.compile(r"[a-zA-Z_0-9.-]+", re.ASCII)
@@ -181,18 +182,12 @@ class FurikoJobSpec(Model):
             yield (), "a Job needs a configName or a template"
 
 
-class FurikoJob(Model):
-    """A Job. Its `status` is accepted and ignored."""
+class FurikoJob(ForeignObject):
+    """A Job."""
 
     api_version: Literal["execution.furiko.io/v1alpha1"]
     kind: Literal["Job"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: FurikoJobSpec
-    status: Anything | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """A valid name."""
-        yield from name_problems(self.metadata)
 
 
 class FurikoBool(Model):
@@ -342,15 +337,9 @@ class FurikoJobConfigSpec(Model):
     option: FurikoOptionSpec = Field(default_factory=FurikoOptionSpec)
 
 
-class FurikoJobConfig(Model):
-    """A JobConfig. Its `status` is accepted and ignored."""
+class FurikoJobConfig(ForeignObject):
+    """A JobConfig."""
 
     api_version: Literal["execution.furiko.io/v1alpha1"]
     kind: Literal["JobConfig"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: FurikoJobConfigSpec
-    status: Anything | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """A valid name."""
-        yield from name_problems(self.metadata)

@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from monopod.schemas.foreign.containers import Container
+from monopod.schemas.foreign.objects import ForeignObject
 from monopod.schemas.foreign.support import AnyText, NoEffect, Refused
 from monopod.schemas.formats.duration import Duration
 from monopod.schemas.kubernetes.containers import EnvVar
-from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.kubernetes.pods import Affinity
 from monopod.schemas.kubernetes.volumes import Volume
-from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one
-from monopod.schemas.tekton.fields import NonEmpty, name_problems
+from monopod.schemas.model import ListOf, Model, Path, duplicates, exactly_one
+from monopod.schemas.tekton.fields import NonEmpty
 
 _GENERATION = NoEffect("the server sets it")
 
@@ -107,18 +107,12 @@ class BuildSpec(Model):
             yield ("sources", index, "subPath"), "only one source may have a subPath"
 
 
-class Build(Model):
-    """A Build. Its `status` is accepted and ignored."""
+class Build(ForeignObject):
+    """A Build."""
 
     api_version: Literal["build.knative.dev/v1alpha1"]
     kind: Literal["Build"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: BuildSpec
-    status: Anything | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """A valid name."""
-        yield from name_problems(self.metadata)
 
 
 class BuildParameter(Model):
@@ -144,15 +138,9 @@ class BuildTemplateSpec(Model):
         yield from duplicates("volumes", self.volumes, "volume")
 
 
-class BuildTemplate(Model):
-    """A BuildTemplate or ClusterBuildTemplate. Its `status` is accepted and ignored."""
+class BuildTemplate(ForeignObject):
+    """A BuildTemplate or ClusterBuildTemplate."""
 
     api_version: Literal["build.knative.dev/v1alpha1"]
     kind: Literal["BuildTemplate", "ClusterBuildTemplate"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: BuildTemplateSpec
-    status: Anything | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """A valid name."""
-        yield from name_problems(self.metadata)

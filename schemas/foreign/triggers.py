@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
+from monopod.schemas.foreign.objects import ForeignObject
 from monopod.schemas.foreign.support import AnyText
-from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates
-from monopod.schemas.tekton.fields import NonEmpty, name_problems
+from monopod.schemas.tekton.fields import NonEmpty
 
 
 class TriggerParameter(Model):
@@ -34,15 +32,9 @@ class TriggerTemplateSpec(Model):
             yield ("resourcetemplates",), "a TriggerTemplate needs resourcetemplates, a list that is not empty"
 
 
-class TriggerTemplate(Model):
-    """A TriggerTemplate. Its `status` is accepted and ignored."""
+class TriggerTemplate(ForeignObject):
+    """A TriggerTemplate."""
 
     api_version: Literal["triggers.tekton.dev/v1beta1", "triggers.tekton.dev/v1alpha1"]
     kind: Literal["TriggerTemplate"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: TriggerTemplateSpec
-    status: Anything | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """A valid name."""
-        yield from name_problems(self.metadata)
