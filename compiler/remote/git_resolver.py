@@ -25,7 +25,6 @@ from urllib.parse import quote, urlsplit
 
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.remote.git_program import Git, GitError
-from monopod.compiler.remote.http_resolver import basic
 from monopod.compiler.remote.reference import (
     MAX_DOCUMENT_BYTES,
     TIMEOUT,
@@ -37,8 +36,8 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.urls import browsable, without_credentials
-from monopod.compiler.remote.web import is_loopback
 from monopod.schemas.formats.object_names import placeholder_advice
+from monopod.system.http_login import basic, is_loopback
 
 PARAMS = frozenset({
     "url", "repo", "org", "token", "tokenKey", "gitToken", "gitTokenKey", "revision", "pathInRepo", "serverURL",

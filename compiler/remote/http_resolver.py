@@ -6,7 +6,6 @@ without a ``digest`` is a warning.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -21,7 +20,8 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.urls import without_credentials
-from monopod.compiler.remote.web import UnreachableError, WebError, is_loopback, request
+from monopod.compiler.remote.web import UnreachableError, WebError, request
+from monopod.system.http_login import basic, is_loopback
 
 PARAMS = frozenset({"url", "http-username", "http-password-secret", "http-password-secret-key", "digest"})
 
@@ -96,11 +96,6 @@ def _authorization(reference: RemoteReference, url: str, options: ResolverOption
     if parts.scheme == "http" and not is_loopback(url):
         raise RemoteError("the password would be sent without encryption; use https", "url")
     return basic(user, password)
-
-
-def basic(user: str, password: str) -> str:
-    """Return the Authorization header for a user and password."""
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
 def _fetch(url: str, digest: str, authorization: str) -> bytes:

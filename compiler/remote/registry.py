@@ -14,7 +14,6 @@ pushing. Left to others: credentials (``registry_credentials``), the content of 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import re
 from dataclasses import dataclass, field
@@ -22,12 +21,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from monopod.compiler.remote.cache import Cache
-from monopod.compiler.remote.http_resolver import basic
 from monopod.compiler.remote.image_name import API_OF_DOCKER_HUB, DOCKER_HUB, ImageName
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.registry_credentials import Login
 from monopod.compiler.remote.time_limit import deadline_after
-from monopod.compiler.remote.web import Answer, UnreachableError, WebError, is_loopback, request
+from monopod.compiler.remote.web import Answer, UnreachableError, WebError, request
+from monopod.system.http_login import basic, is_loopback, may_be_plain, parse_challenge, token_in
 
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -35,7 +34,6 @@ _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -73,7 +71,7 @@ class Registry:
 
     def __post_init__(self) -> None:
         host = API_OF_DOCKER_HUB if self.name.registry == DOCKER_HUB else self.name.registry
-        schemes = ("https", "http") if _may_be_plain(host) else ("https",)
+        schemes = ("https", "http") if may_be_plain(host) else ("https",)
         self._bases = tuple(f"{scheme}://{host}/v2/{self.name.repository}" for scheme in schemes)
 
     def image(self) -> Image:
@@ -157,12 +155,11 @@ class Registry:
 
     def _authorized(self, refusal: WebError, url: str) -> str:
         """Return the Authorization header for a challenge. Raises WebError."""
-        scheme, _, rest = (refusal.headers.get("WWW-Authenticate") or "").partition(" ")
-        challenge = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
+        scheme, challenge = parse_challenge(refusal.headers.get("WWW-Authenticate") or "")
         secure = url.startswith("https:") or is_loopback(url)
-        if scheme.lower() == "basic" and self.login.user and secure:
+        if scheme == "basic" and self.login.user and secure:
             return basic(self.login.user, self.login.password)
-        if scheme.lower() == "bearer" and "realm" in challenge:
+        if scheme == "bearer" and "realm" in challenge:
             return f"Bearer {self._token(challenge)}"
         raise refusal
 
@@ -182,23 +179,10 @@ class Registry:
             answer = request(
                 f"{realm}{separator}{urlencode(fields)}", authorization=authorization, deadline=self._deadline
             )
-        try:
-            content = json.loads(answer.content)
-        except ValueError:
-            content = None
-        token = (content.get("token") or content.get("access_token")) if isinstance(content, dict) else None
-        if not isinstance(token, str) or not token.isprintable():
+        token = token_in(answer.content)
+        if token is None:
             raise WebError(f"{urlsplit(realm).hostname} returned no token")
         return token
-
-
-def _may_be_plain(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost" or name.endswith((".localhost", ".local"))
-    return address.is_loopback or (address.is_private and not address.is_unspecified)
 
 
 def _checked(image: Image) -> Image:

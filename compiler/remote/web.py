@@ -12,7 +12,6 @@ urllib of the standard library is enough for this. Left to others: the requests 
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -21,12 +20,12 @@ from email.message import Message
 from functools import partial
 from http.client import HTTPMessage
 from typing import IO
-from urllib.parse import urlsplit
 
 import monopod
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.compiler.remote.urls import without_credentials
+from monopod.system.http_login import is_loopback
 
 _CHUNK = 64 * 1024
 _MAX_SAID = 200
@@ -94,15 +93,6 @@ def _exchange(opener: urllib.request.OpenerDirector, request: urllib.request.Req
     except urllib.error.HTTPError as error:
         with error:
             raise WebError(_said(error), error.code, error.headers) from error
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL points to this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

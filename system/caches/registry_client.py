@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import ipaddress
 import json
 import re
 import urllib.error
@@ -25,13 +24,13 @@ from typing import IO, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from monopod.system.caches.store import StoreError
+from monopod.system.http_login import LOCAL_NAMES, basic, is_loopback, may_be_plain, parse_challenge, token_in
 
 _SECONDS: Final = 60.0
 _LONGEST: Final = 4 << 20
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _HOSTS_OF_DOCKER_HUB: Final = {"docker.io", "index.docker.io"}
-_LOCAL_NAMES: Final = (".localhost", ".local", ".svc")
+_LOCAL_NAMES: Final = (*LOCAL_NAMES, ".svc")
 
 
 class Login(NamedTuple):
@@ -50,7 +49,7 @@ class Answer(NamedTuple):
     content: bytes
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects only for reading, and never from https to http."""
 
     def redirect_request(  # noqa: PLR0917  # the base class has it so
@@ -67,7 +66,7 @@ class RegistryClient:
     def __init__(self, host: str, repository: str, login: Login) -> None:
         self.name = f"{host}/{repository}"
         api = "registry-1.docker.io" if host in _HOSTS_OF_DOCKER_HUB else host
-        schemes = ("https", "http") if _may_be_plain(api) else ("https",)
+        schemes = ("https", "http") if may_be_plain(api, _LOCAL_NAMES) else ("https",)
         self._bases = [f"{scheme}://{api}/v2/{repository}/" for scheme in schemes]
         self._login = login
         self._authorization = ""
@@ -174,11 +173,10 @@ class RegistryClient:
 
     def _authorized(self, header: str, url: str) -> str:
         """Return the Authorization header for a challenge."""
-        scheme, _, rest = header.partition(" ")
-        challenge = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
-        if scheme.lower() == "basic" and self._login.user and _is_safe(url):
-            return _basic(self._login)
-        if scheme.lower() == "bearer" and "realm" in challenge:
+        scheme, challenge = parse_challenge(header)
+        if scheme == "basic" and self._login.user and _is_safe(url):
+            return basic(self._login.user, self._login.password)
+        if scheme == "bearer" and "realm" in challenge:
             return f"Bearer {self._token(challenge)}"
         known = "the registry refuses these credentials" if self._login.user else "the registry requires a login"
         raise StoreError(f"{self.name}: {known}")
@@ -196,14 +194,13 @@ class RegistryClient:
             data = urlencode({**form, "client_id": "monopod"}).encode()
             request = urllib.request.Request(realm, data)  # noqa: S310
         elif self._login.user:
-            request.add_unredirected_header("Authorization", _basic(self._login))
+            request.add_unredirected_header("Authorization", basic(self._login.user, self._login.password))
         try:
             with contextlib.closing(_open(request)) as response:
-                content = json.loads(response.read(_LONGEST))
+                token = token_in(response.read(_LONGEST))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise StoreError(f"{self.name}: no token from {urlsplit(realm).hostname}: {_reason(error)}") from error
-        token = (content.get("token") or content.get("access_token")) if isinstance(content, dict) else None
-        if not isinstance(token, str) or not token.isprintable():
+        if token is None:
             raise StoreError(f"{self.name}: {urlsplit(realm).hostname} returned no token")
         return token
 
@@ -239,34 +236,14 @@ def quoted(text: str) -> str:
 
 
 def _open(request: urllib.request.Request) -> Any:
-    handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
-    if _is_loopback(urlsplit(request.full_url).hostname or ""):
+    handlers: list[urllib.request.BaseHandler] = [_SafeRedirects()]
+    if is_loopback(request.full_url):
         handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers).open(request, timeout=_SECONDS)
 
 
 def _is_safe(url: str) -> bool:
-    return url.startswith("https://") or (url.startswith("http://") and _is_loopback(urlsplit(url).hostname or ""))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _may_be_plain(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost" or name.endswith(_LOCAL_NAMES)
-    return address.is_loopback or (address.is_private and not address.is_unspecified)
-
-
-def _basic(login: Login) -> str:
-    return "Basic " + base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return url.startswith("https://") or (url.startswith("http://") and is_loopback(url))
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,61 @@
+"""Login over HTTP, for every client of a registry: Basic, and the tokens of a registry.
+
+Rules:
+
+- Plain http is for registries on this machine or in a private network, as in Docker.
+- A token request follows a challenge (distribution.github.io, "Token Authentication").
+
+Pure. Left to others: the requests, and when a password may be sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+LOCAL_NAMES: Final = (".localhost", ".local")
+_PARAMETER: Final = re.compile(r'(\w+)="([^"]*)"')
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL points to this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def may_be_plain(registry: str, local_names: tuple[str, ...] = LOCAL_NAMES) -> bool:
+    """Return whether a registry (``HOST[:PORT]``) may use plain http; `local_names` are how names of such hosts end."""
+    name = urlsplit(f"//{registry}").hostname or ""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(local_names)
+    return address.is_loopback or (address.is_private and not address.is_unspecified)
+
+
+def basic(user: str, password: str) -> str:
+    """Return the Authorization header for a user and password."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
+    """Return the scheme and the parameters in a WWW-Authenticate header, both in lower case."""
+    scheme, _, rest = header.partition(" ")
+    return scheme.lower(), {name.lower(): value for name, value in _PARAMETER.findall(rest)}
+
+
+def token_in(content: bytes) -> str | None:
+    """Return the token in the answer to a token request, None if it has none."""
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        return None
+    token = (fields.get("token") or fields.get("access_token")) if isinstance(fields, dict) else None
+    return token if isinstance(token, str) and token.isprintable() else None

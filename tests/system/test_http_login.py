@@ -1,0 +1,49 @@
+"""Which registries may use plain http, and what a registry says about its login."""
+
+from __future__ import annotations
+
+import pytest
+
+from monopod.system.http_login import LOCAL_NAMES, is_loopback, may_be_plain, parse_challenge, token_in
+
+
+@pytest.mark.parametrize(
+    ("registry", "expected"),
+    [
+        *(("localhost:5000", True), ("a.localhost", True), ("nas.local", True), ("[::1]:5000", True)),
+        *(("127.0.0.1", True), ("10.1.2.3:5000", True), ("0.0.0.0", False)),
+        *(("8.8.8.8", False), ("ghcr.io", False), ("localhost.example", False), ("registry.ci.svc", False)),
+    ],
+)
+def test_plain_http_is_for_this_machine_and_private_networks(registry, expected):
+    assert may_be_plain(registry) == expected
+
+
+def test_a_pod_may_use_plain_http_to_a_service():
+    assert may_be_plain("registry.ci.svc", (*LOCAL_NAMES, ".svc"))
+
+
+def test_a_private_network_is_not_this_machine():
+    assert is_loopback("http://127.0.0.1:5000/v2/")
+    assert is_loopback("http://a.localhost/v2/")
+    assert not is_loopback("http://10.1.2.3/v2/")
+    assert not is_loopback("http://nas.local/v2/")
+
+
+def test_a_challenge_has_a_scheme_and_parameters():
+    assert parse_challenge('Bearer Realm="https://a/token",service="a, b"') == (
+        "bearer",
+        {"realm": "https://a/token", "service": "a, b"},
+    )
+    assert parse_challenge("") == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "token"),
+    [
+        *((b'{"token": "t"}', "t"), (b'{"access_token": "t"}', "t"), (b'{"token": "", "access_token": "t"}', "t")),
+        *((b"<html>", None), (b"[]", None), (b"{}", None), (b'{"token": 1}', None), (b'{"token": "a\\nb"}', None)),
+    ],
+)
+def test_a_token_is_a_printable_text(answer, token):
+    assert token_in(answer) == token
