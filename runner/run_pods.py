@@ -57,16 +57,17 @@ class Options:
     """The output format, whether to keep the files of a run, and where to record it.
 
     ``records`` is the directory of all records, None to record nothing; ``files`` are the arguments of the command.
-    ``report`` receives the records of all runs at the end. ``lines`` selects and formats the lines of a run. ``more``
-    returns a command that shows the output of a Step, if there is neither a record nor a log. ``fetches`` are the files
-    that are fetched after each run. ``repetitions`` say how each run can be repeated, if records are kept.
+    ``report`` receives the records of all runs at the end, and why runs could not be recorded. ``lines`` selects and
+    formats the lines of a run. ``more`` returns a command that shows the output of a Step, if there is neither a record
+    nor a log. ``fetches`` are the files that are fetched after each run. ``repetitions`` say how each run can be
+    repeated, if records are kept.
     """
 
     output: Output
     keep: bool
     records: Path | None = None
     files: tuple[str, ...] = ()
-    report: Callable[[Sequence[Path]], None] = lambda _: None
+    report: Callable[[Sequence[Path], Sequence[str]], None] = lambda *_: None
     lines: LineOptions = field(default_factory=LineOptions)
     more: More | None = None
     fetches: tuple[Fetch, ...] = ()
@@ -77,13 +78,15 @@ class Options:
 class Ended:
     """How one run ended. ``document`` is the finished PipelineRun or TaskRun, ``record`` the directory of its record.
 
-    ``is_reported``: the coordinator reported the outcome; otherwise it was inferred from the Pod.
+    ``record_problem`` is why the record is missing or incomplete; empty if there is no such problem. ``is_reported``:
+    the coordinator reported the outcome; otherwise it was inferred from the Pod.
     """
 
     exit_code: int
     document: dict[str, Any] | None = None
     was_interrupted: bool = False
     record: Path | None = None
+    record_problem: str = ""
     is_reported: bool = False
 
     @property
@@ -108,7 +111,8 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
             print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
         documents = [run.document for run in ended if run.document is not None]
         write_documents(documents, len(compilations), options.output)
-        options.report([run.record for run in ended if run.record is not None])
+        records = [run.record for run in ended if run.record is not None]
+        options.report(records, [run.record_problem for run in ended if run.record_problem])
     if left and ended[-1].was_interrupted:
         return CANCELLED
     return _exit_code([run.exit_code for run in ended])
@@ -227,8 +231,9 @@ def follow_pod(
         plan,
         run.status,
     )
-    record = None if recorder is None else recorder.directory
-    return Ended(outcome.exit_code, document, run.is_interrupted, record, is_reported=follower.finished is not None)
+    record, problem = (None, "") if recorder is None else (recorder.directory, recorder.problem)
+    is_reported = follower.finished is not None
+    return Ended(outcome.exit_code, document, run.is_interrupted, record, problem, is_reported=is_reported)
 
 
 def _what_shows_more(pod: Pod, recorder: Recorder | None, options: Options) -> More:

@@ -4,6 +4,8 @@ Rules:
 
 - The files are opened and truncated before anything runs. A file that cannot be written is reported immediately, and a
   report of an earlier run cannot be mistaken for this one.
+- If a run could not be recorded, the reports stay empty, and that is an error: a report without it could look like
+  success.
 - Each file contains all runs of the command. Reports are made from records; with ``--no-record``, from temporary ones.
 """
 
@@ -31,15 +33,24 @@ class RunReports:
         self.failed = False
         self._files = files
 
-    def write(self, directories: Sequence[Path]) -> None:
-        """Write the reports of the runs recorded in these directories."""
+    def write(self, directories: Sequence[Path], problems: Sequence[str]) -> None:
+        """Write the reports of the runs in these directories; `problems` are why runs could not be recorded."""
+        if self._files and problems:
+            self._fail(f"the run could not be recorded: {problems[0]}")
+            return
         try:
             for form, file in self._files.items():
                 file.write(_report(form, directories))
                 file.flush()
         except (OSError, RecordError) as error:
-            self.failed = True
-            print(visible_lines(f"monopod run: cannot write the report: {error}"), file=sys.stderr)
+            self._fail(f"{error}")
+            for file in self._files.values():
+                with contextlib.suppress(OSError):  # it has the same reason: closing writes what is buffered
+                    file.close()
+
+    def _fail(self, why: str) -> None:
+        self.failed = True
+        print(visible_lines(f"monopod run: cannot write the report: {why}"), file=sys.stderr)
 
 
 def _report(form: str, directories: Sequence[Path]) -> str:

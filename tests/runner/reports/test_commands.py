@@ -144,6 +144,21 @@ def test_unwritable_report_is_reported_before_anything_runs(failed, monopod):
     assert len(monopod("runs", "-o", "name").stdout.splitlines()) == 1
 
 
+def test_reports_of_a_run_that_could_not_be_recorded_are_an_error(failed, monopod, folder):
+    """They stay empty, which no CI system takes for success. The state directory is a file here."""
+    files = ("--junit", "unrecorded.xml", "--trace", "unrecorded.json")
+    done = monopod("run", "-f", "shop.yaml", *files, expected=1, state="shop.yaml")
+    (error,) = (line for line in done.stderr.splitlines() if line.startswith("monopod run:"))
+    assert error.startswith("monopod run: cannot write the report: the run could not be recorded: ")
+    assert [(folder / name).read_text() for name in files[1::2]] == ["", ""]
+
+
+def test_report_on_a_full_disk_is_one_error(failed, monopod):
+    done = monopod("run", "-f", "shop.yaml", "--junit", "/dev/full", expected=1, state="full")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("monopod run:")]
+    assert errors == ["monopod run: cannot write the report: [Errno 28] No space left on device"]
+
+
 def test_several_runs_are_in_one_report(failed, monopod, folder):
     runs = "".join(
         "---\napiVersion: tekton.dev/v1\nkind: PipelineRun\n"
