@@ -24,7 +24,7 @@ from monopod.schemas.kubernetes.pods import (
     TopologySpreadConstraint,
 )
 from monopod.schemas.kubernetes.volumes import Volume
-from monopod.schemas.model import ListOf, Model, Path, duplicates, exactly_one, repeated
+from monopod.schemas.model import ListOf, Model, Path, duplicates, exactly_one, repeated, several
 from monopod.schemas.tekton.fields import NonEmpty
 
 _MOST_ATTEMPTS = 50
@@ -263,11 +263,11 @@ class FurikoOption(Model):
         if not _OPTION_NAME.fullmatch(self.name):
             yield ("name",), f"'{self.name}' is not a valid option name; use letters, digits, '_', '.' and '-'"
         of_type = self.type.lower()
-        for name in ("bool", "string", "select", "multi", "date"):
-            field = "bool_" if name == "bool" else name
-            if name != of_type and getattr(self, field) is not None:
+        settings = several(self, ("bool_", "string", "select", "multi", "date"))
+        for name in settings:
+            if name != of_type:
                 yield (name,), f"an option of type {self.type} has no settings of another type; leave it out"
-        if self.type in ("Select", "Multi") and getattr(self, of_type) is None:
+        if self.type in ("Select", "Multi") and of_type not in settings:
             yield (), f"an option of type {self.type} needs {of_type}.values"
         if self.type == "Bool" and self.required:
             yield ("required",), "an option of type Bool always has a value; leave required out"
