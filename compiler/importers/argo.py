@@ -25,7 +25,7 @@ from typing import Any
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.documents.own_annotations import RETRY_DELAY
 from monopod.compiler.documents.validation import Complaint, validate
-from monopod.compiler.importers.containers import to_step
+from monopod.compiler.importers.containers import POD_FIELDS, to_step
 from monopod.compiler.importers.imported import Imported, Sourced, unfold, without_nothing
 from monopod.compiler.importers.placeholders import Placeholders
 from monopod.compiler.importers.support import unsupported
@@ -43,13 +43,6 @@ _OF_RUN = {
     "workflow.namespace": "$(context.pipelineRun.namespace)",
     "workflow.uid": "$(context.pipelineRun.uid)",
 }
-_POD_FIELDS = (
-    *("nodeSelector", "affinity", "tolerations", "hostAliases", "schedulerName", "securityContext"),
-    *("automountServiceAccountToken", "imagePullSecrets", "hostNetwork", "dnsPolicy", "dnsConfig"),
-)
-"""Fields that Tekton's podTemplate has under the same names."""
-_PRIORITY = ("priorityClassName", "podPriorityClassName")
-"""What a template and a Workflow call the priorityClassName."""
 _NAMES = ("name", "generateName", "namespace")
 _OF_OUTPUTS = ("image", "imagePullPolicy", "securityContext", "computeResources", "volumeMounts")
 """What the Step that reads the outputs has of the container ``main``."""
@@ -185,8 +178,8 @@ class _Translation:
         return None
 
     def _pod_template(self) -> dict[str, Any]:
-        fields = {name: self._pod_field(name) for name in _POD_FIELDS}
-        fields["priorityClassName"] = next(filter(None, map(self._pod_field, _PRIORITY)), None)
+        fields = {name: self._pod_field(name) for name in POD_FIELDS}
+        fields["priorityClassName"] = fields["priorityClassName"] or self._pod_field("podPriorityClassName")
         return without_nothing(fields)
 
     # Params

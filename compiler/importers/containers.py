@@ -8,6 +8,12 @@ from monopod.compiler.importers.imported import Sourced, without_nothing
 from monopod.schemas.foreign.containers import Container
 from monopod.schemas.model import Path
 
+POD_FIELDS = (
+    *("nodeSelector", "affinity", "tolerations", "topologySpreadConstraints", "hostAliases", "schedulerName"),
+    *("securityContext", "automountServiceAccountToken", "imagePullSecrets", "hostNetwork", "hostUsers"),
+    *("dnsPolicy", "dnsConfig", "priorityClassName", "runtimeClassName", "enableServiceLinks"),
+)
+"""Fields of a Pod that Tekton's podTemplate has under the same names."""
 _FIELDS = ("image", "command", "args", "workingDir", "env", "envFrom", "imagePullPolicy", "securityContext")
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from monopod.compiler.documents.own_annotations import COMPLETION, FAIL_FAST, RETRY_DELAY, START_TIMEOUT
 from monopod.compiler.documents.validation import Complaint
-from monopod.compiler.importers.containers import to_step
+from monopod.compiler.importers.containers import POD_FIELDS, to_step
 from monopod.compiler.importers.furiko.context_variables import ContextVariables
 from monopod.compiler.importers.imported import Sourced, without_nothing
 from monopod.schemas.foreign.furiko import FurikoJobTemplate, FurikoMetadata, FurikoParallelism
@@ -30,12 +30,6 @@ from monopod.schemas.model import Path
 
 TASK = "task"
 """The name of the Task: Furiko's own word for what a Job runs."""
-_POD_FIELDS = (
-    *("nodeSelector", "affinity", "tolerations", "topologySpreadConstraints", "hostAliases", "schedulerName"),
-    *("securityContext", "automountServiceAccountToken", "imagePullSecrets", "hostNetwork", "hostUsers"),
-    *("dnsPolicy", "dnsConfig", "priorityClassName", "runtimeClassName", "enableServiceLinks"),
-)
-"""Fields that Tekton's podTemplate has under the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +134,7 @@ class TaskTranslation:
         spec = self._pod.spec
         fields = spec.to_kubernetes()
         path: Path = (*self._pod_path, "spec")
-        pod = {name: Sourced(fields.get(name), origin or (*path, name)) for name in _POD_FIELDS}
+        pod = {name: Sourced(fields.get(name), origin or (*path, name)) for name in POD_FIELDS}
         account = ("serviceAccountName", "serviceAccount")[not spec.service_account_name]
         return without_nothing(
             {
