@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -135,6 +136,12 @@ def test_each_job_config_becomes_a_cron_job():
 def test_zones_of_whole_hours_have_names(written: str, name: str):
     (made,) = cron_jobs(config({"cron": {"expression": "@daily", "timezone": written}}))
     assert made["spec"]["timeZone"] == name
+
+
+def test_a_machine_without_time_zones_accepts_a_name(monkeypatch):
+    monkeypatch.setattr(zoneinfo, "available_timezones", set)
+    (made,) = cron_jobs(config({"cron": {"expression": "@daily", "timezone": "Asia/Singapore"}}))
+    assert made["spec"]["timeZone"] == "Asia/Singapore"
 
 
 AT = "spec.schedule.cron"
