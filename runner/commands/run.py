@@ -48,9 +48,9 @@ EXAMPLES = """\
 exit codes:
   0 Succeeded or Completed, 1 Failed, 2 invalid input (nothing was run), 130 cancelled
 
-On a terminal, output scrolls by above a live view of the Tasks. Otherwise, or if NO_COLOR is set, monopod prints plain
-lines. In CI systems that fold their logs (GitHub Actions, GitLab, Azure Pipelines, Buildkite, TeamCity, Travis CI), the
-output of each Task is folded.
+On a terminal, output scrolls by above a live view of the Tasks. Otherwise monopod prints plain lines. NO_COLOR removes
+the colours of both. In CI systems that fold their logs (GitHub Actions, GitLab, Azure Pipelines, Buildkite, TeamCity,
+Travis CI), the output of each Task is folded.
 
 Ctrl-C cancels the run (Tekton's Cancelled): running Steps are stopped, and finally Tasks do not run. A second Ctrl-C
 kills the Steps immediately. `monopod cancel` cancels from another terminal, and in Tekton's other ways. A slow reader

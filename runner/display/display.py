@@ -50,11 +50,12 @@ def make_display(
 ) -> Display:
     """Return a live display for a terminal, a folding one for the log of a CI system, and a plain one otherwise.
 
-    The display is also plain on a terminal without capabilities (``TERM=dumb``), with ``NO_COLOR``
-    (https://no-color.org), and in CI (``CI``) even if the log looks like a terminal. `measure` returns the CPU and
-    memory that containers use.
+    The display is also plain on a terminal without capabilities (``TERM=dumb``), and in CI (``CI``) even if the log
+    looks like a terminal. ``NO_COLOR`` (https://no-color.org) removes colours from each of them. `measure` returns the
+    CPU and memory that containers use.
     """
-    options = options or LineOptions()
+    colours = not environment.get("NO_COLOR")
+    options = dataclasses.replace(options or LineOptions(), colours=colours)
     stream = guarded(stream, environment)
     # rich is imported only where it is used
     if is_live(stream, environment):
@@ -63,9 +64,8 @@ def make_display(
         from monopod.runner.display.live import LiveDisplay  # noqa: PLC0415
         from monopod.runner.display.screen_region import reflows  # noqa: PLC0415
 
-        console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        console = Console(file=stream, highlight=False, markup=False, emoji=False, no_color=not colours)
         return LiveDisplay(console, follower, options, LoadMeter(measure), reflows=reflows(environment))
-    options = dataclasses.replace(options, colours=not environment.get("NO_COLOR"))
     folding = folding_of(environment)
     if folding is not None and not options.selection.quiet and not _is_file(stream):
         from monopod.runner.display.folded import FoldedDisplay  # noqa: PLC0415
@@ -88,4 +88,4 @@ def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """Return whether `stream` is a terminal that can show a live view."""
     if not stream.isatty() or environment.get("TERM", "dumb") in ("", "dumb", "unknown"):
         return False
-    return not environment.get("NO_COLOR") and environment.get("CI", "") in ("", "0", "false")
+    return environment.get("CI", "") in ("", "0", "false")

@@ -197,7 +197,7 @@ class LiveDisplay:
 
     def _styled(self, text: str, style: str) -> str:
         plain = printable(text, colours=False)
-        return styled(in_ascii(plain) if self._ascii else plain, style)
+        return styled(in_ascii(plain) if self._ascii else plain, style, colours=self._options.colours)
 
     # Prefixes of lines
 

@@ -1,6 +1,10 @@
-"""The live view below the output: a headline with a progress bar, the DAG as a tree, and the last lines of Steps.
+"""The live view below the output: a headline with a progress bar, the Tasks, and the last lines of Steps.
 
-The last lines come from Steps whose output is not scrolling by at the moment (``grouped_output``).
+Rules:
+
+- The log has most of the screen: the headline and the Tasks (``task_lines``) use at most two fifths of it.
+- Below them are the last lines of Steps whose output is not scrolling by at the moment (``grouped_output``). They use
+  at most a quarter of the screen.
 
 Pure: rows for a terminal of any size, made from the state of a `Follower` and a `LoadMeter`. ``screen_region`` draws
 them.
@@ -10,19 +14,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
 from monopod.runner.display.status_styles import MARKS, STYLES
-from monopod.runner.display.task_tree import Branch, choose, tree
+from monopod.runner.display.task_lines import TaskLine, arrange
 from monopod.runner.follow.follower import Follower
 from monopod.runner.follow.usage import Load, LoadMeter, format_memory
 from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import format_duration
-from monopod.schemas.run_progress import TaskState
+from monopod.schemas.plan import LEFT_OUT, REUSED
+from monopod.schemas.run_progress import TaskState, TaskStatus
 
 Row: TypeAlias = list[tuple[str, str]]
 """Pieces of text with their styles."""
@@ -33,8 +38,11 @@ Source: TypeAlias = tuple[str, str]
 MOST_TAIL_LINES = 5
 """The maximum number of last lines of each Step."""
 _COLUMNS_PER_LEVEL = 12
-"""The tree is at most one level deep per this many columns of the terminal."""
+"""Trees are at most one level deep per this many columns of the terminal."""
+_FEWEST_ROWS = 3
+"""Rows that the headline and the Tasks may use on a low terminal."""
 _SHORTEST_BAR, _LONGEST_BAR = 8, 30
+_STATUS_WORDS = {"TimedOut": "timed out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +56,15 @@ class View:
     def rows(self, now: float, width: int, height: int) -> list[Row]:
         """Return at most `height` rows of at most `width` cells."""
         tasks = self.follower.tasks
-        body = height - 1
-        tails = self._tails(max(body // 3, body - len(tasks)))
+        arranged = arrange(tasks, min(max((height + 1) * 2 // 5, _FEWEST_ROWS), height) - 1)
         rows = [self._headline(tasks, now, width)]
-        chosen, others = choose(tasks, body - len(tails))
-        rows += self._tree(tree(chosen, tasks), now, width)
-        if others and body - len(tails) > 0:
-            counts = Counter(task.status for task in others)
-            text = ", ".join(f"{count} {status.lower()}" for status, count in counts.items())
-            rows.append([(f"  and {len(others)} more: {text}", "dim")])
-        return [cropped(row, width) for row in (*rows, *tails)][: max(height, 0)]
+        if arranged.folded:
+            rows.append(_folded_row(arranged.folded))
+        rows += self._task_rows(arranged.lines, now, width)
+        if arranged.others:
+            rows.append([(f"  and {len(arranged.others)} more: {_counts(arranged.others)}", "dim")])
+        rows += self._tails(min((height + 1) // 4, height - len(rows)))
+        return [cropped(row, width) for row in rows][: max(height, 0)]
 
     # The headline
 
@@ -90,16 +97,16 @@ class View:
         cpu = "" if load.cpu is None else f"  {_cpu(load)} cpu"
         return [(f"{cpu}  {format_memory(load.memory)}", "dim")]
 
-    # The tree
+    # The Tasks
 
-    def _tree(self, branches: Sequence[Branch], now: float, width: int) -> Iterator[Row]:
+    def _task_rows(self, lines: Sequence[TaskLine], now: float, width: int) -> Iterator[Row]:
         most = max(width // _COLUMNS_PER_LEVEL, 1)
-        names = [f"{_guides(branch.guides, most)}{branch.task.label}" for branch in branches]
+        names = [f"{_guides(line.guides, most)}{_name(line)}" for line in lines]
         room = min(max(map(cell_len, names), default=0), max(width * 2 // 5, 8))
-        loads = [self.meter.load(self.follower.running_containers(branch.task)) for branch in branches]
+        loads = [self.meter.load(self.follower.running_containers(line.task)) for line in lines]
         has_load = self.meter.is_measuring and width >= 60
-        for branch, name, load in zip(branches, names, loads, strict=True):
-            yield self._task_row(branch.task, set_cell_size(shortened(name, room), room), load, now, has_load=has_load)
+        for line, name, load in zip(lines, names, loads, strict=True):
+            yield self._task_row(line.task, set_cell_size(shortened(name, room), room), load, now, has_load=has_load)
 
     def _task_row(self, task: TaskState, name: str, load: Load | None, now: float, *, has_load: bool) -> Row:
         style = STYLES[task.status]
@@ -180,8 +187,32 @@ def _elapsed(task: TaskState, now: float) -> str:
     return format_clock(now - task.started) if task.ended is None else format_duration(task.ended - task.started)
 
 
+def _name(line: TaskLine) -> str:
+    """Return the label of a Task, or the name of a matrix with the number of its combinations on this line."""
+    count = len(line.tasks)
+    return line.task.label if count == 1 else f"{line.task.path} ({count} combinations)"
+
+
+def _folded_row(tasks: Sequence[TaskState]) -> Row:
+    """Return the line of the Tasks that succeeded or were skipped: their count, and their names, latest first."""
+    status: TaskStatus = "Succeeded" if any(task.status == "Succeeded" for task in tasks) else "Skipped"
+    names = [task.label for task in sorted(tasks, key=lambda task: task.ended or 0.0, reverse=True)]
+    return [(f"{MARKS[status]} ", STYLES[status]), (_counts(tasks), ""), (f": {', '.join(names)}", "dim")]
+
+
+def _counts(tasks: Iterable[TaskState]) -> str:
+    """Return how many Tasks have each status, such as ``3 running, 12 waiting``."""
+    words = Counter(
+        {REUSED: "reused", LEFT_OUT: "left out"}.get(task.reason, "skipped")
+        if task.status == "Skipped"
+        else _STATUS_WORDS.get(task.status, task.status.lower())
+        for task in tasks
+    )
+    return ", ".join(f"{count} {word}" for word, count in words.items())
+
+
 def _guides(guides: Sequence[bool], most: int) -> str:
-    """Return the tree lines before a name, limited to the innermost `most` levels."""
+    """Return the lines of a tree before a name, limited to the innermost `most` levels."""
     if not guides:
         return ""
     guides = guides[-most:]

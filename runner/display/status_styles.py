@@ -39,11 +39,14 @@ def in_ascii(text: str) -> str:
     return text.translate(_ASCII)
 
 
-def styled(text: str, style: str) -> str:
-    """Return a text with escape sequences for a style, limited to the sixteen standard colours."""
-    return _style(style).render(text, color_system=ColorSystem.STANDARD) if style and text else text
+def styled(text: str, style: str, *, colours: bool = True) -> str:
+    """Return a text with escape sequences for a style, limited to the sixteen standard colours.
+
+    Without `colours`, bold and dim text remains.
+    """
+    return _style(style, colours).render(text, color_system=ColorSystem.STANDARD) if style and text else text
 
 
 @lru_cache
-def _style(style: str) -> Style:
-    return Style.parse(style)
+def _style(style: str, colours: bool) -> Style:
+    return Style.parse(style) if colours else Style.parse(style).without_color

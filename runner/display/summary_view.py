@@ -71,7 +71,9 @@ def _print_failure(console: Console, failure: Failure) -> None:
     if failure.command:
         _print(console, ("$ ", "dim"), (failure.command, "bold"))
     if failure.last_lines:
-        console.print(_Block([printable(text, colours=True) for text in failure.last_lines]), soft_wrap=True)
+        console.print(
+            _Block([printable(text, colours=not console.no_color) for text in failure.last_lines]), soft_wrap=True
+        )
     elif failure.step:
         _print(console, ("(no output)", "dim"))
     for name, text in failure.consequences:
