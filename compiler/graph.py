@@ -69,7 +69,8 @@ def _visible(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _title(pipeline: Pipeline) -> str:
+def title_of(pipeline: Pipeline) -> str:
+    """Return the name of a Pipeline, as it is shown."""
     return _visible(pipeline.name) or "Pipeline"  # an embedded one may have no name
 
 
@@ -88,7 +89,7 @@ _NARROWEST = 24
 
 
 def _text(pipeline: Pipeline, width: int | None) -> Iterator[str]:
-    yield _title(pipeline)
+    yield title_of(pipeline)
     yield from _text_of_tasks(pipeline, width)
 
 
@@ -244,14 +245,14 @@ class _Dot:
 
 def _mermaid(pipeline: Pipeline) -> Iterator[str]:
     yield "flowchart LR"
-    yield from _pipeline_lines(pipeline, "p", [_title(pipeline)], _Mermaid(), "  ")
+    yield from _pipeline_lines(pipeline, "p", [title_of(pipeline)], _Mermaid(), "  ")
 
 
 def _dot(pipeline: Pipeline) -> Iterator[str]:
     yield "digraph {"
     yield '  graph [rankdir=LR, compound=true, fontname="sans-serif"]'
     yield '  node [shape=box, fontname="sans-serif"]'
-    yield from _pipeline_lines(pipeline, "p", [_title(pipeline)], _Dot(), "  ")
+    yield from _pipeline_lines(pipeline, "p", [title_of(pipeline)], _Dot(), "  ")
     yield "}"
 
 

@@ -1,11 +1,11 @@
-"""`monopod graph`: the DAG of a Pipeline's Tasks, as text, Mermaid, Graphviz or a picture."""
+"""`monopod graph`: the DAG of a Pipeline's Tasks, as text, Mermaid, input of Graphviz or a picture."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from monopod.runner.commands.options.input import (
     add_file_options,
@@ -14,7 +14,12 @@ from monopod.runner.commands.options.input import (
     placeholder_names,
 )
 from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
-from monopod.schemas.formats.visible_text import visible_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monopod.compiler.graph import Form
+    from monopod.schemas.plan import Plan
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
 
@@ -33,30 +38,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("text", "mermaid", "dot", "svg", "png"),
-        help="text, mermaid, dot (Graphviz), or a picture drawn by Graphviz (svg, png); by default the suffix of the "
-        "output file decides, else text",
+        help="text, mermaid, dot (for Graphviz), or a picture (svg, png); by default the suffix of the output file "
+        "decides, else text",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the graph of each run. Raises Problems."""
-    from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.reports.graphviz import DrawingError, draw  # noqa: PLC0415
-
+    form: Any = arguments.format or _form_of(arguments.output)
+    if form == "png" and arguments.output is None and sys.stdout.isatty():
+        print("monopod graph: refusing to print PNG to a terminal; use -o FILE", file=sys.stderr)
+        return WRONG_INPUT
     options = {**placeholder_names(), "unknown_params": True, "folders": "copied", "uses_images": False}
     plans = [compilation.plan for compilation in compile_documents(arguments, **options)]
-    form: Any = arguments.format or _form_of(arguments.output)
-    if form in {"svg", "png"}:
-        try:
-            _write(draw([render(plan, "dot") for plan in plans], form), arguments.output)
-        except DrawingError as error:
-            print(visible_lines(f"monopod graph: {error}"), file=sys.stderr)
-            return WRONG_INPUT
-        return SUCCEEDED
-    width = shutil.get_terminal_size().columns if arguments.output is None else None
-    _write("\n".join(render(plan, form, width) for plan in plans).encode(), arguments.output)
+    _write(_drawn(plans, form) if form in {"svg", "png"} else _written(plans, form, arguments), arguments.output)
     return SUCCEEDED
+
+
+def _drawn(plans: Sequence[Plan], form: Literal["svg", "png"]) -> bytes:
+    """Return a picture of the graphs."""
+    from monopod.runner.reports.graph_picture import graph_picture, svg  # noqa: PLC0415  # not needed for text
+
+    picture = graph_picture(plans)
+    if form == "svg":
+        return svg(picture).encode()
+    from monopod.runner.reports.graph_png import png  # noqa: PLC0415  # Pillow is needed only here
+
+    return png(picture)
+
+
+def _written(plans: Sequence[Plan], form: Form, arguments: argparse.Namespace) -> bytes:
+    """Return the graphs as text."""
+    from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
+
+    width = shutil.get_terminal_size().columns if arguments.output is None else None
+    return "\n".join(render(plan, form, width) for plan in plans).encode()
 
 
 def _form_of(output: str | None) -> str:

@@ -85,7 +85,6 @@ def test_step_receives_sigterm(deaf_run, shared):
     ("program", "arguments"),
     [
         ("git", ("check", "-f", "remote.yaml")),
-        ("dot", ("graph", "-f", "local.yaml", "--format", "svg")),
         ("podman", ("run", "-f", "local.yaml", "--backend", "podman")),
     ],
 )
