@@ -106,6 +106,9 @@ class Pod(Protocol):
     def kept(self) -> str:
         """Where the kept files or objects are, for a person; empty if nothing is kept."""
 
+    def cluster_secrets(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the Secrets of the cluster that the Pod refers to, and why others cannot be read, for people."""
+
     def logs_command(self, task: str, step: str, container: str) -> str | None:
         """Return a command that shows what a Step of a Task (its label) wrote, after the run; None: nothing is kept."""
 

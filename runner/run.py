@@ -110,6 +110,7 @@ class Run:
         """`wake_up` is a descriptor from which the numbers of received signals are read."""
         self._pod = pod
         self._follower = follower
+        self._masks = follower.masks
         self._display = display
         self._wake_up = wake_up
         self.events: list[RunEvent] = []
@@ -187,8 +188,7 @@ class Run:
         if left > 0:
             return left
         if not self._kill_was_sent:
-            text = "the run is over, but some of its containers are still running; killing them"
-            self._display.show(RunWarning(time.time(), text))
+            self._warn("the run is over, but some of its containers are still running; killing them")
         self._kill()
         return KILL_SECONDS
 
@@ -205,8 +205,7 @@ class Run:
             return
         ended = [f"{container}: {words}" for container, words in self._ended_badly.items()]
         which = f" ({', '.join(ended)})" if ended else ""
-        warning = f"the run succeeded, but its Pod counts as Failed: not all of its containers ended well{which}"
-        self._display.show(RunWarning(time.time(), warning))
+        self._warn(f"the run succeeded, but its Pod counts as Failed: not all of its containers ended well{which}")
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -214,7 +213,11 @@ class Run:
         return self._status or {}
 
     def outcome(self) -> Outcome:
-        """Return how the run ended, according to the coordinator and the Pod."""
+        """Return how the run ended, according to the coordinator and the Pod, without secrets."""
+        outcome = self._unmasked_outcome()
+        return replace(outcome, message=self._masks.mask_message(outcome.message))
+
+    def _unmasked_outcome(self) -> Outcome:
         status = self._status or {}
         finished = self._follower.finished
         evident = evident_outcome(status) if finished is None else None
@@ -280,17 +283,20 @@ class Run:
         match event:
             case PodWarning(message):
                 self._warned.add(message)
-                self._display.show(RunWarning(time.time(), message))
+                self._warn(message)
             case PodNotice(message):
-                self._display.notice(message)
+                self._display.notice(self._masks.mask_message(message))
             case PodActivity(text):
-                self._follower.activity = text
+                self._follower.activity = self._masks.mask_message(text)
+
+    def _warn(self, message: str) -> None:
+        self._display.show(RunWarning(time.time(), self._masks.mask_message(message)))
 
     def _take_line(self, line: str) -> None:
         try:
             event = from_line(line)
         except ValueError:
-            self._display.show(OutputLines(COORDINATOR, "", line))
+            self._display.show(OutputLines(COORDINATOR, "", self._masks.mask(line)))
             return
         if line not in self._lines:
             self._lines.add(line)
@@ -327,6 +333,8 @@ class Run:
                 self._display.show(shown)
             if isinstance(event, Output):  # there may be a lot of output
                 self._read_signals()
+        while self._masks.warnings:
+            self._warn(self._masks.warnings.pop(0))
 
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:
@@ -351,7 +359,7 @@ class Run:
         reason = "" if event.reason == "StartError" else event.reason  # which says nothing more
         text = f"container {event.container} could not be started: {': '.join(filter(None, (reason, event.message)))}"
         if not event.is_known:
-            self._display.show(RunWarning(time.time(), text))
+            self._warn(text)
         self._pod.declare_dead(event.container, event.reason, event.message)
 
     def _read_signals(self) -> None:

@@ -40,6 +40,9 @@ from monopod.runner.files.fetching import FetchOutcome, fetch_all
 from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.follower import Follower
+from monopod.runner.masking.masked import masked_document
+from monopod.runner.masking.masks import Masks
+from monopod.runner.masking.secret_values import masks_of
 from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.records.repetition import Repetition
 from monopod.runner.reports.failures import More, failure_context, images, memory_limits
@@ -174,7 +177,10 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
         limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})
         plan = compilation.plan
-        ended = follow_pod(pod, running, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
+        masks = secret_masks(pod, compilation.secrets)
+        ended = follow_pod(
+            pod, running, plan, options, wake_up, masks=masks, limits=limits, unused_images=unused, recorder=recorder
+        )
         if recorder is not None and pod.kept_volumes:
             recorder.keep(pod.kept_volumes)
         return _with_files(ended, pod, compilation, options)
@@ -190,6 +196,12 @@ def _with_files(ended: Ended, pod: FilesPod, compilation: Compilation, options: 
     return ended if outcome is FetchOutcome.COMPLETE else replace(ended, exit_code=ended.exit_code or FAILED)
 
 
+def secret_masks(pod: Pod, secrets: Sequence[dict[str, Any]] = ()) -> Masks:
+    """Return the masks for these Secrets, and for those of the cluster that a Pod refers to."""
+    of_cluster, problems = pod.cluster_secrets()
+    return masks_of((*secrets, *of_cluster), problems)
+
+
 def follow_pod(
     pod: Pod,
     running: RunningPod,
@@ -197,6 +209,7 @@ def follow_pod(
     options: Options,
     wake_up: int,
     *,
+    masks: Masks,
     limits: Mapping[str, str],
     unused_images: Mapping[str, str] | None = None,
     recorder: Recorder | None = None,
@@ -204,9 +217,9 @@ def follow_pod(
     """Follow a Pod that was started to its end, and show and record it.
 
     `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced, and
-    `unused_images` their images, where they are not used.
+    `unused_images` their images, where they are not used. `masks` are the secrets of the run.
     """
-    follower = Follower(plan, limits, unused_images)
+    follower = Follower(plan, limits, unused_images, masks)
     display = recording(
         make_display(_stream(options.output), follower, os.environ, options.lines, running.usage), recorder
     )
@@ -226,11 +239,8 @@ def follow_pod(
             recorder.end(outcome, ended)
     finally:
         display.close(summary)
-    document = completed(
-        ended_document(plan, progress_of(plan, run.events), outcome, ended, pod=pod.metadata, began=began),
-        plan,
-        run.status,
-    )
+    document = ended_document(plan, progress_of(plan, run.events), outcome, ended, pod=pod.metadata, began=began)
+    document = masked_document(completed(document, plan, run.status), follower.masks)
     record, problem = (None, "") if recorder is None else (recorder.directory, recorder.problem)
     is_reported = follower.finished is not None
     return Ended(outcome.exit_code, document, run.is_interrupted, record, problem, is_reported=is_reported)

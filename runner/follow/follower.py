@@ -2,6 +2,7 @@
 
 - No I/O and no clock. `Follower` takes the coordinator's events and the containers' output in the order in which they
   were read, and returns what is to be shown, in the order in which it should be.
+- Secrets are masked here, where output and events enter the runner: nothing behind it has them (``masking``).
 - What a container writes belongs to the Step in it that started last, unless it is fed as the late output of another.
   Late output counts among the last lines of its Step, if that failed.
 
@@ -12,13 +13,15 @@ showing what comes out (``display``), what is said once the run is over (``summa
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from monopod.runner.follow.lines import LineSplitter
 from monopod.runner.follow.ordered import Ordered, Output, Start
+from monopod.runner.masking.masked import masked_event
+from monopod.runner.masking.masks import Masks
 from monopod.schemas import plan as planned
 from monopod.schemas.formats.words import describe_missing_program, describe_out_of_memory
 from monopod.schemas.matrix_names import InstanceNames
@@ -63,11 +66,15 @@ class _Source:
 
     task: str
     step: str
-    splitters: defaultdict[str, LineSplitter] = dataclasses.field(default_factory=lambda: defaultdict(LineSplitter))
+    masks: Masks
+    splitters: dict[str, LineSplitter] = dataclasses.field(default_factory=dict)
     last_lines: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
     def lines(self, data: bytes, stream: str) -> list[OutputLines]:
-        return self._attribute(self.splitters[stream].feed_text(data))
+        splitter = self.splitters.get(stream)
+        if splitter is None:
+            splitter = self.splitters[stream] = LineSplitter(masks=self.masks)
+        return self._attribute(splitter.feed_text(data))
 
     def rest(self) -> list[OutputLines]:
         """Return the last line of each stream, which has no newline."""
@@ -77,6 +84,7 @@ class _Source:
     def _attribute(self, text: str | None) -> list[OutputLines]:
         if text is None:
             return []
+        text = self.masks.mask_output(text)
         self.last_lines.extend(line[:LONGEST_LAST_LINE] for line in text.rsplit("\n", LAST_LINES)[-LAST_LINES:])
         return [OutputLines(self.task, self.step, text)]
 
@@ -85,7 +93,7 @@ class Follower:
     """Follows one run of a Plan.
 
     ``memory_limits`` are the enforced memory limits of its containers, ``unused_images`` the images that its backend
-    ignores. Both are known to the runner only, and complete the messages of Steps.
+    ignores. Both are known to the runner only, and complete the messages of Steps. ``masks`` are its secrets.
     """
 
     def __init__(
@@ -93,8 +101,11 @@ class Follower:
         plan: planned.Plan,
         memory_limits: Mapping[str, str] | None = None,
         unused_images: Mapping[str, str] | None = None,
+        masks: Masks | None = None,
     ) -> None:
         self.plan = plan
+        self.masks = Masks() if masks is None else masks
+        """The secrets of the run: what `take` returns is without them."""
         self.activity = ""
         """What is done before the run starts, for people."""
         self.progress = RunProgress(plan)
@@ -112,9 +123,9 @@ class Follower:
         for number, slot in enumerate(task.slots):
             pinned = number if task.matrix is not None and task.matrix.pinned else None
             for container, step in zip(slot.containers, task.steps, strict=False):
-                self._containers[container] = _Source(self.label(path, pinned), step.name)
+                self._containers[container] = _Source(self.label(path, pinned), step.name, self.masks)
             for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
-                self._containers[container] = _Source(self.label(path, pinned), sidecar.step.name)
+                self._containers[container] = _Source(self.label(path, pinned), sidecar.step.name, self.masks)
             self._slots[slot.name] = slot.sidecars
             containers = dict.fromkeys((*slot.containers, *slot.sidecars), pinned)
             self._numbers.setdefault(path, {}).update(containers)
@@ -175,7 +186,7 @@ class Follower:
         """Take output of a container; return the lines to show now."""
         source = self._containers.get(container)
         if source is None:
-            source = self._containers[container] = _Source(container, "")
+            source = self._containers[container] = _Source(container, "", self.masks)
         return source.lines(data, stream)
 
     def _late_output(self, output: Output, start: Start) -> list[OutputLines]:
@@ -183,13 +194,14 @@ class Follower:
         key = (output.container, start.task, start.index, start.attempt)
         if key not in self._late:
             step = start.step if isinstance(start, StepStarted) else self._containers[output.container].step
-            self._late[key] = start, _Source(self.label(start.task, start.index), step)
+            self._late[key] = start, _Source(self.label(start.task, start.index), step, self.masks)
             self._late[key][1].last_lines.extend(self._last_lines.get(_key(start, output.container, step), ()))
         source = self._late[key][1]
         return self._keep_late(start, source, source.lines(output.data, output.stream))
 
     def event(self, event: RunEvent) -> list[Shown]:
         """Take an event of the run; return the lines that precede it, and the event."""
+        event = masked_event(event, self.masks)
         if isinstance(event, OutputEnded):
             return list(self._containers[event.container].rest())
         if isinstance(event, StepFinished | SidecarFinished):
@@ -226,7 +238,8 @@ class Follower:
         return lines
 
     def _source(self, event: StepFinished | SidecarFinished, name: str) -> _Source:
-        return self._containers.setdefault(event.container, _Source(self.label(event.task, event.index), name))
+        source = _Source(self.label(event.task, event.index), name, self.masks)
+        return self._containers.setdefault(event.container, source)
 
     def end(self) -> list[OutputLines]:
         """Return the last lines, which have no newline, since no more output will come."""
@@ -249,7 +262,7 @@ class Follower:
             self._containers[container].last_lines.clear()
 
     def _attribute_step(self, event: StepStarted) -> None:
-        source = self._containers.setdefault(event.container, _Source("", ""))
+        source = self._containers.setdefault(event.container, _Source("", "", self.masks))
         source.task, source.step = self.label(event.task, event.index), event.step
         source.last_lines.clear()
 

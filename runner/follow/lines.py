@@ -7,12 +7,15 @@ Rules:
   is its last state; a carriage return before a newline means nothing.
 - A line longer than `LONGEST_LINE` bytes comes in several pieces, so memory stays bounded for any output of a Step.
 - Bytes that are not UTF-8 become U+FFFD.
+- A long line is not cut inside a secret. A piece may be a little longer for that.
 - Much output costs little per line: ordinary lines are decoded together, and stay together in one text (`feed_text`).
 
 What is left to others: whose line it is (``follower``), and what of it may go to a terminal (``printable``).
 """
 
 from __future__ import annotations
+
+from monopod.runner.masking.masks import Masks
 
 LONGEST_LINE = 64 * 1024
 
@@ -28,10 +31,11 @@ def prefixed(text: str, prefix: str) -> str:
 
 
 class LineSplitter:
-    """Takes bytes in chunks and gives lines, without their newlines."""
+    """Takes bytes in chunks and gives lines, without their newlines. No secret of `masks` is cut."""
 
-    def __init__(self, longest: int = LONGEST_LINE) -> None:
+    def __init__(self, longest: int = LONGEST_LINE, masks: Masks | None = None) -> None:
         self._longest = longest
+        self._masks = Masks() if masks is None else masks
         self._partial = bytearray()
         self._returned = False  # a carriage return came last: the next byte restarts the line
         self._cut = False  # pieces of this line are out already
@@ -90,11 +94,13 @@ class LineSplitter:
             self._partial.clear()
             self._returned = False
         self._partial += segment
-        if len(self._partial) <= self._longest:
+        most = self._longest + self._masks.margin
+        if len(self._partial) <= most:
             return
         start = 0
-        while len(self._partial) - start > self._longest:
-            end = self._character_boundary(start, start + self._longest)
+        while len(self._partial) - start > most:
+            end = self._masks.safe_cut(self._partial, start, start + self._longest)
+            end = self._character_boundary(start, end)
             lines.append(self._partial[start:end].decode(errors="replace"))
             start = end
         del self._partial[:start]

@@ -235,6 +235,10 @@ class HostPod:
             return {}
         return container_usage(self._launcher.pid, self._first_processes, containers)
 
+    def cluster_secrets(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return none: all Secrets come from the files of the run."""
+        return [], []
+
     def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
         """Return the command that shows a container's log, if it is kept."""
         log = f"{self.state_directory}/logs/{container}-0.log"

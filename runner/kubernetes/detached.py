@@ -18,10 +18,11 @@ from monopod.runner.follow.pod_events import Event, PodActivity, PodFinished, Po
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
+from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import is_recorded
 from monopod.runner.reports.failures import memory_limits
-from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
+from monopod.runner.run_pods import Options, Output, follow_pod, secret_masks, write_documents
 from monopod.runner.signals import ENDING, interrupt, raising_interrupt, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -118,6 +119,10 @@ class AttachedPod:
         metadata: Mapping[str, Any] = self._existing.pod["metadata"]
         return metadata
 
+    def cluster_secrets(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the Secrets that the Pod refers to, and why others cannot be read."""
+        return read_secrets(self._existing.cluster, self._existing.pod)
+
     def logs_command(self, task: str, step: str, container: str) -> str:  # noqa: ARG002
         """Return the command that prints the log of a Step."""
         return self._existing.cluster.command("logs", self._existing.name, f"{task}/{step}")
@@ -149,7 +154,14 @@ def attach(existing: ExistingPod, options: Options) -> int:
             ):
                 limits = memory_limits(existing.pod)
                 ended = follow_pod(
-                    pod, pod.start(), existing.plan, options, signals.reader, limits=limits, recorder=recorder
+                    pod,
+                    pod.start(),
+                    existing.plan,
+                    options,
+                    signals.reader,
+                    masks=secret_masks(pod),
+                    limits=limits,
+                    recorder=recorder,
                 )
         except KeyboardInterrupt:
             cancel = existing.cluster.command("cancel", existing.name)

@@ -28,6 +28,7 @@ from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
 from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.objects import ObjectsBeside
 from monopod.runner.kubernetes.pod_files import Exchange, PodFiles
+from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -195,6 +196,11 @@ class KubernetesPod:
             return ""
         delete = self._cluster.kubectl("delete", "pod", self.name.name, namespace=self.name.namespace)
         return f"{self.name}; delete it with: {delete}"
+
+    def cluster_secrets(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the Secrets that the Pod refers to, except for those of the run, and why others cannot be read."""
+        own = {secret["metadata"]["name"] for secret in self._compilation.secrets}
+        return read_secrets(self._cluster, self._created, own)
 
     def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
         """Return the command that prints the log of a Step, if the Pod is kept."""

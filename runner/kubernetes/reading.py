@@ -21,7 +21,11 @@ from monopod.runner.follow.pod_events import ContainerOutput, Event, PodFinished
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.observation import NOT_FOLLOWED
+from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.kubernetes.task_selection import Selection
+from monopod.runner.masking.masked import masked_event
+from monopod.runner.masking.masks import Masks
+from monopod.runner.masking.secret_values import masks_of
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line
@@ -39,6 +43,14 @@ def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bo
                 yield event
                 if _is_end(event):
                     return
+
+
+def _masks(existing: ExistingPod) -> Masks:
+    """Return the masks for the Secrets of a Pod; report which values are not masked."""
+    masks = masks_of(*read_secrets(existing.cluster, existing.pod))
+    while masks.warnings:
+        _print_warning(PodWarning(masks.warnings.pop(0)))
+    return masks
 
 
 def _followed(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> closing[FollowedPod]:
@@ -95,27 +107,27 @@ def events_of(existing: ExistingPod, *, follow: bool) -> Generator[RunEvent]:
 
 def read_events(existing: ExistingPod) -> tuple[list[RunEvent], list[str]]:
     """Return the coordinator's events so far, and warnings about the Pod. Raises BackendUnavailableError."""
-    splitter = LineSplitter(LONGEST_EVENT)
+    splitter, masks = LineSplitter(LONGEST_EVENT), masks_of(*read_secrets(existing.cluster, existing.pod))
     events: list[RunEvent] = []
-    warnings: list[str] = []
+    warnings: list[str] = [*masks.warnings]
     for event in pod_events(existing, follow=False, reads=lambda _: False):
         if isinstance(event, PodWarning):
-            warnings.append(event.message)
+            warnings.append(masks.mask_message(event.message))
         for line in _coordinator_lines(event, splitter):
             try:
-                events.append(from_line(line))
+                events.append(masked_event(from_line(line), masks))
             except ValueError:
-                warnings.append(line)
+                warnings.append(masks.mask(line))
     return events, warnings
 
 
 def print_run_log(existing: ExistingPod, *, follow: bool) -> None:
     """Print the log of a run, for people. Raises BackendUnavailableError."""
-    log, splitter = RunLog(), LineSplitter(LONGEST_EVENT)
+    log, splitter, masks = RunLog(), LineSplitter(LONGEST_EVENT), _masks(existing)
     for event in pod_events(existing, follow=follow, reads=lambda _: False):
         _print_warning(event)
         for line in _coordinator_lines(event, splitter):
-            _print(*(_readable(line, log) if existing.reports_events else [line]))
+            _print(*map(masks.mask_message, _readable(line, log) if existing.reports_events else [line]))
 
 
 def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
@@ -126,10 +138,11 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
     if not existing.reports_events:
         _print_logs(existing, selection, follow=follow)
         return
-    follower = Follower(existing.plan)
+    masks = _masks(existing)
+    follower = Follower(existing.plan, masks=masks)
     for shown in _ordered(existing, follow=follow, reads=selection.steps.__contains__):
         if isinstance(shown, RunWarning):
-            _print_warning(PodWarning(shown.message))
+            _print_warning(PodWarning(masks.mask_message(shown.message)))
         _print_chosen(follower.take(shown), selection, follower.names)
     _print_chosen(follower.end(), selection, follower.names)
     source = selection.source
@@ -149,13 +162,15 @@ def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) ->
     """Print the logs of a Task's containers, without knowing which attempt of a Step wrote which line."""
     if selection.source.combination is not None and len(selection.steps) > len(set(selection.steps.values())):
         raise NoSuchPodError("only runs started by `monopod run` report which combination ran in which container")
-    splitters = {container: LineSplitter() for container in selection.steps}
+    masks = _masks(existing)
+    splitters = {container: LineSplitter(masks=masks) for container in selection.steps}
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         if isinstance(event, ContainerOutput) and event.container in splitters:
             text = splitters[event.container].feed_text(event.data)
             if text is not None:
-                _print_output(text, "" if selection.is_single else f"[{selection.steps[event.container]}] ")
+                prefix = "" if selection.is_single else f"[{selection.steps[event.container]}] "
+                _print_output(masks.mask_output(text), prefix)
 
 
 def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:

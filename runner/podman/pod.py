@@ -164,6 +164,10 @@ class PodmanPod:
     def usage(self, containers: Iterable[str]) -> None:
         """Measure nothing: `podman stats` would take longer than a measurement may."""
 
+    def cluster_secrets(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return none: all Secrets come from the files of the run."""
+        return [], []
+
     def logs_command(self, task: str, step: str, container: str) -> None:
         """Return no command: podman keeps the logs of the containers."""
 

@@ -3,7 +3,7 @@
 Rules:
 
 - The file is written before the run starts. Where its volumes were kept is added at the end.
-- Its content is as private as the record: the documents may contain Secrets.
+- The values of Secrets are left out of the documents (``unrecorded_secrets``).
 
 Left to others: the record itself (``recorder``), what is reused (``runner.repeating``).
 """

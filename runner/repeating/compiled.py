@@ -11,6 +11,7 @@ from pathlib import Path
 from monopod.compiler.compilation import Compilation
 from monopod.runner.records.projects import project_of
 from monopod.runner.records.repetition import Repetition
+from monopod.runner.records.unrecorded_secrets import without_secret_values
 from monopod.runner.repeating.task_digests import task_digests
 
 
@@ -28,13 +29,14 @@ def repetitions(arguments: argparse.Namespace, files: tuple[str, ...], compiled:
     words = tuple(sys.argv[2:] if arguments.words is None else arguments.words)
     directory = os.getcwd()
     project = str(project_of(Path(directory)))
+    texts = without_secret_values(compiled.compilations[0].texts)
     return tuple(
         Repetition(
             words,
             directory,
             project,
             files,
-            compilation.texts,
+            texts,
             compiled.index + number,
             task_digests(compiled.whole or compilation),
         )

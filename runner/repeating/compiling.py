@@ -7,7 +7,7 @@ need was kept by `--keep`, the Workspaces are bound to it. The files are read on
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,10 @@ from monopod.compiler.documents.documents import Documents
 from monopod.compiler.options import Options
 from monopod.runner.commands.options.input import compiler_options, load_documents
 from monopod.runner.garbage_collection import without_garbage_collection
+from monopod.runner.records.unrecorded_secrets import keys_without_value
 from monopod.runner.repeating.compiled import Compiled
 from monopod.runner.repeating.reuse import Repeated, kept_workspaces, lost_problems, lost_volumes, selection_of
+from monopod.schemas.kubernetes.objects import Secret
 
 
 @without_garbage_collection()
@@ -30,6 +32,9 @@ def compile_again(
     `others` and `further` are as for `compile_documents`.
     """
     documents = load_documents(arguments)
+    unrecorded = list(_unrecorded(documents)) if arguments.recorded else []
+    if unrecorded:
+        raise Problems(unrecorded)
     options = compiler_options(arguments, **others, **further())
     whole = _compile(documents, options, repeated)
     options = replace(options, selection=selection_of(repeated, whole))
@@ -43,6 +48,17 @@ def compile_again(
         options = replace(options, workspaces=(*options.workspaces, *kept.items()))
         part = _compile(documents, options, repeated)
     return Compiled((part,), whole, repeated.index)
+
+
+def _unrecorded(documents: Documents) -> Iterator[Problem]:
+    """Yield an error for each Secret whose values the record does not have, because no record has them."""
+    for document, _ in documents.of(Secret):
+        if keys := keys_without_value(document.data):
+            message = (
+                f"the values of Secret '{document.name}' ({', '.join(keys)}) are not recorded, and the file that has "
+                "them is gone; bring it back"
+            )
+            yield document.problem((), message, "missing-object")
 
 
 def _compile(documents: Documents, options: Options, repeated: Repeated) -> Compilation:

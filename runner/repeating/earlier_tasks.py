@@ -5,11 +5,13 @@ Pure. Left to others: whether a Task has changed (``task_digests``), which Tasks
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.tasks.left_out import lengths
+from monopod.runner.masking.masks import MASK
 from monopod.runner.records.recorded_run import RecordedRun, TaskRun
 from monopod.runner.records.values import results_of
 from monopod.schemas.plan import REUSED, LeftOut, Param, Task, Value
@@ -19,19 +21,28 @@ from monopod.schemas.plan import REUSED, LeftOut, Param, Task, Value
 class EarlierTask:
     """A Task of the recorded run. ``reusable`` is what it leaves to others if it succeeded.
 
-    ``left_out``: the command line had left it out, and what it had all the same.
+    ``left_out``: the command line had left it out, and what it had all the same. ``masked``: it succeeded, but the
+    record has its Results without the secrets in them.
     """
 
     status: str
     reusable: LeftOut | None = None
     left_out: LeftOut | None = None
+    masked: bool = False
 
 
 def earlier_tasks(run: RecordedRun) -> dict[str, EarlierTask]:
     """Return the Tasks of a recorded run by name."""
     status = (run.document or {}).get("status", {})
     pipelines = {each["pipelineTaskName"]: each["status"] for each in status.get("pipelineRuns", {}).values()}
-    return {task.name: _earlier(task, run, pipelines) for task in run.plan.pipeline.all_tasks}
+    return {task.name: _without_masked_results(_earlier(task, run, pipelines)) for task in run.plan.pipeline.all_tasks}
+
+
+def _without_masked_results(task: EarlierTask) -> EarlierTask:
+    """Return a Task that cannot be reused if a secret was masked in its Results."""
+    if task.reusable is None or MASK not in json.dumps(task.reusable.results):
+        return task
+    return EarlierTask(task.status, masked=True)
 
 
 def _earlier(task: Task, run: RecordedRun, pipelines: Mapping[str, Any]) -> EarlierTask:

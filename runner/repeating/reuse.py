@@ -4,7 +4,8 @@ Rules:
 
 - Without ``--failed``, ``--from`` or ``--only`` all Tasks run again.
 - With ``--failed`` each Task runs again that did not succeed or has changed, and all that come after it.
-- A Task that does not run again is reused if it succeeded and has not changed. Its Results are those of the record.
+- A Task that does not run again is reused if it succeeded and has not changed. Its Results are those of the record. If
+  a secret was masked in them, it cannot be reused.
 - Tasks that the command line of the recorded run left out stay left out, unless ``--from`` or ``--only`` names them.
 - A Task that runs must find what reused Tasks wrote to its Workspaces: in a folder, a claim, or a kept volume. If it
   was in a volume of a Pod that was removed, the repetition is refused.
@@ -66,8 +67,7 @@ def selection_of(repeated: Repeated, whole: Compilation) -> Selection:
         elif task.left_out is not None:
             earlier[name] = task.left_out
         else:
-            why = "it has changed since" if task.reusable is not None else "it did not succeed in"
-            earlier[name] = LeftOut(LEFT_OUT, f"{why} {repeated.name}")
+            earlier[name] = LeftOut(LEFT_OUT, f"{_why_not(task)} {repeated.name}")
     if repeated.failed:
         again = _not_reusable(repeated, changed, whole.plan.pipeline)
         if not again:
@@ -77,6 +77,12 @@ def selection_of(repeated: Repeated, whole: Compilation) -> Selection:
             raise Problems([Problem(None, f"--failed: {message}", "nothing-to-run")])
         selection = replace(selection, start=again, start_option="--failed")
     return replace(selection, skip=(*selection.skip, *outside), earlier=earlier)
+
+
+def _why_not(task: EarlierTask) -> str:
+    if task.masked:
+        return "a Result of it contains a secret, which is not in the record of"
+    return "it has changed since" if task.reusable is not None else "it did not succeed in"
 
 
 def _not_reusable(repeated: Repeated, changed: set[str], pipeline: Pipeline) -> tuple[str, ...]:

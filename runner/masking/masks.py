@@ -1,0 +1,200 @@
+"""Secret values, and texts without them: each is replaced by `MASK`.
+
+Rules:
+
+- No line contains a recognised form (``forms``) of a value afterwards. Everything else stays as it is. Forms that
+  overlap or touch become one mask.
+- A Step adds a value with a line ``::add-mask::VALUE``, as in GitHub Actions: the value is masked in that line and
+  in all later ones, whichever Task writes them. Values with several lines are written with ``%0A`` for a line end.
+- Much output costs little. For each value, a few letters and digits that all of its forms contain are searched first.
+  If there are many values, one pass over the text finds the aligned words of eight bytes that they consist of.
+
+Pure. Left to others: where values come from (``secret_values``, ``runner.secrets``), events and documents (``masked``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from monopod.runner.masking.forms import SHORTEST, forms_of
+
+MASK = "***"
+MOST_REQUESTED = 1000
+"""How many values Steps can add. Each costs time in all later output."""
+
+_REQUEST = "::add-mask::"
+_REQUEST_LINE = re.compile(r"\s*::add-mask::(.*)", re.DOTALL)
+_ESCAPES = {"%25": "%", "%0D": "\r", "%0A": "\n"}
+_ESCAPE = re.compile("%25|%0D|%0A", re.IGNORECASE)
+_MOST_NEEDLES = 24
+_WORD = 8
+_ELLIPSIS = "…"
+_SHORTEST_PROBE = 6
+_LETTERS = re.compile("[0-9A-Za-z]+")
+
+
+class Masks:
+    """The secret values of one run. Without values, a text costs nothing."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        """What the user should know of requests, until somebody takes it out."""
+        self._requested = 0
+        self._groups: dict[str, set[str]] = {}  # forms by what is searched first
+        self._needles: list[str] = []  # searched one by one
+        self._words: dict[int, list[str]] = {}  # in one pass, for the others
+        self._longest = 0  # bytes
+
+    def add(self, value: str) -> bool:
+        """Mask a further value from now on. Returns whether it can be: very short ones cannot."""
+        return self.add_value(_encoded(value))
+
+    def mask(self, text: str) -> str:
+        """Return a text of one or several lines without secrets."""
+        found = self._found(text)
+        return _replaced(text, _merged(_spans(text, found))) if found else text
+
+    def mask_message(self, text: str) -> str:
+        """Return a message without secrets, also those of which only the beginning is left, before a ``…``."""
+        masked = self.mask(text)
+        if _ELLIPSIS not in masked or not self._groups:
+            return masked
+        pieces = masked.split(_ELLIPSIS)
+        return _ELLIPSIS.join([*map(self._without_beginning, pieces[:-1]), pieces[-1]])
+
+    def mask_output(self, text: str) -> str:
+        """Return lines of a Step, joined by newlines, without secrets. Follows the requests in them."""
+        if _REQUEST not in text:
+            return self.mask(text)
+        masked: list[str] = []
+        waiting: list[str] = []
+        for line in text.split("\n"):
+            request = _REQUEST_LINE.fullmatch(line)
+            if request is None:
+                waiting.append(line)
+                continue
+            if waiting:
+                masked.append(self.mask("\n".join(waiting)))
+                waiting = []
+            self._follow(request[1])
+            masked.append(f"{line[: request.start(1)]}{MASK}")
+        if waiting:
+            masked.append(self.mask("\n".join(waiting)))
+        return "\n".join(masked)
+
+    @property
+    def margin(self) -> int:
+        """How many bytes after a position must be known to decide whether a secret spans it."""
+        return max(0, self._longest - 1)
+
+    def safe_cut(self, line: bytes | bytearray, start: int, end: int) -> int:
+        """Return where to cut a line that begins at `start`: at `end`, or before or after a secret that spans it.
+
+        `margin` bytes after `end` are looked at.
+        """
+        text = bytes(line[start : end + self.margin])
+        forms = (_encoded(form) for group in self._groups.values() for form in group)
+        for first, last in _merged(span for form in forms for span in _occurrences(text, form)):
+            if first < end - start < last:
+                return start + (first or last)
+        return end
+
+    def _without_beginning(self, text: str) -> str:
+        """Return a text with its end masked, if that is the beginning of a secret."""
+        end = text[-self._longest :]
+        for form in (form for group in self._groups.values() for form in group):
+            start = end.find(form[:SHORTEST])
+            while start >= 0:
+                if form.startswith(end[start:]):
+                    return text[: len(text) - len(end) + start] + MASK
+                start = end.find(form[:SHORTEST], start + 1)
+        return text
+
+    def _follow(self, value: str) -> None:
+        value = _ESCAPE.sub(lambda match: _ESCAPES[match[0].upper()], value)
+        if self._requested == MOST_REQUESTED:
+            self.warnings.append(f"Steps asked to mask more than {MOST_REQUESTED} values; no further ones are masked")
+        self._requested += 1
+        if self._requested <= MOST_REQUESTED and not self.add(value) and value.strip():
+            self.warnings.append(f"a value of an ::add-mask:: has fewer than {SHORTEST} characters and is not masked")
+
+    def add_value(self, value: bytes) -> bool:
+        """Mask a further value, which may not be text. Returns whether it can be."""
+        groups = forms_of(value)
+        for group in groups:
+            probe = _common_letters(group)
+            for form in group:
+                needle = probe or form
+                if needle not in self._groups:
+                    self._groups[needle] = set()
+                    self._needles.append(needle)
+                self._groups[needle].add(form)
+                self._longest = max(self._longest, len(_encoded(form)))
+        if len(self._needles) > _MOST_NEEDLES:
+            self._needles = [needle for needle in self._needles if not self._split(_encoded(needle), needle)]
+        return bool(groups)
+
+    def _split(self, data: bytes, needle: str) -> bool:
+        """Search a needle by its words from now on; return whether it is long enough: one of the first is aligned."""
+        if len(data) < 2 * _WORD - 1:
+            return False
+        for start in range(_WORD):
+            (word,) = memoryview(data[start : start + _WORD]).cast("Q")
+            self._words.setdefault(word, []).append(needle)
+        return True
+
+    def _found(self, text: str) -> list[str]:
+        """Return the forms that are in a text."""
+        needles = {needle for needle in self._needles if needle in text}
+        if self._words:
+            data = _encoded(text)
+            words = memoryview(data)[: len(data) // _WORD * _WORD].cast("Q")
+            if not self._words.keys().isdisjoint(words):
+                needles |= {needle for word in self._words.keys() & set(words) for needle in self._words[word]}
+        return [form for needle in needles for form in self._groups[needle] if form in text]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _common_letters(group: Sequence[str]) -> str:
+    """Return the longest run of letters and digits that all forms of a group contain; empty if it is short."""
+    probe = max(_LETTERS.findall(group[0]), key=len, default="")
+    return probe if len(probe) >= _SHORTEST_PROBE and all(probe in form for form in group) else ""
+
+
+def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for form in forms:
+        start = text.find(form)
+        while start >= 0:
+            yield start, start + len(form)
+            start = text.find(form, start + 1)
+
+
+def _occurrences(data: bytes, form: bytes) -> Iterator[tuple[int, int]]:
+    start = data.find(form)
+    while start >= 0:
+        yield start, start + len(form)
+        start = data.find(form, start + 1)
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the spans in order; those that overlap or touch become one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _replaced(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    pieces: list[str] = []
+    position = 0
+    for start, end in spans:
+        pieces += text[position:start], MASK
+        position = end
+    return "".join([*pieces, text[position:]])

@@ -1,0 +1,116 @@
+"""Secrets, the real command on the real host backend: nothing that a run shows or stores has their values."""
+
+import base64
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+MONOPOD = Path(sys.executable).with_name("monopod")
+VALUES = ("correct-horse-battery", "one-time-passw0rd")
+PIPELINE = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: registry}
+stringData: {password: correct-horse-battery, pin: "123"}
+---
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: leaky}
+spec:
+  results: [{name: token, value: $(tasks.login.results.token)}]
+  tasks:
+  - name: login
+    taskSpec:
+      results: [{name: token}]
+      steps:
+      - name: print
+        image: alpine
+        env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: registry, key: password}}}]
+        script: |
+          printf %s "a $PASSWORD" | tee $(results.token.path)
+          echo; printf %s "user:$PASSWORD" | base64
+          echo "::add-mask::$(printf 'one-time-%s' passw0rd)"
+  - name: fan
+    matrix: {params: [{name: token, value: ["$(tasks.login.results.token)"]}]}
+    taskSpec:
+      params: [{name: token}]
+      steps: [{name: use, image: alpine, script: echo x}]
+  - name: fail
+    runAfter: [login]
+    taskSpec:
+      steps:
+      - {name: last, image: alpine, script: "printf 'one-time-%s\\n' passw0rd >&2; exit 3"}
+"""
+
+
+def monopod(*words, directory):
+    environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
+    return subprocess.run(
+        [MONOPOD, *words], check=False, cwd=directory, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The directory of a run that has leaked its Secrets everywhere, and all texts that came of it."""
+    directory = tmp_path_factory.mktemp("leaky")
+    (directory / "pipeline.yaml").write_text(PIPELINE)
+    files = ("--junit", "junit.xml", "--trace", "trace.json")
+    document = monopod("run", "-f", "pipeline.yaml", "-o", "json", *files, directory=directory)
+    assert document.returncode == 1
+    (name,) = (path.name for path in (directory / "state/monopod/runs").iterdir())
+    texts = {"document": document.stdout, "lines": document.stderr}
+    for command in (("report", name, "-o", "run.html"), ("explain", name)):
+        done = monopod(*command, directory=directory)
+        assert done.returncode == 0, done.stderr
+        texts[command[0]] = done.stdout
+    return directory, texts
+
+
+def test_nothing_shown_or_stored_has_a_secret(ran):
+    directory, texts = ran
+    encoded = base64.b64encode(b"user:correct-horse-battery").decode()[8:-4]
+    for path in directory.rglob("*"):
+        if path.is_file() and path.name != "pipeline.yaml":
+            texts[str(path.relative_to(directory))] = path.read_bytes().decode(errors="replace")
+    assert {"junit.xml", "trace.json", "run.html"} <= set(texts)
+    leaks = {name: value for name, text in texts.items() for value in (*VALUES, encoded) if value in text}
+    assert leaks == {}
+
+
+def test_masked_texts_are_shown_with_masks(ran):
+    _, texts = ran
+    for name in ("document", "lines"):
+        assert "a ***" in texts[name]
+    assert "::add-mask::***" in texts["lines"]
+    assert "    ***" in texts["lines"].partition("=== fail : last failed")[2]
+
+
+def test_value_that_is_too_short_is_reported(ran):
+    assert "Secret 'registry', key 'pin': fewer than 4 characters are not masked" in ran[1]["lines"]
+
+
+def test_task_with_a_masked_result_is_not_reused(ran):
+    directory, _ = ran
+    again = monopod("rerun", "--failed", directory=directory)
+    assert "[login : print]" in again.stdout
+    assert "[fan[" in again.stdout
+
+
+def test_record_without_the_values_of_secrets_is_not_enough(ran):
+    directory, _ = ran
+    path = directory / "pipeline.yaml"
+    path.rename(directory / "moved")
+    try:
+        again = monopod("rerun", directory=directory)
+    finally:
+        (directory / "moved").rename(path)
+    assert again.returncode == 2
+    assert again.stderr.startswith(
+        "pipeline.yaml:1:1: the values of Secret 'registry' (password, pin) are not recorded, and the file"
+    )
