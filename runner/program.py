@@ -30,6 +30,7 @@ from monopod.runner.exit_codes import CANCELLED  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 
 def main() -> int:
@@ -41,16 +42,12 @@ def main() -> int:
         from monopod.runner.completion import answers  # noqa: PLC0415  # slow to import
 
         return answers.answer(sys.argv[2:], is_plugin=False)
-    from monopod.runner import command_line  # noqa: PLC0415  # slow to import
-
-    return _run(command_line.main)
+    return _run(_command_line().main)
 
 
 def compile_pipeline() -> int:
     """Run `compile-pipeline FILE...`, an alias of `monopod compile`."""
-    from monopod.runner import command_line  # noqa: PLC0415  # slow to import
-
-    return _run(command_line.compile_pipeline)
+    return _run(_command_line().compile_pipeline)
 
 
 def complete() -> int:
@@ -58,6 +55,16 @@ def complete() -> int:
     from monopod.runner.completion import answers  # noqa: PLC0415  # slow to import
 
     return answers.main()
+
+
+def _command_line() -> ModuleType:
+    """Import the command line, which is slow, in the way that is fast for a command that ends soon."""
+    from monopod.system.lazy_methods import compile_methods_lazily  # noqa: PLC0415  # slow to import
+
+    compile_methods_lazily()
+    from monopod.runner import command_line  # noqa: PLC0415
+
+    return command_line
 
 
 def _run(command: Callable[[], int]) -> int:
