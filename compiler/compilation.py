@@ -55,8 +55,8 @@ from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.views import unknown_views
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
+from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
-from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.plan import Pipeline, Plan, runnable_tasks
 from monopod.schemas.variables import TooLargeError
 

@@ -19,8 +19,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from monopod.schemas.model import Model
-from monopod.schemas.tekton import params, pipelines, runs, tasks
+from monopod.schemas.model import LazyModel, Model
+from monopod.schemas.tekton import params, pipelines, pod_templates, runs, tasks, workspace_bindings
 from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
@@ -29,7 +29,7 @@ from monopod.schemas.tekton.tasks import StepAction, Task
 _V1: tuple[type[Model], ...] = (Pipeline, PipelineRun, Task, TaskRun)
 _TEKTON_MODELS: dict[str, type[Model]] = {
     name: value
-    for module in (params, pipelines, runs, tasks)
+    for module in (params, pipelines, pod_templates, runs, tasks, workspace_bindings)
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Model) and value.__module__ == module.__name__
 }
@@ -93,7 +93,8 @@ def _generator(held: list[type[Model]]) -> type[GenerateJsonSchema]:
         """A plain validator is a call of a model's own validator (`Model`)."""
 
         def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
-            model = schema["function"]["function"].__self__  # type: ignore[union-attr]  # a class method
+            owner = schema["function"]["function"].__self__  # type: ignore[union-attr]  # a method
+            model = owner.model if isinstance(owner, LazyModel) else owner
             held.append(model)
             return {_HELD: model.__name__}  # pydantic would look for a $ref
 

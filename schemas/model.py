@@ -6,7 +6,8 @@
 - A field that is ``null`` counts as missing, as in the Kubernetes API.
 - `Model.problems` checks what involves several fields of an object.
 - A model costs little until it is used, and most documents use few of them: a model that holds another does not build
-  its validator, but calls it.
+  its validator, but calls it. Making the class costs more than that. `lazy_model` names one whose module is imported
+  when a document first has a value for it.
 
 Left to others: positions in files and the wording of pydantic's own messages (``documents.validation``).
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar, get_args
 
 from pydantic import (
@@ -149,6 +151,35 @@ class Model(BaseModel):
 
 
 _being_built: set[type[Model]] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class LazyModel:
+    """A model whose module is imported when it is used."""
+
+    module: str
+    name: str
+
+    @property
+    def model(self) -> type[Model]:
+        """The model itself."""
+        model: type[Model] = getattr(import_module(self.module), self.name)
+        return model
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return a call of the model's validator."""
+        return core_schema.with_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(Model.to_kubernetes),
+        )
+
+    def _validate(self, data: Any, info: ValidationInfo) -> Model:
+        return self.model.model_validate(data, context=info.context)
+
+
+def lazy_model(module: str, name: str) -> Any:
+    """Return the annotation of a field that holds a model of another module, without importing that."""
+    return Annotated[Any, LazyModel(module, name)]
 
 
 def _respell(data: dict[str, Any], names: frozenset[str], findings: list[Finding] | None) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from monopod.compiler.documents.validation import Complaint, describe, validate
 from monopod.compiler.importers.imported import Surroundings
 from monopod.compiler.importers.registry import import_document, is_imported, refers_to_others, wrong_type
 from monopod.compiler.rules import Rule
+from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
 from monopod.schemas.kubernetes.objects import ConfigMap, LimitRange, Secret
-from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.model import Model, Path, format_path
 from monopod.schemas.tekton import v1beta1 as tekton_v1beta1
 from monopod.schemas.tekton.params import to_value

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.shebangs import wrong_interpreter
 from monopod.schemas.kubernetes.containers import EnvVar, ObjectFieldSelector, ResourceRequirements, SecurityContext
-from monopod.schemas.kubernetes.pods import PodSecurityContext
-from monopod.schemas.kubernetes.volumes import (
-    DownwardAPIVolumeFile,
-    PersistentVolumeClaimSpec,
-    ProjectedVolumeSource,
-    Volume,
-)
 from monopod.schemas.model import Model
-from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec, WorkspaceBinding
+from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, TaskRunSpec
 from monopod.schemas.tekton.tasks import Sidecar, StepActionSpec, StepTemplate, TaskSpec
+
+if TYPE_CHECKING:
+    from monopod.schemas.kubernetes.claims import PersistentVolumeClaimSpec
+    from monopod.schemas.kubernetes.pods import PodSecurityContext
+    from monopod.schemas.kubernetes.volumes import DownwardAPIVolumeFile, ProjectedVolumeSource, Volume
+    from monopod.schemas.tekton.pod_templates import PodTemplate
+    from monopod.schemas.tekton.workspace_bindings import WorkspaceBinding
 
 _TEKTON_CONTROLLER = "tekton.dev/pipeline"
 _NOT_RESTARTED = "a Sidecar runs from before the first Step until after the last, and is not restarted meanwhile"

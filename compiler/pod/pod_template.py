@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.annotations import Annotations
@@ -32,8 +32,11 @@ from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.steps import Sources, merge_template, written
 from monopod.schemas.formats import quantity
 from monopod.schemas.tekton.pipelines import Matrix, PipelineTask
-from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec
+from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, TaskRunSpec
 from monopod.schemas.variables import Path
+
+if TYPE_CHECKING:
+    from monopod.schemas.tekton.pod_templates import PodTemplate
 
 _PER_CONTAINER = frozenset(
     {

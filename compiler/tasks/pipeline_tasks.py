@@ -52,7 +52,6 @@ from monopod.compiler.tasks.task_policies import TaskPolicies
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
 from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
 from monopod.schemas import plan
-from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import pipelines
 from monopod.schemas.tekton.params import StepResult, TaskResult
@@ -63,6 +62,7 @@ from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, refere
 if TYPE_CHECKING:
     from monopod.compiler.caches.annotation import CacheSpec
     from monopod.compiler.documents.text_in_document import TextPlace
+    from monopod.schemas.kubernetes.volumes import Volume
 
 
 @dataclass(frozen=True, slots=True)

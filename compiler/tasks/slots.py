@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
@@ -30,8 +30,10 @@ from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.workspaces import TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.formats.image_names import image_problem
-from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.variables import Scope
+
+if TYPE_CHECKING:
+    from monopod.schemas.kubernetes.volumes import Volume
 
 Environment = tuple[tuple[str, str], ...]
 

@@ -14,10 +14,11 @@ from monopod.schemas.foreign.containers import Container
 from monopod.schemas.foreign.objects import ForeignObject
 from monopod.schemas.foreign.support import AnyText, NoEffect, Refused, WholeNumber
 from monopod.schemas.formats.duration import Duration
+from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
 from monopod.schemas.kubernetes.containers import VolumeMount
 from monopod.schemas.kubernetes.metadata import LocalObjectReference
 from monopod.schemas.kubernetes.pods import Affinity, HostAlias, PodDNSConfig, PodSecurityContext, Toleration
-from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim, Volume
+from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.model import ListOf, Model, Path, duplicates
 from monopod.schemas.tekton.fields import NonEmpty
 

@@ -1,86 +1,28 @@
 """PipelineRuns and TaskRuns."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from monopod.schemas.formats.duration import Duration
-from monopod.schemas.kubernetes.containers import EnvVar, ResourceRequirements
-from monopod.schemas.kubernetes.metadata import LocalObjectReference, ObjectMeta
-from monopod.schemas.kubernetes.pods import (
-    Affinity,
-    HostAlias,
-    PodDNSConfig,
-    PodSecurityContext,
-    Toleration,
-    TopologySpreadConstraint,
-)
-from monopod.schemas.kubernetes.volumes import (
-    ConfigMapVolumeSource,
-    CSIVolumeSource,
-    EmptyDirVolumeSource,
-    PersistentVolumeClaim,
-    PersistentVolumeClaimVolumeSource,
-    ProjectedVolumeSource,
-    SecretVolumeSource,
-    Volume,
-)
-from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one
+from monopod.schemas.kubernetes.containers import ResourceRequirements
+from monopod.schemas.kubernetes.metadata import ObjectMeta
+from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one, lazy_model
 from monopod.schemas.tekton.fields import NonEmpty, name_problems
 from monopod.schemas.tekton.params import Param
 from monopod.schemas.tekton.pipelines import PipelineRef, PipelineSpec, PipelineTaskMetadata
 from monopod.schemas.tekton.tasks import TaskRef, TaskSpec
 
+if TYPE_CHECKING:
+    from monopod.schemas.tekton.pod_templates import PodTemplate
+    from monopod.schemas.tekton.workspace_bindings import WorkspaceBinding
+else:
+    PodTemplate = lazy_model("monopod.schemas.tekton.pod_templates", "PodTemplate")
+    WorkspaceBinding = lazy_model("monopod.schemas.tekton.workspace_bindings", "WorkspaceBinding")
+
 DEFAULT_TIMEOUT = 3600.0
 """The default timeout of a PipelineRun in seconds (Tekton docs/pipelineruns.md, default-timeout-minutes)."""
-
-
-class WorkspaceBinding(Model):
-    """The volume that a run binds to a Workspace."""
-
-    name: NonEmpty
-    sub_path: str = ""
-    volume_claim_template: PersistentVolumeClaim | None = None
-    persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None
-    empty_dir: EmptyDirVolumeSource | None = None
-    config_map: ConfigMapVolumeSource | None = None
-    secret: SecretVolumeSource | None = None
-    projected: ProjectedVolumeSource | None = None
-    csi: CSIVolumeSource | None = None
-
-    def problems(self) -> Iterator[tuple[Path, str]]:
-        """Exactly one source (Tekton's WorkspaceBinding.Validate)."""
-        yield from exactly_one(self, *(name for name in type(self).model_fields if name not in {"name", "sub_path"}))
-        if self.config_map is not None and not self.config_map.name:
-            yield ("configMap",), "the name of the ConfigMap is required"
-        if self.secret is not None and not self.secret.secret_name:
-            yield ("secret",), "secretName is required"
-        if self.projected is not None and not self.projected.sources:
-            yield ("projected",), "sources is required"
-
-
-class PodTemplate(Model):
-    """Settings for the Pods of a run (Tekton docs/podtemplates.md)."""
-
-    node_selector: dict[str, str] = Field(default_factory=dict)
-    env: ListOf[EnvVar] = ()
-    tolerations: ListOf[Toleration] = ()
-    affinity: Affinity | None = None
-    security_context: PodSecurityContext | None = None
-    volumes: ListOf[Volume] = ()
-    runtime_class_name: str | None = None
-    automount_service_account_token: bool | None = None
-    dns_policy: str | None = None
-    dns_config: PodDNSConfig | None = None
-    enable_service_links: bool | None = None
-    priority_class_name: str | None = None
-    scheduler_name: str = ""
-    image_pull_secrets: ListOf[LocalObjectReference] = ()
-    host_aliases: ListOf[HostAlias] = ()
-    host_network: bool = False
-    host_users: bool | None = None
-    topology_spread_constraints: ListOf[TopologySpreadConstraint] = ()
 
 
 class TaskRunStepSpec(Model):

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
@@ -23,10 +23,14 @@ from monopod.schemas.kubernetes.containers import (
     VolumeMount,
 )
 from monopod.schemas.kubernetes.metadata import ObjectMeta
-from monopod.schemas.kubernetes.volumes import Volume
-from monopod.schemas.model import ListOf, Model, Path, duplicates
+from monopod.schemas.model import ListOf, Model, Path, duplicates, lazy_model
 from monopod.schemas.tekton.fields import NonEmpty, OnError, name_problems
 from monopod.schemas.tekton.params import Param, ParamSpec, StepResult, TaskResult, WhenExpression
+
+if TYPE_CHECKING:
+    from monopod.schemas.kubernetes.volumes import Volume
+else:
+    Volume = lazy_model("monopod.schemas.kubernetes.volumes", "Volume")
 
 _QUALIFIED = re.compile(r"([^/]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 

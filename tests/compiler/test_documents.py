@@ -15,8 +15,8 @@ from monopod.compiler.diagnostics import Position, Problem, Problems
 from monopod.compiler.documents import documents, yaml_files
 from monopod.compiler.documents.documents import load
 from monopod.compiler.documents.foreign_files import of_another_system
+from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
-from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun
 from monopod.schemas.tekton.tasks import Task

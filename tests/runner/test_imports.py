@@ -49,6 +49,14 @@ UNNEEDED_OF_COMPILER = {
     "remote.resolution",
 }
 """Modules of the compiler for caches, images, remote references and locks, which this Pipeline has not."""
+UNNEEDED_SCHEMAS = {
+    "kubernetes.pods",
+    "kubernetes.volumes",
+    "project.lock",
+    "tekton.pod_templates",
+    "tekton.workspace_bindings",
+}
+"""Models of what this Pipeline has not."""
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
 OTHER_PARTS = {"host", "kubelet", "kubernetes", "podman", "follow", "records", "reports"}
 """The packages of the runner that run and follow Pods."""
@@ -71,7 +79,7 @@ def test_compile_imports_nothing_that_it_does_not_need(imported):
     assert "monopod.compiler.compilation" in imported
     assert not imported & UNNEEDED
     assert not imported & {f"monopod.compiler.{name}" for name in UNNEEDED_OF_COMPILER}
-    assert "monopod.schemas.project.lock" not in imported
+    assert not imported & {f"monopod.schemas.{name}" for name in UNNEEDED_SCHEMAS}
 
 
 def test_compile_imports_no_other_part_of_the_runner(imported):

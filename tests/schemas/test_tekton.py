@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from monopod.schemas.model import Findings, Model, format_path
 from monopod.schemas.tekton.params import Param, ParamSpec, TaskResult, WhenExpression
 from monopod.schemas.tekton.pipelines import PipelineSpec, PipelineTask
-from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRunSpec, TimeoutFields, WorkspaceBinding
+from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRunSpec, TimeoutFields
 from monopod.schemas.tekton.tasks import Step, Task, TaskRef, TaskSpec, WorkspaceUsage
+from monopod.schemas.tekton.workspace_bindings import WorkspaceBinding
 
 STEP = {"image": "alpine", "script": "true"}
 TASK = {"name": "a", "taskSpec": {"steps": [STEP]}}

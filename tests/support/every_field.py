@@ -19,6 +19,11 @@ from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origi
 
 from pydantic.fields import FieldInfo
 
+from monopod.schemas.kubernetes.claims import (
+    PersistentVolumeClaim,
+    PersistentVolumeClaimSpec,
+    VolumeResourceRequirements,
+)
 from monopod.schemas.kubernetes.containers import (
     EnvFromSource,
     EnvVar,
@@ -43,16 +48,13 @@ from monopod.schemas.kubernetes.volumes import (
     DownwardAPIVolumeFile,
     EmptyDirVolumeSource,
     ImageVolumeSource,
-    PersistentVolumeClaim,
-    PersistentVolumeClaimSpec,
     ProjectedVolumeSource,
     ScaleIOVolumeSource,
     SecretVolumeSource,
     Volume,
     VolumeProjection,
-    VolumeResourceRequirements,
 )
-from monopod.schemas.model import Model
+from monopod.schemas.model import LazyModel, Model
 from monopod.schemas.tekton.params import Param, ParamSpec, PipelineResult, StepResult, TaskResult, WhenExpression
 from monopod.schemas.tekton.pipelines import (
     EmbeddedTask,
@@ -65,19 +67,18 @@ from monopod.schemas.tekton.pipelines import (
     PipelineWorkspaceDeclaration,
     WorkspacePipelineTaskBinding,
 )
+from monopod.schemas.tekton.pod_templates import PodTemplate
 from monopod.schemas.tekton.runs import (
     PipelineRun,
     PipelineRunSpec,
     PipelineTaskRunSpec,
     PipelineTaskRunTemplate,
-    PodTemplate,
     TaskRun,
     TaskRunDebug,
     TaskRunSidecarSpec,
     TaskRunSpec,
     TaskRunStepSpec,
     TimeoutFields,
-    WorkspaceBinding,
 )
 from monopod.schemas.tekton.tasks import (
     Reference,
@@ -94,6 +95,7 @@ from monopod.schemas.tekton.tasks import (
     WorkspaceDeclaration,
     WorkspaceUsage,
 )
+from monopod.schemas.tekton.workspace_bindings import WorkspaceBinding
 
 T = TypeVar("T")
 
@@ -437,14 +439,17 @@ def _type(field: FieldInfo) -> Any:
 
 def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) in {Union, types.UnionType}:
-        return next(each for each in get_args(annotation) if each is not type(None))
-    return annotation
+        annotation = next(each for each in get_args(annotation) if each is not type(None))
+    lazy = next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, LazyModel)), None)
+    return annotation if lazy is None else lazy.model
 
 
 def models_in(annotation: Any) -> Iterator[type[Model]]:
     """Yield the models in a type."""
     if isinstance(annotation, ForwardRef):  # the Pipeline in a PipelineTask
         yield PipelineSpec
+    elif isinstance(annotation, LazyModel):
+        yield annotation.model
     elif isinstance(annotation, type) and issubclass(annotation, Model):
         yield annotation
     for each in get_args(annotation):
