@@ -33,10 +33,11 @@ PROGRAMS = (
 """What is run in any Pod, or for the runner in its containers."""
 STEP_PROGRAMS = (
     "monopod.coordinator.caches.__main__",
+    "monopod.coordinator.caches.store_report",
     "monopod.coordinator.workspaces.digest",
     "monopod.coordinator.workspaces.view",
 )
-"""What is run in Steps that the compiler adds to a Task."""
+"""What is run in Steps that the compiler adds to a Task, and in Pods that read a cache."""
 
 _STATEMENT_STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 

@@ -27,7 +27,7 @@ import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import monopod
 from monopod.compiler.pod.deadline import active_deadline
@@ -64,6 +64,16 @@ INSTALL = "install"
 """The init container that installs the entrypoint, where the coordinator is not a native sidecar."""
 COORDINATOR_USER = 65532
 """The uid and gid that rootless images usually call ``nonroot``. Any value except 0 would do."""
+UNPRIVILEGED: Final = {
+    "runAsNonRoot": True,
+    "runAsUser": COORDINATOR_USER,
+    "runAsGroup": COORDINATOR_USER,
+    "readOnlyRootFilesystem": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""The securityContext of a container that needs no privilege. The profile "restricted" allows it."""
 
 MAX_STORED_BYTES = 3 * 512 * 1024
 """The longest object that etcd takes (its --max-request-bytes, 1.5 MiB by default)."""
@@ -286,15 +296,7 @@ def _coordinator(
         ]
         + [module_path()],
         "resources": resources,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": COORDINATOR_USER,
-            "runAsGroup": COORDINATOR_USER,
-            "readOnlyRootFilesystem": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": UNPRIVILEGED,
         "volumeMounts": [
             _mount(volumes.binary, "/monopod/bin"),
             _mount(volumes.state, "/monopod/state"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from monopod.runner.caches.default_store import caches_root
 from monopod.system.caches.directory_store import DirectoryStore
-from monopod.system.caches.store import StoreError
+from monopod.system.caches.store import Store, StoreError
 
 
-def default_stores() -> Iterator[tuple[str, DirectoryStore]]:
-    """Yield the stores of all projects on this machine, each with the name of its project. Raises StoreError."""
+def default_stores() -> dict[str, Store]:
+    """Return the stores of all projects on this machine, by the names of the projects. Raises StoreError."""
     root = caches_root()
     names: list[str] = []
     try:
@@ -21,8 +21,7 @@ def default_stores() -> Iterator[tuple[str, DirectoryStore]]:
         pass
     except OSError as error:
         raise StoreError(f"cannot read {root}: {error.strerror}") from error
-    for name in names:
-        yield name, DirectoryStore(os.path.join(root, name))
+    return {name: DirectoryStore(os.path.join(root, name)) for name in names}
 
 
 def prepare_stores(directories: Iterable[str]) -> None:

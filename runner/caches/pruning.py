@@ -1,25 +1,38 @@
-"""Which entries of caches `monopod cache prune` removes. Pure."""
+"""The entries that `monopod cache` lists, and which of them it removes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from monopod.system.caches.keys import Entry
-from monopod.system.caches.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """An entry, and where it is: its store, and the project it is for, if the store is a default one."""
+    """An entry and its place: a project or a claim; empty if there is only one place."""
 
     entry: Entry
-    store: Store
-    project: str = ""
+    place: str = ""
 
     def is_older(self, now: float, age: float) -> bool:
         """Return whether the entry was not used for longer than `age` seconds."""
         return now - self.entry.used > age
+
+
+class Stores(Protocol):
+    """Stores of caches as `monopod cache` needs them. The methods raise StoreError or BackendUnavailableError."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Messages about stores that could not be read."""
+
+    def stored(self) -> list[StoredEntry]:
+        """Return the entries of all stores."""
+
+    def remove(self, stored: Iterable[StoredEntry], /) -> Iterator[StoredEntry]:
+        """Remove entries, and yield those that are removed."""
 
 
 def entries_to_remove(

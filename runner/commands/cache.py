@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.cluster import is_kubectl_plugin
+from monopod.runner.commands.options.input import duration
 from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.exit_codes import FAILED, SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from monopod.runner.caches.pruning import StoredEntry
-    from monopod.system.caches.store import Store
+    from monopod.compiler.caches.store_option import CacheStore
+    from monopod.runner.caches.pruning import StoredEntry, Stores
 
+VARIABLE = "MONOPOD_CACHE_STORE"
 SUMMARY = "list or prune the caches that runs restore and save"
 
 EXAMPLES = """\
@@ -27,9 +31,13 @@ EXAMPLES = """\
   monopod cache prune --older-than 7d
   monopod cache prune --max-size 10Gi --dry-run
   monopod cache prune --all
+  monopod cache list --cache-store pvc:caches --context kind-kind -n ci
 
 Runs on this machine keep their caches in $XDG_CACHE_HOME/monopod/caches (default: ~/.cache/monopod/caches), in a
-directory for each project (a git repository). An entry never changes."""
+directory for each project (a git repository). An entry never changes.
+
+With --context, a Pod in the cluster reads each claim. It complies with the Pod Security profile 'restricted', and is
+deleted afterwards. A claim that cannot be shared is not read while another Pod uses it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +46,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache-store",
         metavar="STORE",
-        help="the store: ./DIR, pvc:CLAIM (a claim of this machine's backends) or oci:REGISTRY/REPOSITORY (default: "
-        "$MONOPOD_CACHE_STORE, else the stores of all projects on this machine)",
+        help="the store: ./DIR, pvc:CLAIM[,CLAIM...] (claims of this machine's backends; with --context, of a cluster) "
+        "or oci:REGISTRY/REPOSITORY (default: $MONOPOD_CACHE_STORE, else the stores of all projects on this machine)",
+    )
+    parser.add_argument("--context", metavar="CONTEXT", help="the kubectl context of the cluster with the claims")
+    parser.add_argument(
+        "-n", "--namespace", metavar="NAMESPACE", help="the namespace of the claims (default: the context's namespace)"
+    )
+    parser.add_argument(
+        "--runtime-image",
+        metavar="IMAGE",
+        help="the image of the Pods that read claims: any image with Python 3.11 or later as python3 (default: "
+        "docker.io/library/python:3.13-alpine)",
+    )
+    parser.add_argument(
+        "--start-timeout",
+        type=duration,
+        metavar="DURATION",
+        help="how long a Pod that reads a claim may take to start (default: 2m)",
     )
     parser.add_argument("--key", type=_prefix, metavar="PREFIX", help="only entries whose key starts with PREFIX")
     parser.add_argument(
@@ -62,29 +86,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """List or prune the entries."""
-    from monopod.system.caches.store import StoreError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.system.caches.store import StoreError  # noqa: PLC0415
 
-    problem = _misplaced_option(arguments)
-    if problem is not None:
-        print(f"monopod cache: {problem}", file=sys.stderr)
-        return WRONG_INPUT
     try:
-        stored = [each for each in _stored(arguments) if each.entry.key.startswith(arguments.key or "")]
-        return _list(arguments, stored) if arguments.action == "list" else _prune(arguments, stored)
+        chosen = _chosen(arguments)
+        problem = _misplaced_option(arguments, chosen)
+        if problem is not None:
+            print(f"monopod cache: {problem}", file=sys.stderr)
+            return WRONG_INPUT
+        with _opened(arguments, chosen) as stores:
+            stored = [each for each in stores.stored() if each.entry.key.startswith(arguments.key or "")]
+            stored.sort(key=lambda each: -each.entry.created)
+            if arguments.action == "list":
+                _list(arguments, stored, chosen)
+            else:
+                _prune(arguments, stored, stores)
     except ValueError as error:
-        print(visible_lines(f"monopod cache: --cache-store: {error}"), file=sys.stderr)
+        option = "--cache-store" if arguments.cache_store else VARIABLE
+        print(visible_lines(f"monopod cache: {option}: {error}"), file=sys.stderr)
+        return WRONG_INPUT
+    except BackendUnavailableError as error:
+        print(visible_lines(f"monopod cache: {error}"), file=sys.stderr)
         return WRONG_INPUT
     except StoreError as error:
         print(visible_lines(f"monopod cache: {error}"), file=sys.stderr)
         return FAILED
+    for problem in stores.problems:
+        print(visible_lines(f"monopod cache: {problem}"), file=sys.stderr)
+    return FAILED if stores.problems else SUCCEEDED
 
 
-def _misplaced_option(arguments: argparse.Namespace) -> str | None:
-    if arguments.action == "list":
-        for option in ("max_size", "all", "dry_run"):
-            if getattr(arguments, option) not in (None, False):
-                return f"--{option.replace('_', '-')} applies only to prune"
+def _chosen(arguments: argparse.Namespace) -> CacheStore | None:
+    """Return the store of the option or of the environment, None for all projects. Raises ValueError."""
+    text = arguments.cache_store or os.environ.get(VARIABLE)
+    if text is None:
         return None
+    from monopod.compiler.caches.store_option import parse_store  # noqa: PLC0415  # not needed for --help
+
+    return parse_store(text)
+
+
+def _is_in_cluster(arguments: argparse.Namespace, chosen: CacheStore | None) -> bool:
+    is_meant = arguments.context is not None or is_kubectl_plugin()
+    return is_meant and chosen is not None and chosen.kind == "claims"
+
+
+def _misplaced_option(arguments: argparse.Namespace, chosen: CacheStore | None) -> str | None:
+    has_claims = chosen is not None and chosen.kind == "claims"
+    if arguments.context is not None and not has_claims:
+        return "--context applies only to claims; name them with --cache-store pvc:CLAIM"
+    if arguments.namespace is not None and not has_claims:
+        return "-n applies only to claims; name them with --cache-store pvc:CLAIM"
+    option = _first_given(arguments, "runtime_image", "start_timeout")
+    if option is not None and not _is_in_cluster(arguments, chosen):
+        return f"{option} applies only to claims in a cluster; add --context CONTEXT"
+    return _wrong_conditions(arguments)
+
+
+def _wrong_conditions(arguments: argparse.Namespace) -> str | None:
+    if arguments.action == "list":
+        option = _first_given(arguments, "max_size", "all", "dry_run")
+        return None if option is None else f"{option} applies only to prune"
     if arguments.output != "human":
         return "-o applies only to list"
     conditions = (arguments.older_than, arguments.max_size, arguments.key)
@@ -95,46 +158,58 @@ def _misplaced_option(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _stored(arguments: argparse.Namespace) -> Iterator[StoredEntry]:
-    """Yield the entries of the chosen store, the newest first. Raises ValueError, StoreError."""
-    from monopod.runner.caches.pruning import StoredEntry  # noqa: PLC0415  # not needed for --help
-
-    found = [StoredEntry(entry, store, project) for project, store in _stores(arguments) for entry in store.entries()]
-    yield from sorted(found, key=lambda each: -each.entry.created)
+def _first_given(arguments: argparse.Namespace, *names: str) -> str | None:
+    given = (name for name in names if getattr(arguments, name) not in (None, False))
+    return next((f"--{name.replace('_', '-')}" for name in given), None)
 
 
-def _stores(arguments: argparse.Namespace) -> Iterable[tuple[str, Store]]:
-    """Return the chosen store, or the stores of all projects with their names. Raises ValueError, StoreError."""
-    text = arguments.cache_store or os.environ.get("MONOPOD_CACHE_STORE")
-    if text is None:
-        from monopod.runner.caches.directory_stores import default_stores  # noqa: PLC0415  # not needed for --help
+@contextlib.contextmanager
+def _opened(arguments: argparse.Namespace, chosen: CacheStore | None) -> Iterator[Stores]:
+    """Give the chosen store, or the stores of all projects.
 
-        return default_stores()
-    from monopod.runner.caches.named_store import store_of_option  # noqa: PLC0415  # it imports pydantic
+    Raises ValueError, StoreError, BackendUnavailableError.
+    """
+    if chosen is not None and _is_in_cluster(arguments, chosen):
+        from monopod.runner.kubernetes.claim_caches import START_SECONDS, ClaimCaches  # noqa: PLC0415  # slow to import
+        from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
 
-    return [("", store_of_option(text))]
+        with connect(arguments.context) as cluster:
+            namespace = arguments.namespace or cluster.namespace
+            patience = START_SECONDS if arguments.start_timeout is None else arguments.start_timeout
+            yield ClaimCaches(cluster, namespace, chosen.names, arguments.runtime_image, patience)
+        return
+    from monopod.runner.caches.direct_stores import DirectStores  # noqa: PLC0415  # not needed for --help
+
+    if chosen is None:
+        from monopod.runner.caches.directory_stores import default_stores  # noqa: PLC0415
+
+        yield DirectStores(default_stores())
+    else:
+        from monopod.runner.caches.named_store import open_named  # noqa: PLC0415  # it imports pydantic
+
+        yield DirectStores(open_named(chosen, arguments.namespace))
 
 
-def _list(arguments: argparse.Namespace, stored: Sequence[StoredEntry]) -> int:
+def _list(arguments: argparse.Namespace, stored: Sequence[StoredEntry], chosen: CacheStore | None) -> None:
     if arguments.older_than is not None:
         now = time.time()
         stored = [each for each in stored if each.is_older(now, arguments.older_than)]
+    kind = "claim" if chosen is not None and chosen.kind == "claims" else "project"
     if arguments.output == "json":
         import json  # noqa: PLC0415
 
         from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
 
-        write_json(json.dumps(list(map(_to_json, stored)), indent=2) + "\n")
+        write_json(json.dumps([_to_json(each, kind) for each in stored], indent=2) + "\n")
     elif arguments.output == "name":
         sys.stdout.write("".join(f"{each.entry.key}\n" for each in stored))
     elif stored:
-        _print_table(stored)
+        _print_table(stored, kind)
     else:
-        print("No entries.", file=sys.stderr)
-    return SUCCEEDED
+        print(visible_lines(f"No entries in {chosen.option if chosen is not None else 'any store'}."), file=sys.stderr)
 
 
-def _print_table(stored: Sequence[StoredEntry]) -> None:
+def _print_table(stored: Sequence[StoredEntry], kind: str) -> None:
     from monopod.runner.display.printable import printable  # noqa: PLC0415
     from monopod.schemas.formats.sizes import format_size  # noqa: PLC0415
     from monopod.schemas.formats.words import format_age, table_lines  # noqa: PLC0415
@@ -142,16 +217,16 @@ def _print_table(stored: Sequence[StoredEntry]) -> None:
     now = time.time()
     rows = [
         (each.entry.key, format_size(each.entry.size), format_age(now - each.entry.created),
-         format_age(now - each.entry.used), each.project or "-", " ".join(each.entry.paths))
+         format_age(now - each.entry.used), each.place or "-", " ".join(each.entry.paths))
         for each in stored
     ]  # fmt: skip
-    for line in table_lines([("KEY", "SIZE", "AGE", "UNUSED FOR", "PROJECT", "PATHS"), *rows]):
+    for line in table_lines([("KEY", "SIZE", "AGE", "UNUSED FOR", kind.upper(), "PATHS"), *rows]):
         print(printable(line, colours=False))
     total = sum(each.entry.size for each in stored)
     print(f"{_counted(len(stored))}, {format_size(total)}", file=sys.stderr)
 
 
-def _to_json(stored: StoredEntry) -> dict[str, Any]:
+def _to_json(stored: StoredEntry, kind: str) -> dict[str, Any]:
     from monopod.schemas.formats.timestamps import to_rfc3339  # noqa: PLC0415  # not needed for --help
 
     entry = stored.entry
@@ -160,24 +235,24 @@ def _to_json(stored: StoredEntry) -> dict[str, Any]:
         "size": entry.size,
         "created": to_rfc3339(entry.created),
         "used": to_rfc3339(entry.used),
-        "project": stored.project or None,
+        kind: stored.place or None,
         "paths": list(entry.paths),
         "version": entry.version,
         "digest": f"sha256:{entry.digest}",
     }
 
 
-def _prune(arguments: argparse.Namespace, stored: Sequence[StoredEntry]) -> int:
+def _prune(arguments: argparse.Namespace, stored: Sequence[StoredEntry], stores: Stores) -> None:
     from monopod.runner.caches.pruning import entries_to_remove  # noqa: PLC0415  # not needed for --help
     from monopod.runner.display.printable import printable  # noqa: PLC0415
     from monopod.schemas.formats.sizes import format_size  # noqa: PLC0415
 
     limits = {"older_than": arguments.older_than, "max_size": arguments.max_size}
-    removed = entries_to_remove(stored, time.time(), **limits)
+    unwanted = entries_to_remove(stored, time.time(), **limits)
     verb = "would remove" if arguments.dry_run else "removed"
-    for each in removed:
-        if not arguments.dry_run:
-            each.store.remove(each.entry)
+    removed = []
+    for each in unwanted if arguments.dry_run else stores.remove(unwanted):
+        removed.append(each)
         print(printable(f"{verb} {each.entry.key} ({format_size(each.entry.size)})", colours=False))
     size, left = (sum(each.entry.size for each in group) for group in (removed, stored))
     rest = _counted(len(stored) - len(removed))
@@ -185,7 +260,6 @@ def _prune(arguments: argparse.Namespace, stored: Sequence[StoredEntry]) -> int:
         f"{verb} {_counted(len(removed))} ({format_size(size)}), {rest} ({format_size(left - size)}) remain",
         file=sys.stderr,
     )
-    return SUCCEEDED
 
 
 def _counted(number: int) -> str:

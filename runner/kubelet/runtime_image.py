@@ -64,7 +64,7 @@ class RuntimeImage:
 
     def environment_of(self, container: Mapping[str, Any], path: str) -> dict[str, str]:
         """Return the variables of a container of this image; `path` is its PATH otherwise."""
-        own = {"PATH": os.pathsep.join([self.programs, path])} if is_step(container) else {}
+        own = {"PATH": os.pathsep.join([self.programs, path])} if container.get("command") else {}
         return {**dict(self.environment), **own}
 
 

@@ -57,19 +57,19 @@ class DirectoryStore:
 
     def find(self, version: str, key: str, restore_keys: Sequence[str]) -> Entry | None:
         """Return the entry to restore."""
-        exact = self._read(_identity(version, key))
+        exact = self._read(identity(version, key))
         if exact is not None and (exact.version, exact.key) == (version, key):
             return exact
         return choose((entry for entry in self.entries() if entry.version == version), key, restore_keys)
 
     def has(self, version: str, key: str) -> bool:
         """Return whether there is an entry with exactly this key."""
-        return self._read(_identity(version, key)) is not None
+        return self._read(identity(version, key)) is not None
 
     @contextlib.contextmanager
     def opened(self, entry: Entry) -> Iterator[Source]:
         """Give the content of an entry. A damaged entry is removed, so that it can be saved again."""
-        path = f"{self._entries}/{_identity(entry.version, entry.key)}/{_CONTENT}"
+        path = f"{self._entries}/{identity(entry.version, entry.key)}/{_CONTENT}"
         with contextlib.ExitStack() as stack:
             with _failures():
                 file = stack.enter_context(_opened(path))
@@ -134,7 +134,7 @@ class DirectoryStore:
                 entry = Entry(*draft, now, now, file.tell(), digest.hexdigest(), parts)
                 os.fsync(file.fileno())
                 _write(f"{path}/{_ENTRY}", to_json(entry))
-                return entry if self._appeared(path, _identity(draft.version, draft.key)) else None
+                return entry if self._appeared(path, identity(draft.version, draft.key)) else None
 
     def _appeared(self, draft: str, name: str) -> bool:
         """Make an entry of a draft, and return whether it was the first; a malformed entry gives way."""
@@ -156,7 +156,7 @@ class DirectoryStore:
         """Remove an entry; a process that has opened it can read on."""
         with _failures():
             _make_shared(self._drafts)
-            self._remove(_identity(entry.version, entry.key))
+            self._remove(identity(entry.version, entry.key))
 
     def _remove(self, name: str) -> None:
         removed = f"{self._drafts}/{_unique_name()}"
@@ -209,7 +209,8 @@ def _length_of(pack: Pack) -> int:
     return length
 
 
-def _identity(version: str, key: str) -> str:
+def identity(version: str, key: str) -> str:
+    """Return the name of an entry in ``entries``."""
     return hashlib.sha256(f"{version}\0{key}".encode()).hexdigest()[:32]
 
 

@@ -37,10 +37,9 @@ def fill(directory, *sizes):
 
 @pytest.fixture
 def cache(tmp_path):
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home"), "MONOPOD_CACHE_STORE": ""}
-    environment.pop("MONOPOD_CACHE_STORE")
-
     def run(*arguments, code=0):
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home")}
+        environment.pop("MONOPOD_CACHE_STORE", None)
         command = [sys.executable, "-m", "monopod", "cache", *arguments]
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
@@ -71,7 +70,7 @@ def test_the_stores_of_all_projects_are_the_default(cache, tmp_path):
     listed = json.loads(cache("list", "-o", "json").stdout)
     assert {entry["project"] for entry in listed} == {"one-1", "two-2"}
     assert cache("prune", "--all").stdout == "removed go-0 (1 byte)\n" * 2
-    assert cache("list").stderr == "No entries.\n"
+    assert cache("list").stderr == "No entries in any store.\n"
 
 
 def test_pruning_removes_the_least_recently_used_down_to_a_size(cache, tmp_path):
@@ -114,7 +113,12 @@ def test_pruning_by_age_and_key(cache, tmp_path):
         (["list", "--cache-store", "-"], "'-' is not a store; it turns caching off"),
         (["list", "--cache-store", "store"], "expected a directory (./DIR, /DIR), hostPath:DIR, pvc:CLAIM"),
         (["list", "--cache-store", "pvc:A_b"], "'A_b' is not a valid name"),
-        (["list", "--cache-store", "pvc:a,b"], "name one claim of the pool"),
+        (["list", "--cache-store", "pvc:a"], "the claim 'a' does not exist on this machine; --context CONTEXT reads"),
+        (["list", "--cache-store", "./typo"], "/typo: the directory does not exist"),
+        (["prune", "--all", "--cache-store", "hostPath:/dev/null"], "/dev/null: it is not a directory"),
+        (["list", "--context", "kind"], "--context applies only to claims; name them with --cache-store pvc:CLAIM"),
+        (["list", "-n", "ci", "--cache-store", "."], "-n applies only to claims"),
+        (["list", "--runtime-image", "a"], "--runtime-image applies only to claims in a cluster; add --context"),
         (["prune", "--older-than", "7x"], "'7x' is not an age; write it like 2w, 7d, 12h or 1d12h"),
         (["prune", "--max-size", "big"], "'big' is not a quantity"),
         (["prune", "--max-size", "-1"], "a size must not be negative"),
@@ -126,11 +130,22 @@ def test_wrong_usage_is_one_line(cache, arguments, message):
     assert message in done.stderr.splitlines()[-1]
 
 
-def test_a_store_that_cannot_be_read_is_one_line(cache, tmp_path):
+def test_an_empty_store_is_named(cache, tmp_path):
     (tmp_path / "store").mkdir()
-    (tmp_path / "store/entries").mkdir()
-    (tmp_path / "file").touch()
-    assert cache("list", "--cache-store", "./file").stderr == "No entries.\n"
+    assert cache("list", "--cache-store", "./store").stderr == "No entries in ./store.\n"
+
+
+def test_the_entries_of_several_claims_name_their_claim(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    fill(tmp_path / "data/monopod/claims/default/a", 1)
+    fill(tmp_path / "data/monopod/claims/ci/b", 1)
+    fill(tmp_path / "data/monopod/claims/ci/c", 1)
+    (line,) = cache("list", "--cache-store", "pvc:a").stdout.splitlines()[1:]
+    assert line.split()[-2:] == ["a", "vendor"]
+    listed = json.loads(cache("list", "--cache-store", "pvc:b,c", "-n", "ci", "-o", "json").stdout)
+    assert {entry["claim"] for entry in listed} == {"b", "c"}
+    cache("prune", "--all", "--cache-store", "pvc:b", "-n", "ci")
+    assert cache("list", "--cache-store", "pvc:b,c", "-n", "ci", "-o", "name").stdout == "go-0\n"
 
 
 SIZES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=6)
@@ -139,8 +154,7 @@ SIZES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=6)
 @given(SIZES, st.none() | st.integers(0, 30), st.none() | st.integers(0, 6))
 def test_what_remains_keeps_the_limits_and_is_the_most_recently_used(entries, max_size, older_than):
     stored = [
-        StoredEntry(Entry(str(number), "v", (), 0, used, size, "", ()), None)
-        for number, (size, used) in enumerate(entries)
+        StoredEntry(Entry(str(number), "v", (), 0, used, size, "", ())) for number, (size, used) in enumerate(entries)
     ]
     removed = entries_to_remove(stored, 6, older_than=older_than, max_size=max_size)
     kept = [each.entry for each in stored if each not in removed]

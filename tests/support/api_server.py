@@ -489,7 +489,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*answer)
             return
         log = instances[-2] if options.get("previous") else instances[-1]
-        self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed)
+        has_times = options.get("timestamps") == "true"
+        self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed, has_times=has_times)
 
     def _state(self, namespace, pod, container):
         """Return the state of a container, as the Pod's status reports it."""
@@ -507,7 +508,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Return kubelet's reason why a container is waiting."""
         return (self._state(namespace, pod, container).get("waiting") or {}).get("reason", "PodInitializing")
 
-    def _send_log(self, log, since, cut, generation, *, is_followed):
+    def _send_log(self, log, since, cut, generation, *, is_followed, has_times):
         """Send a log. Like kubelet, send no response headers to a follower before there is a line."""
         sent, position, is_new_line, has_begun = 0, 0, True, False
         earliest = 0 if since is None else int(datetime.fromisoformat(since).timestamp()) * 10**9
@@ -527,7 +528,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._begin("text/plain")
             texts = []
             for at, data, is_partial in entries:
-                text = (_stamp(at) + b" " if is_new_line else b"") + data + (b"" if is_partial else b"\n")
+                text = (_stamp(at) + b" " if has_times and is_new_line else b"") + data + (b"" if is_partial else b"\n")
                 is_new_line = not is_partial
                 position += 1
                 if at < earliest:
