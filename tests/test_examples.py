@@ -208,6 +208,20 @@ def test_docker_build_of_konflux_runs_with_stand_ins(tmp_path: Path):
     assert "cachi2/output/deps/left-pad" in listed, "what was prefetched once is in the image"
 
 
+def test_trusted_artifacts_of_konflux_run_with_a_stand_in_for_their_image(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    file = KONFLUX / "pipelines/docker-build-oci-ta/docker-build-oci-ta.yaml"
+    bundles = f"bundles:quay.io/konflux-ci/tekton-catalog/*={KONFLUX}/tasks"
+    images = KONFLUX / "images/trusted-artifacts.yaml"
+    ran = run("-f", file, "--resolve", bundles, "--image-config", images, "-p", "prefetch-input=left-pad", *OF_KONFLUX)
+    assert ran.code == 0, ran.messages
+    assert ran.skipped() == {"build-source-image": "When Expressions evaluated to false"}
+    assert set(ran.statuses().values()) == {"Succeeded"}
+    assert len(list((tmp_path / "monopod/claims/default/registry").iterdir())) == 2, (
+        "sources, which prefetching keeps, and dependencies"
+    )
+
+
 def test_checks_of_konflux_can_be_skipped_and_the_sources_built():
     ran = konflux("-p", "skip-checks=true", "-p", "build-source-image=true", "-w", "workspace=emptyDir")
     assert set(ran.skipped()) == {"clair-scan", "sast-shell-check"}
@@ -221,4 +235,5 @@ def test_stand_ins_of_konflux_have_its_layout_and_compile(task: Path):
     assert (document["metadata"]["name"], version) == (task.parts[-3], task.parts[-2])
     required = [param["name"] for param in document["spec"].get("params", []) if "default" not in param]
     params = [word for name in required for word in ("-p", f"{name}=x")]
-    assert command("monopod", "compile", "-f", task, *params).code == 0
+    images = KONFLUX / "images/trusted-artifacts.yaml"
+    assert command("monopod", "compile", "-f", task, "--image-config", images, *params).code == 0
