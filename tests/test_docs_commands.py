@@ -141,6 +141,9 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman | str]:
 @pytest.fixture
 def session(api: ApiServer, tmp_path: Path) -> Session:
     session = session_in(tmp_path, api.url)
+    for name in ("cache-1", "cache-2"):
+        claim = {"metadata": {"name": name, "namespace": "ci", "uid": name}, "status": {"phase": "Bound"}}
+        api.put("persistentvolumeclaims", "ci", claim)
     listed = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=True,
