@@ -29,7 +29,11 @@ def digest_steps(
     steps = []
     for name in dict.fromkeys(annotations.listed(DIGEST)):
         workspace = by_name.get(name)
-        if workspace is None:
+        if not name:
+            known = f" (such as '{next(iter(by_name))}')" if by_name else ""
+            message = f"the name of a Workspace is missing{known}; name one or more, separated by commas"
+            report.add(place.problem("invalid-value", message))
+        elif workspace is None:
             hint = did_you_mean(name, by_name)
             message = f"{receiver} has no Workspace '{name}' to compute a digest of{hint}"
             report.add(place.problem("unknown-workspace", message))

@@ -24,11 +24,12 @@ def default_stores() -> dict[str, Store]:
     return {name: DirectoryStore(os.path.join(root, name)) for name in names}
 
 
-def prepare_stores(directories: Iterable[str]) -> None:
-    """Make stores in which Steps of any user can save entries. What cannot be made, the Steps report.
+def prepare_stores(directories: Iterable[str]) -> list[str]:
+    """Make stores in which Steps of any user can save entries; return the problems with those that cannot be mounted.
 
-    Other users of this machine do not reach the default stores.
+    Whatever else is wrong, the Steps report. Other users of this machine do not reach the default stores.
     """
+    problems = []
     for directory in directories:
         if os.path.dirname(directory) == caches_root():
             with contextlib.suppress(OSError):
@@ -36,3 +37,6 @@ def prepare_stores(directories: Iterable[str]) -> None:
                 os.chmod(caches_root(), 0o700)
         with contextlib.suppress(StoreError):
             DirectoryStore(directory).prepare()
+        if not os.path.isdir(directory):
+            problems.append(f"the cache store {directory} cannot be made, or is not a directory; choose another")
+    return problems

@@ -188,11 +188,15 @@ def _default_cache_store(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _prepare_cache_stores(compilations: Iterable[Compilation]) -> None:
+    """Make the directories of caches. Raises Problems."""
     directories = {compilation.cache_directory for compilation in compilations} - {""}
     if directories:
         from monopod.runner.caches.directory_stores import prepare_stores  # noqa: PLC0415  # needed only with caches
 
-        prepare_stores(directories)
+        if problems := prepare_stores(directories):
+            from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415
+
+            raise Problems([Problem(None, problem, "invalid-value") for problem in problems])
 
 
 def _fetched(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -185,10 +185,11 @@ def test_the_default_store_belongs_to_the_repository(tmp_path, monkeypatch):
 def test_other_users_do_not_reach_the_default_stores_but_steps_of_any_user_may_write(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     default, other = default_directory(["-"]), str(tmp_path / "other")
-    prepare_stores([default, other])
+    assert prepare_stores([default, other]) == []
     modes = [os.stat(path).st_mode & 0o777 for path in (os.path.dirname(default), f"{default}/entries", other)]
     assert modes == [0o700, 0o777, 0o755]
-    prepare_stores(["/proc/nowhere"])
+    (problem,) = prepare_stores(["/proc/nowhere"])
+    assert problem.startswith("the cache store /proc/nowhere cannot be made, or is not a directory")
 
 
 def test_a_run_whose_user_cannot_have_the_default_store_caches_nothing(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monopod.compiler.compilation import Compilation
+from monopod.compiler.diagnostics import Problems
 
 RUN = """\
 apiVersion: tekton.dev/v1
@@ -119,6 +120,12 @@ def test_each_combination_has_a_view_and_names_its_params(run):
 )
 def test_policy_decides_what_follows_the_last_step(run, annotation, read_only, expected):
     assert steps(run(annotation=annotation, readonly=read_only, digest="none")) == expected
+
+
+@pytest.mark.parametrize("text", ["", "source,"])
+def test_digest_of_no_workspace_is_an_error(run, text):
+    with pytest.raises(Problems, match=r"the name of a Workspace is missing \(such as 'source'\)"):
+        run(digest=text)
 
 
 def test_digest_is_that_of_the_view(run):
