@@ -184,7 +184,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a container takes five descriptors
     try:
         options = parse_options(sys.argv[1:])
-        plan = decode(options.pieces)
+        plan = decode(options.pieces, int(os.environ.get("JOB_COMPLETION_INDEX") or 0))
     except (UsageError, ValueError) as error:
         return _refuse(error, CANNOT_START)
     try:

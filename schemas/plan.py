@@ -300,6 +300,10 @@ class Plan(NamedTuple):
     max_parallel: int | None = None
 
 
+_XZ = b"\xfd7zXZ\0"
+"""How a file of xz begins: the Plans of an Indexed Job."""
+
+
 def encode(plan: Plan) -> tuple[str, ...]:
     """Return the Plan as pieces of ASCII text, each short enough for one argument; equal Plans give equal pieces."""
     fields = {"version": plan.version, **_to_json(plan)}  # also where it is the default, which is another elsewhere
@@ -308,15 +312,40 @@ def encode(plan: Plan) -> tuple[str, ...]:
     return tuple(data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
 
 
-def decode(pieces: typing.Iterable[str]) -> Plan:
-    """Return the Plan that `encode` was given. Raises ValueError for anything else."""
+def encode_shards(plans: typing.Iterable[Plan]) -> tuple[str, ...]:
+    """Return Plans that are almost equal as pieces of text, as `encode` does."""
+    import lzma  # noqa: PLC0415  # only Indexed Jobs need it; zlib does not find what is repeated after 32 KiB
+
+    fields = [{"version": plan.version, **_to_json(plan)} for plan in plans]
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    data = base64.b64encode(lzma.compress(text.encode(), preset=9)).decode()
+    return tuple(data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
+
+
+def decode(pieces: typing.Iterable[str], index: int = 0) -> Plan:
+    """Return the Plan that `encode` was given, or the one with an index that `encode_shards` was given.
+
+    Raises ValueError for anything else.
+    """
     try:
-        fields = json.loads(zlib.decompress(base64.b64decode("".join(pieces), validate=True)))
-    except (ValueError, zlib.error) as error:
+        fields = _fields_of(base64.b64decode("".join(pieces), validate=True), index)
+    except (ValueError, IndexError, zlib.error) as error:
         raise ValueError(f"this is not an encoded Plan: {error}") from error
     if not isinstance(fields, dict) or fields.get("version") != PLAN_VERSION:
         raise ValueError("this Plan was made by another version of monopod; compile the Pipeline again")
     return _from_json(Plan, fields)
+
+
+def _fields_of(data: bytes, index: int) -> Any:
+    if not data.startswith(_XZ):
+        return json.loads(zlib.decompress(data))
+    import lzma  # noqa: PLC0415  # only Indexed Jobs need it
+
+    try:
+        text = lzma.decompress(data)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from error
+    return json.loads(text)[index]
 
 
 def encodable(record: Task | Pipeline) -> dict[str, Any]:

@@ -75,6 +75,9 @@ UNPRIVILEGED: Final = {
 }
 """The securityContext of a container that needs no privilege. The profile "restricted" allows it."""
 
+INDEX_ANNOTATION: Final = "batch.kubernetes.io/job-completion-index"
+"""The annotation that Kubernetes gives the Pods of an Indexed Job."""
+
 MAX_STORED_BYTES = 3 * 512 * 1024
 """The longest object that etcd takes (its --max-request-bytes, 1.5 MiB by default)."""
 
@@ -162,13 +165,36 @@ def coordinator_of(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 def plan_of(pod: Mapping[str, Any]) -> Plan:
     """Return the Plan that a Pod runs. Raises ValueError for a Pod that monopod did not make, or another version."""
-    return decode(plan_arguments(pod))
+    return decode(_pieces(pod), _index_of(pod) or 0)
 
 
 def plan_arguments(pod: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the encoded Plan in the arguments of a Pod. Raises ValueError for a Pod that monopod did not make."""
+    """Return the encoded Plan that a Pod runs. Raises ValueError for a Pod that monopod did not make."""
+    return _pieces(pod) if _index_of(pod) is None else encode(plan_of(pod))
+
+
+def with_plans(pod: Mapping[str, Any], pieces: Iterable[str]) -> dict[str, Any]:
+    """Return a Pod of `make_pod` that carries other Plans."""
+    spec = {**pod["spec"]}
+    for kind in ("initContainers", "containers"):
+        spec[kind] = [
+            {**each, "args": [*each["args"][: each["args"].index("--") + 1], *pieces]}
+            if each["name"] == COORDINATOR
+            else each
+            for each in spec[kind]
+        ]
+    return {**pod, "spec": spec}
+
+
+def _pieces(pod: Mapping[str, Any]) -> tuple[str, ...]:
     arguments = coordinator_of(pod).get("args") or []
     return tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()
+
+
+def _index_of(pod: Mapping[str, Any]) -> int | None:
+    """Return the index of a Pod of an Indexed Job, None for another Pod."""
+    index = str((pod["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, ""))
+    return int(index) if index.isascii() and index.isdecimal() else None
 
 
 def mount_conflict(mount_path: str) -> str | None:

@@ -11,10 +11,12 @@ Rules:
 - Before 1.26 a Job does not know why its Pod failed, so it never retries: a missing run is better than a second
   deployment.
 - A Job creates a second Pod, and a CronJob by default a second run, only after the first has ended.
+- Kueue reads labels of the object that it admits: of the Pod, the Job, or a CronJob's Jobs. Its webhook suspends the
+  object until then.
 - Equal Pods give equal objects.
 
-Left to others: the Pod (``pod.assembly``), reading the options, and the annotations of a run that say the same
-(``workload_annotations``).
+Left to others: the Pod (``pod.assembly``), the fields of an Indexed Job (``indexed_job``), reading the options, and the
+annotations of a run that say the same (``workload_annotations``).
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.pod.indexed_job import Shards, indexed_fields
 from monopod.compiler.pod.kube_version import KubeVersion
+from monopod.schemas.formats.object_names import label_problem
 
 Kind: TypeAlias = Literal["Pod", "Job", "CronJob", "PodTemplate"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -46,7 +50,8 @@ class Workload:
     """The options of a workload: ``ttl``, in seconds, for Jobs and CronJobs, the others for CronJobs.
 
     There are options of the command line for ``schedule``, ``time_zone`` and ``ttl``. Annotations of the run can set
-    all (``workload_annotations``).
+    all (``workload_annotations``). ``shards`` make a Job an Indexed Job. ``queue`` is the LocalQueue of Kueue that
+    admits the object, ``priority_class`` its WorkloadPriorityClass.
     """
 
     kind: Kind = "Pod"
@@ -55,6 +60,9 @@ class Workload:
     ttl: float | None = None
     concurrency_policy: str = "Forbid"
     suspend: bool = False
+    shards: Shards | None = None
+    queue: str | None = None
+    priority_class: str | None = None
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the options, each a message that starts with the option of the command line."""
@@ -65,10 +73,29 @@ class Workload:
             yield f"--ttl is for --kind Job and CronJob: no cluster removes a {self.kind} by itself"
         elif self.ttl is not None and self.ttl > MAX_SECONDS:
             yield f"--ttl may be {MAX_SECONDS} seconds at most"
+        yield from self._queue_problems()
+        if self.shards is not None and self.kind != "Job":
+            yield f"--shards and --shard-by are for --kind Job, not for {self.kind}"
         if self.schedule is not None and (wrong := _schedule_problem(self.schedule)) is not None:
             yield f"--schedule: {wrong}"
         if self.time_zone is not None and (wrong := time_zone_problem(self.time_zone)) is not None:
             yield f"--time-zone: {wrong}"
+
+    def _queue_problems(self) -> Iterator[str]:
+        for option, name in (("--queue", self.queue), ("--priority-class", self.priority_class)):
+            if name is not None and (wrong := label_problem(name)) is not None:
+                yield f"{option}: {wrong}"
+        if self.priority_class is not None and self.queue is None:
+            yield (
+                "--priority-class is a WorkloadPriorityClass of Kueue; add --queue, or set priorityClassName in the "
+                "podTemplate instead"
+            )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels by which Kueue admits the object."""
+        labels = {"kueue.x-k8s.io/queue-name": self.queue, "kueue.x-k8s.io/priority-class": self.priority_class}
+        return {name: value for name, value in labels.items() if value is not None}
 
 
 def _schedule_problem(text: str) -> str | None:
@@ -91,19 +118,23 @@ def name_problem(metadata: Mapping[str, Any], kind: Kind) -> str | None:
 
 def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVersion) -> dict[str, Any]:
     """Return the object (JSON-like) that runs `pod`, a Pod without a status, on a cluster of a version."""
-    if workload.kind == "Pod":
-        return pod
     metadata = pod["metadata"]
+    queued = {**metadata["labels"], **workload.labels}
+    if workload.kind == "Pod":
+        return {**pod, "metadata": {**metadata, "labels": queued}} if workload.labels else pod
     own = {key: value for key, value in metadata.items() if key in ("name", "generateName", "namespace", "labels")}
     annotations = {key: value for key, value in metadata["annotations"].items() if key not in _OF_THE_POD_ALONE}
     template = {
         "metadata": {"labels": metadata["labels"], "annotations": metadata["annotations"]},
         "spec": pod["spec"],
     }
+    if workload.kind == "Job":
+        own["labels"] = queued
     head = {"kind": workload.kind, "metadata": {**own, "annotations": annotations}}
     if workload.kind == "PodTemplate":
+        template["metadata"] = {**template["metadata"], "labels": queued}
         return {"apiVersion": "v1", **head, "template": template}
-    job = _job_spec(template, workload.ttl, kube_version)
+    job = _job_spec(template, workload, kube_version)
     if workload.kind == "Job":
         return {"apiVersion": "batch/v1", **head, "spec": job}
     own.pop("generateName", None)
@@ -116,7 +147,7 @@ def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVer
             **({"timeZone": workload.time_zone} if workload.time_zone is not None else {}),
             "concurrencyPolicy": workload.concurrency_policy,
             **({"suspend": True} if workload.suspend else {}),
-            "jobTemplate": {"metadata": {"labels": metadata["labels"], "annotations": annotations}, "spec": job},
+            "jobTemplate": {"metadata": {"labels": queued, "annotations": annotations}, "spec": job},
         },
     }
 
@@ -127,9 +158,11 @@ def _fixed_name(metadata: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _job_spec(template: dict[str, Any], ttl: float | None, kube_version: KubeVersion) -> dict[str, Any]:
+def _job_spec(template: dict[str, Any], workload: Workload, kube_version: KubeVersion) -> dict[str, Any]:
+    shards, ttl = workload.shards, workload.ttl
+    count = None if shards is None else shards.count
     return {
-        **_retries(kube_version),
+        **(_retries(kube_version) if shards is None or count is None else indexed_fields(shards, count, RETRIES)),
         **({"ttlSecondsAfterFinished": math.ceil(ttl)} if ttl is not None else {}),
         "template": template,
     }

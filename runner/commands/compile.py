@@ -6,10 +6,20 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
+from monopod.runner.commands.options.input import (
+    add_file_options,
+    add_run_options,
+    compiler_options,
+    duration,
+    load_documents,
+)
 from monopod.runner.exit_codes import SUCCEEDED
 
 if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
+    from monopod.compiler.documents.documents import Documents
+    from monopod.compiler.options import Options
+    from monopod.compiler.pod.indexed_job import Shards
     from monopod.compiler.pod.kube_version import KubeVersion
 
 SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
@@ -20,6 +30,8 @@ EXAMPLES = """\
   monopod compile -f pipeline.yaml --image-config images.json    (without a registry)
   compile-pipeline pipeline.yaml | kubectl create -f -
   monopod compile -f pipeline.yaml --kind Job --ttl 1h | kubectl create -f -
+  monopod compile -f pipeline.yaml --kind Job --shard-by files --max-failed-indexes 3 -o job.yaml
+  monopod compile -f pipeline.yaml --kind Job --queue team-a | kubectl create -f -
   monopod compile -f pipeline.yaml --kind CronJob --schedule '30 3 * * 1-5' --time-zone Europe/Berlin -o nightly.yaml"""
 
 
@@ -49,7 +61,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="delete a Job this long after it ends, such as 1h",
     )
+    _add_shard_options(parser)
+    parser.add_argument(
+        "--queue", metavar="NAME", help="the LocalQueue of Kueue that admits the object (kueue.x-k8s.io/queue-name)"
+    )
+    parser.add_argument(
+        "--priority-class", metavar="NAME", help="its WorkloadPriorityClass of Kueue (kueue.x-k8s.io/priority-class)"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+
+
+def _add_shard_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shards",
+        type=int,
+        metavar="N",
+        help="a Job with N indexes (an Indexed Job), each of which runs the Pipeline in a Pod of its own; Steps have "
+        "JOB_COMPLETION_INDEX in their environment",
+    )
+    parser.add_argument(
+        "--shard-by",
+        metavar="PARAM",
+        help="each index has its part of the values of this array param; without --shards, one value",
+    )
+    parser.add_argument(
+        "--index-retries", type=int, metavar="N", help="run a failed index again up to N times (default: 0)"
+    )
+    parser.add_argument(
+        "--max-failed-indexes",
+        type=int,
+        metavar="N",
+        help="stop the Job once more than N indexes have failed (default: run all)",
+    )
+    parser.add_argument(
+        "--success-count",
+        type=int,
+        metavar="N",
+        help="the Job succeeds, and its other Pods are stopped, once N indexes have succeeded (default: all; "
+        "Kubernetes 1.31)",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -59,14 +109,49 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.files.written_documents import write_documents  # noqa: PLC0415
 
     options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
-    workload = Workload(arguments.kind, arguments.schedule, arguments.time_zone, arguments.ttl)
-    compilations = compile_documents(arguments, workload=workload, **options)
+    shards = _shards(arguments)
+    workload = Workload(
+        arguments.kind,
+        arguments.schedule,
+        arguments.time_zone,
+        arguments.ttl,
+        shards=shards,
+        queue=arguments.queue,
+        priority_class=arguments.priority_class,
+    )
+    documents = load_documents(arguments)
+    compilations = _compiled(documents, compiler_options(arguments, workload=workload, **options), shards)
     print_problems(warnings_of(compilations), sys.stderr)
     first = compilations[0]
     other_objects = (*first.config_maps, *first.secrets, *first.claims, *first.passed_through)
-    documents = (*other_objects, *(compilation.workload for compilation in compilations))
-    write_documents(documents, arguments.output)
+    objects = (*other_objects, *(compilation.workload for compilation in compilations))
+    write_documents(objects, arguments.output)
     return SUCCEEDED
+
+
+def _shards(arguments: argparse.Namespace) -> Shards | None:
+    """Return the options of an Indexed Job, None for another object. Raises Problems."""
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.pod.indexed_job import Shards  # noqa: PLC0415
+
+    if arguments.shards is None and arguments.shard_by is None:
+        for option in ("index_retries", "max_failed_indexes", "success_count"):
+            if getattr(arguments, option) is not None:
+                message = f"--{option.replace('_', '-')} is for a Job with --shards or --shard-by"
+                raise Problems([Problem(None, message, "workload")])
+        return None
+    retries = arguments.index_retries or 0
+    return Shards(arguments.shards, arguments.shard_by, retries, arguments.max_failed_indexes, arguments.success_count)
+
+
+def _compiled(documents: Documents, options: Options, shards: Shards | None) -> tuple[Compilation, ...]:
+    if shards is None:
+        from monopod.compiler.compilation import compile_runs  # noqa: PLC0415  # not needed for --help
+
+        return compile_runs(documents, options)
+    from monopod.compiler.shards import compile_shards  # noqa: PLC0415  # few Jobs have indexes
+
+    return (compile_shards(documents, options, shards),)
 
 
 def _kube_version(text: str) -> KubeVersion:

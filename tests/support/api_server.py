@@ -267,15 +267,22 @@ class ApiServer:
         if resource == "pods" and self.kubelet is not None:
             self.kubelet.run(self, stored)
         if resource == "jobs":
-            self._create_pod_of_job(namespace, stored)
+            for index in range(stored["spec"].get("completions", 1)):
+                self._create_pod_of_job(namespace, stored, index)
         return 201, stored
 
-    def _create_pod_of_job(self, namespace, job):
+    def _create_pod_of_job(self, namespace, job, index):
         template = copy.deepcopy(job["spec"]["template"])
         metadata = template.setdefault("metadata", {})
         metadata["name"] = f"{job['metadata']['name']}-pod"
         metadata.setdefault("labels", {})["job-name"] = job["metadata"]["name"]
         metadata["ownerReferences"] = [{"kind": "Job", "uid": job["metadata"]["uid"]}]
+        if job["spec"].get("completionMode") == "Indexed":  # pkg/controller/job/indexed_job_utils.go
+            metadata["name"] = f"{job['metadata']['name']}-{index}-pod"
+            metadata.setdefault("annotations", {})["batch.kubernetes.io/job-completion-index"] = str(index)
+            metadata["labels"]["batch.kubernetes.io/job-completion-index"] = str(index)
+            for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
+                container.setdefault("env", []).append({"name": "JOB_COMPLETION_INDEX", "value": str(index)})
         refusal = self.refusals.get(("create", "pods"))
         if refusal is None:
             self.create("pods", namespace, {"apiVersion": "v1", "kind": "Pod", **template})
