@@ -31,7 +31,7 @@ import stat
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from monopod.coordinator.engine.events import Exit, RunProbe, RunStep
+from monopod.coordinator.engine.events import Exit, RunProbe, RunStep, Verdict
 from monopod.schemas.formats.visible_text import visible
 from monopod.system.locks import is_locked
 from monopod.system.write_all import write_all
@@ -54,6 +54,9 @@ _EXIT_KEYS = frozenset(
     }
 )
 _PROBE_OUTPUT = "probe"
+_HELD = "held"
+_RELEASE = "release"
+_VERDICTS: dict[bytes, Verdict] = {b"continue\n": "continue", b"fail\n": "fail"}
 ROOT = "/monopod"
 """Where the coordinator of a Pod has all its directories."""
 IN_CONTAINER = "/monopod/step"
@@ -204,6 +207,49 @@ class ControlDirectory:
         """Write `exit`: processes that still run after `grace` seconds are killed. Raises OSError."""
         self._write("exit", f"{code} {round(grace * 1000)}\n".encode())
         self.ring_bell()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether `held` was written."""
+        return self._is_there(_HELD)
+
+    def write_hold(self, content: bytes) -> None:
+        """Write `held`, with the request that the Step will be. Raises OSError if it cannot be written."""
+        self._remove(_RELEASE)
+        self._write(_HELD, content)
+
+    def end_hold(self) -> None:
+        """Remove `held`, and `release`."""
+        self._remove(_HELD)
+        self._remove(_RELEASE)
+
+    def read_release(self) -> Verdict | None:
+        """Return how the Step that is held was released; None if it was not. A malformed file is removed."""
+        try:
+            descriptor = os.open(_RELEASE, _READ, dir_fd=self._directory)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            content = b""
+        else:
+            try:
+                content = os.read(descriptor, MAX_PROBE_BYTES)
+            except OSError:
+                content = b""
+            finally:
+                os.close(descriptor)
+        verdict = _VERDICTS.get(content)
+        if verdict is None:
+            self._remove(_RELEASE)
+        return verdict
+
+    def _remove(self, name: str) -> None:
+        """Remove an entry, whatever a Step has made of it, if it is there."""
+        with contextlib.suppress(OSError):
+            try:
+                os.unlink(name, dir_fd=self._directory)
+            except IsADirectoryError:
+                discard(self._directory, name)
 
     def read_exit(self, number: int) -> Exit | None:
         """Return the content of `exited.N`; None if it does not exist, or the request still runs, so that it is forged.

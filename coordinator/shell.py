@@ -54,10 +54,13 @@ from monopod.coordinator.engine.events import (
     ContainerDied,
     ContainerReady,
     ContainerRestarted,
+    EndHold,
     EvaluateCel,
     Event,
     Exit,
     Finish,
+    HoldReleased,
+    HoldStep,
     ProbeEnded,
     ReadResults,
     ReleaseContainer,
@@ -202,6 +205,7 @@ class Coordinator:
         self._tries: dict[tuple[str, int], TryConnection] = {}
         self._outcomes: deque[tuple[TryConnection, str | None]] = deque()
         self._reads: dict[str, ReadResults] = {}
+        self._holds: dict[str, HoldStep] = {}
         self._cel = CelQueue(self._epoll)
         self._exit_code: int | None = None
         self._exit_at: float | None = None
@@ -213,6 +217,8 @@ class Coordinator:
         self._wake_up, self._wake_up_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._executors: dict[type[Any], Callable[[Any], None]] = {
             StopStep: self._stop_step,
+            HoldStep: self._hold,
+            EndHold: lambda command: self._containers[command.container].directory.end_hold(),
             ReadResults: self._read_results,
             TryConnection: self._try_connection,
             WriteFile: self._write_file,
@@ -416,6 +422,8 @@ class Coordinator:
             if how is not None:
                 output = container.directory.read_probe_output() if isinstance(command, RunProbe) else ""
                 self._events.append(_exit_event(command, how, self._now(), output))
+        if container.name in self._holds and (verdict := container.directory.read_release()) is not None:
+            self._events.append(HoldReleased(self._now(), container.name, verdict))
         self._process_events()
 
     def _note_alive(self, container: _Container) -> None:
@@ -565,10 +573,15 @@ class Coordinator:
                 self._note_question(command)
 
     def _note_question(self, command: Command) -> None:
-        """Remember that a command waits for its answer."""
+        """Remember that a command waits for its answer, or that it does not any more."""
         match command:
             case ReadResults(slot=slot):
                 self._reads[slot] = command
+            case HoldStep(slot=slot, container=name):
+                self._holds[name] = command
+                self._unused_slots.pop(slot, None)
+            case EndHold(container=name):
+                self._holds.pop(name, None)
             case EvaluateCel():
                 self._cel.add(command)
             case TryConnection(container=name, request=request):
@@ -596,7 +609,9 @@ class Coordinator:
             for command in list(container.running.values()):
                 if not container.directory.has_request(command.request):
                     self._run(command)
-        self._execute_those(last, StopStep | ReleaseContainer)
+        self._execute_those(last, StopStep | ReleaseContainer | EndHold)
+        for hold in self._holds.values():
+            self._hold(hold)
         for read in list(self._reads.values()):
             self._read_results(read)
         for attempted in list(self._tries.values()):
@@ -646,6 +661,20 @@ class Coordinator:
             with self._warn_on_error(f"cannot stop the Step in container {container.name}, retrying"):
                 container.directory.write_kill(command.request, signal.SIGTERM, command.grace)
                 stop.failed = False
+
+    def _hold(self, command: HoldStep) -> None:
+        """Hold a Step, unless an earlier coordinator has."""
+        container, content = self._containers[command.container], b""
+        if container.directory.is_held:
+            return
+        with self._warn_on_error(f"cannot prepare the Step that is held in container {container.name}"):
+            self._slots[command.slot].write_debug_scripts()
+            if command.before is not None:
+                self._prepare_files(command.before)
+                with contextlib.suppress(ValueError):  # reported when it runs
+                    content = encode_request(command.before, container.own_path)
+        with self._warn_on_error(f"cannot write held in container {container.name}: nothing can release its Step"):
+            container.directory.write_hold(content)
 
     def _write_kill_again(self, container: _Container, number: int, stop: _Stop) -> None:
         with contextlib.suppress(OSError):  # reported the first time

@@ -24,11 +24,21 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from monopod.coordinator.control_directory import discard, unused_name, write_file
+from monopod.coordinator.engine.events import Verdict
 
 MAX_RESULT_BYTES = 1024 * 1024
 """The largest file that is read as a Result."""
 MAX_TOTAL_BYTES = 8 * 1024 * 1024
 """The most that is read for one Task."""
+
+DEBUG_SCRIPTS: dict[str, Verdict] = {
+    "debug-continue": "continue",
+    "debug-fail-continue": "fail",
+    "debug-beforestep-continue": "continue",
+    "debug-beforestep-fail-continue": "fail",
+}
+"""The scripts that release a Step that is held, and to what (Tekton docs/debug.md)."""
+_DEBUG_SCRIPT = "#!/monopod/bin/entrypoint {verdict}\n"  # it needs no shell
 
 CONTAINER_PATH = "/tekton"
 ATTEMPT_DIRECTORIES = ("results", "steps", "home", "artifacts", "run")
@@ -107,6 +117,13 @@ class SlotDirectory:
         """Write a script that any user may run. Raises OSError, ValueError."""
         with _opened(self._scripts) as scripts:
             write_file(scripts, name, text.encode(), 0o755)
+
+    def write_debug_scripts(self) -> None:
+        """Write the scripts that release a Step that is held. Raises OSError."""
+        directories = ("debug", "scripts")
+        with _opened(self._tekton) as root, _walked(root, directories, _open_or_make_directory) as scripts:
+            for name, verdict in DEBUG_SCRIPTS.items():
+                write_file(scripts, name, _DEBUG_SCRIPT.format(verdict=verdict).encode(), 0o755)
 
     def write_file(self, path: str, text: str) -> None:
         """Write a small file (a path in the slot's containers) that any user may read. Raises OSError, ValueError."""

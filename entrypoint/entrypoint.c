@@ -14,7 +14,8 @@
  * - A request moves through the phases of entrypoint.h in order, as far as it can each time (`advance`).
  *
  * The other files: request.c (run.N, up to exec), output.c (copies and marks), make_readable.c (a helper process),
- * control_directory.c (the files and their formats), text.c (strings and messages), kernel.h (system calls).
+ * visit.c (shells beside a Step, and releasing one that is held), control_directory.c (the files and their formats),
+ * text.c (strings and messages), kernel.h (system calls).
  */
 
 #include "entrypoint.h"
@@ -638,6 +639,8 @@ static int run_command_line(int count, char **arguments)
 {
     static const char usage[] = "usage: entrypoint [--restarts] [--orphan-seconds N] [DIR]\n"
                                 "       entrypoint install DIR\n"
+                                "       entrypoint shell [NAME=VALUE]... [-- PROGRAM [ARGUMENT]...]\n"
+                                "       entrypoint continue|fail\n"
                                 "       entrypoint --version\n";
     static const char version[] = "monopod entrypoint " VERSION "\n";
     long orphan_seconds = DEFAULT_ORPHAN_SECONDS;
@@ -647,6 +650,10 @@ static int run_command_line(int count, char **arguments)
         install(arguments[2]);
         return 0;
     }
+    if (count >= 2 && strcmp(arguments[1], "shell") == 0)
+        visit(count - 2, arguments + 2);
+    if (count >= 2 && (strcmp(arguments[1], "continue") == 0 || strcmp(arguments[1], "fail") == 0))
+        return release_step(arguments[1]); /* a script with this program as interpreter adds its own path */
     int next = 1;
     if (next < count && strcmp(arguments[next], "--restarts") == 0) {
         self.restarts = true;

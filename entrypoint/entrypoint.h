@@ -25,6 +25,7 @@ enum {
     REQUESTS_PER_LIFE = 1000000,    /* life 1 runs request 1 and up, life 2 request 1000001 and up */
     DEFAULT_ORPHAN_SECONDS = 300,
 
+    EXIT_NOT_HELD = 1,
     EXIT_USAGE = 2,
     EXIT_IO_ERROR = 74,                /* the control directory is unusable */
     EXIT_ORPHANED = 75,
@@ -126,6 +127,9 @@ void *allocate(size_t size);
 char *read_records(int file);
 const char *find_record(const char *record, char letter);
 int make_parent_directories(const char *path);
+char **build_environment(char *records);
+void enter_directory(const char *path);
+_Noreturn void exec_program(char **arguments, char **environment);
 _Noreturn void run_request(int file, pid_t parent);
 
 /* output.c */
@@ -139,6 +143,11 @@ bool mark_delays_exit(int64_t now);
 void write_mark(void);
 void put_mark(const char *token);
 void make_mark(char token[2 * TOKEN_BYTES + 1]);
+
+/* visit.c */
+
+_Noreturn void visit(int count, char **arguments);
+int release_step(const char *verdict);
 
 /* install.c */
 

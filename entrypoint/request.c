@@ -7,6 +7,11 @@ struct child child;
 static void send_report(const struct text *error)
 {
     static struct report report;
+    if (child.socket < 0) { /* a visitor, whom somebody watches (visit.c) */
+        ignore(write_all(STDERR_FILENO, error->bytes, error->length));
+        ignore(write_all(STDERR_FILENO, "\n", 1));
+        return;
+    }
     report.start = child.start;
     report.has_files = child.has_files;
     report.error.length = 0;
@@ -16,7 +21,7 @@ static void send_report(const struct text *error)
     ignore(sys_write(child.socket, &report, size)); /* fails if the supervisor is gone; then nobody needs it */
 }
 
-/* Reports `message`, `subject` (escaped), the text of `error` and `remark` to the supervisor, and exits. */
+/* Reports `message`, `subject` (escaped), the text of `error` and `remark` to the supervisor (or a visitor), and exits. */
 _Noreturn void fail_request(int code, const char *message, const char *subject, int error, const char *remark)
 {
     static struct text sentence;
@@ -200,7 +205,7 @@ static char *expand(char *text, char **environment)
     return expanded;
 }
 
-static char **build_environment(char *records)
+char **build_environment(char *records)
 {
     size_t count = 0;
     for (char **variable = initial_environment; *variable != NULL; variable++)
@@ -269,7 +274,7 @@ int make_parent_directories(const char *path)
     return 0;
 }
 
-static void enter_directory(const char *path)
+void enter_directory(const char *path)
 {
     int result = sys_chdir(path);
     if (result == -ENOENT && *path != '\0') {
@@ -343,7 +348,7 @@ static _Noreturn void fail_exec(const char *program, int error, char **arguments
     fail_request(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, remark);
 }
 
-static _Noreturn void exec_program(char **arguments, char **environment)
+_Noreturn void exec_program(char **arguments, char **environment)
 {
     const char *program = arguments[0];
     if (*program == '\0' || strchr(program, '/') != NULL)

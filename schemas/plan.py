@@ -76,6 +76,7 @@ class Step(NamedTuple):
     ``timeout`` and ``on_error`` are as in Tekton docs/tasks.md; ``on_error`` may be a template.
     ``always``: it also runs after an earlier Step of the attempt has failed, which stays the reason of the failure. It
     does not run once the attempt is cut off. Only the compiler sets it, for Steps that it adds.
+    ``hold_before`` and ``hold_on_failure`` are breakpoints (Tekton docs/debug.md).
     """
 
     name: str
@@ -93,6 +94,8 @@ class Step(NamedTuple):
     params: tuple[Param, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     always: bool = False
+    hold_before: bool = False
+    hold_on_failure: bool = False
 
 
 class Probe(NamedTuple):

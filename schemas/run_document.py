@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from monopod.schemas.formats.timestamps import to_rfc3339
 from monopod.schemas.plan import Pipeline, Plan
-from monopod.schemas.run_events import CancelMode
+from monopod.schemas.run_events import CancelMode, describe_hold
 from monopod.schemas.run_progress import Attempt, PipelineEnd, RunProgress, SidecarRun, StepRun, TaskState
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class _Status:
         is_over = task is None or task.is_over
         ended = attempt.ended if attempt.ended is not None or not is_over else ending.ended
         status: TaskRunStatus = {
-            "conditions": [_running(attempt.started)],
+            "conditions": [_running(attempt)],
             "podName": self._pod,
             "startTime": to_rfc3339(attempt.started),
         }
@@ -286,8 +286,11 @@ def _listed(details: TaskState | PipelineEnd) -> list[WhenStatus]:
     return [{**guard} for guard in details.when]
 
 
-def _running(at: float) -> Condition:
-    return _condition(None, "Running", "Not all Steps in the Task have finished executing", at)
+def _running(attempt: Attempt) -> Condition:
+    held = next((step.held for step in attempt.steps if step.held is not None), None)
+    if held is not None:  # Tekton has no reason of its own for that
+        return _condition(None, "Running", f'Step "{held.step}" is {describe_hold(held)}', held.at)
+    return _condition(None, "Running", "Not all Steps in the Task have finished executing", attempt.started)
 
 
 def _condition(succeeded: bool | None, reason: str, message: str, at: float) -> Condition:  # or unknown

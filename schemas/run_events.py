@@ -95,6 +95,35 @@ class StepFinished(NamedTuple):
     mark: str | None = None
 
 
+class StepHeld(NamedTuple):
+    """A breakpoint holds a Step in its container: before it starts or, if it ``has_failed``, after it did.
+
+    ``exit_code`` and ``message`` are those of the failure. The clocks of the timeouts of its Task and run stop.
+    """
+
+    at: float
+    task: str
+    index: int | None  # type: ignore[assignment]  # not tuple's method
+    attempt: int
+    step: str
+    container: str
+    has_failed: bool
+    exit_code: int = 0
+    message: str = ""
+
+
+class StepReleased(NamedTuple):
+    """A Step is not held any more. ``verdict`` is ``continue`` or ``fail``; empty if the hold was cut off."""
+
+    at: float
+    task: str
+    index: int | None  # type: ignore[assignment]  # not tuple's method
+    attempt: int
+    step: str
+    container: str
+    verdict: str = ""
+
+
 class SidecarStarted(NamedTuple):
     """The entrypoint of ``container`` was asked to run a Sidecar, so its log begins."""
 
@@ -234,6 +263,19 @@ def describe_retry(event: TaskFinished) -> str:
     return f"retrying in {format_duration(event.retry_delay)}" if event.retry_delay else "retrying"
 
 
+def describe_hold(event: StepHeld) -> str:
+    """Describe where a Step is held."""
+    if event.has_failed:
+        return f"held after it failed ({event.message or describe_exit_code(event.exit_code)})"
+    return "held before it starts"
+
+
+def describe_release(event: StepReleased) -> str:
+    """Describe how the hold of a Step ended."""
+    words = {"continue": "released to continue", "fail": "released to fail"}
+    return f"{words.get(event.verdict, 'not held any more')}; timeout clocks run again"
+
+
 def describe_restart(event: ContainerRestarted) -> str:
     """Describe that a container is there again."""
     return f'container "{event.container}" was restarted (restart {event.life - 1})'
@@ -245,6 +287,8 @@ RunEvent: TypeAlias = (
     | TaskStarted
     | StepStarted
     | StepFinished
+    | StepHeld
+    | StepReleased
     | SidecarStarted
     | ContainerRestarted
     | OutputEnded

@@ -25,10 +25,14 @@ from monopod.schemas.run_events import (
     SidecarFinished,
     SidecarStarted,
     StepFinished,
+    StepHeld,
+    StepReleased,
     StepStarted,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    describe_hold,
+    describe_release,
     describe_restart,
     describe_retry,
     describe_sidecar_end,
@@ -94,7 +98,7 @@ class RunLog:
                 return event.task, f"matrix of {len(event.names)} combinations"
             case TaskStarted() | TaskFinished():
                 return self._progress.label(event.task, event.index), self._describe_task(event)
-            case StepStarted() | StepFinished() | SidecarStarted() | SidecarFinished():
+            case StepStarted() | StepFinished() | StepHeld() | StepReleased() | SidecarStarted() | SidecarFinished():
                 return self._progress.label(event.task, event.index), _describe_part(event)
 
     def _describe_task(self, event: TaskStarted | TaskFinished) -> str:
@@ -161,10 +165,16 @@ def _describe_run(event: RunStarted | RunCancelling | RunWarning | RunFinished |
     return f"run {event.status} ({event.reason}): {event.message}"
 
 
-def _describe_part(event: StepStarted | StepFinished | SidecarStarted | SidecarFinished) -> str:
+def _describe_part(
+    event: StepStarted | StepFinished | StepHeld | StepReleased | SidecarStarted | SidecarFinished,
+) -> str:
     """Return what happened to a Step or Sidecar, after its name."""
     if isinstance(event, StepStarted):
         return f"{event.step}: started"
+    if isinstance(event, StepHeld):
+        return f"{event.step}: {describe_hold(event)}; its timeout clocks stop"
+    if isinstance(event, StepReleased):
+        return f"{event.step}: {describe_release(event)}"
     if isinstance(event, SidecarStarted):
         return f"{event.sidecar}: Sidecar started"
     if isinstance(event, SidecarFinished):

@@ -30,6 +30,8 @@ from monopod.schemas.run_events import (
     RunWarning,
     SidecarFinished,
     StepFinished,
+    StepHeld,
+    StepReleased,
     StepStarted,
     TaskFinished,
     TaskSkipped,
@@ -50,7 +52,8 @@ class StepRun:
     """A Step in one attempt. ``requested`` is when it was to start; ``start`` and ``end`` are the times of its program.
 
     ``reason`` comes from StepFinished, empty until the Step has ended. ``cpu`` is in seconds, ``peak`` in KiB.
-    ``results`` and ``artifacts`` are not in the events: only the coordinator knows them.
+    ``held`` is how it is held at a breakpoint, while it is. ``results`` and ``artifacts`` are not in the events: only
+    the coordinator knows them.
     """
 
     def __init__(self, name: str, container: str, requested: float) -> None:
@@ -62,6 +65,7 @@ class StepRun:
         self.exit_code = 0
         self.reason = ""
         self.message = ""
+        self.held: StepHeld | None = None
         self.out_of_memory = False
         self.cpu: float = 0
         self.peak = 0
@@ -357,8 +361,8 @@ class RunProgress:
             case StepStarted():
                 attempt = self._attempt(event)
                 attempt.steps = [*_others(attempt, event.step), StepRun(event.step, event.container, event.at)]
-            case StepFinished():
-                self._finish_step(event)
+            case StepFinished() | StepHeld() | StepReleased():
+                self._change_step(event)
             case SidecarFinished():
                 self._attempt(event).sidecars.append(_ended_sidecar(event))
             case TaskFinished():
@@ -377,13 +381,15 @@ class RunProgress:
         if task.started is None or not event.attempt:
             task.started = event.at
 
-    def _finish_step(self, event: StepFinished) -> None:
+    def _change_step(self, event: StepFinished | StepHeld | StepReleased) -> None:
         attempt = self._attempt(event)
         step = attempt.step(event.step)
         if step is None:
             step = StepRun(event.step, event.container, event.at)
             attempt.steps.append(step)
-        step.finish(event)
+        step.held = event if isinstance(event, StepHeld) else None
+        if isinstance(event, StepFinished):
+            step.finish(event)
 
     def _finish_task(self, event: TaskFinished) -> None:
         """Note the end of an attempt or a Task. A Task cancelled between two attempts leaves the last one as it was."""
@@ -396,7 +402,7 @@ class RunProgress:
         task.ended = None if event.will_retry else event.at
         task.retry_at = event.at + event.retry_delay if event.will_retry and event.retry_delay else None
 
-    def _attempt(self, event: StepStarted | StepFinished | SidecarFinished) -> Attempt:
+    def _attempt(self, event: StepStarted | StepFinished | StepHeld | StepReleased | SidecarFinished) -> Attempt:
         """Return the attempt that an event belongs to, which is added if its start is not known."""
         task = self._instance(event.task, event.index)
         for attempt in task.attempts:

@@ -3,10 +3,12 @@
 An attempt is in one ``State``, which says what it waits for. ``HANDLERS`` says what it does when something happens: a
 handler issues commands and returns the next state. Anything that a state does not list is ignored.
 
-    SIDECARS ─▶ CONTAINER ─▶ GUARDS ─▶ STEP ─▶ READING ─▶ … the next Step's CONTAINER, or the Task's READING ─▶ OVER
-                                         └─▶ STOPPING ─▶ READING ─▶ OVER
+    SIDECARS ─▶ CONTAINER ─▶ GUARDS ─▶ HELD_BEFORE ─▶ STEP ─▶ HELD_FAILED ─▶ READING ─▶ … the next Step's CONTAINER,
+                                                       │                              or the Task's READING ─▶ OVER
+                                                       └─▶ STOPPING ─▶ READING ─▶ OVER
 
-A state is skipped if there is nothing to wait for: no Sidecars, a container that is ready, no CEL, no Results.
+A state is skipped if there is nothing to wait for: no Sidecars, a container that is ready, no CEL, no Results, no
+breakpoint (``holds``). A breakpoint on failure holds no Step that was stopped, timed out, or lost its container.
 
 When a Step fails, the Steps after it are skipped, except those that always run (``Step.always``, set by the compiler
 only). The first failure stays the outcome, also if such a Step fails too or is cut off. None of them runs once the
@@ -22,9 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from monopod.coordinator.engine.artifacts import merged
+from monopod.coordinator.engine.attempt_values import add_params, results_of_steps, step_scope, take_step_results
 from monopod.coordinator.engine.commands import Commands
 from monopod.coordinator.engine.containers import Container, Containers
 from monopod.coordinator.engine.events import (
@@ -33,6 +36,7 @@ from monopod.coordinator.engine.events import (
     ContainerReady,
     ContainerRestarted,
     Exit,
+    HoldReleased,
     ProbeEnded,
     ReadResults,
     ResultsRead,
@@ -44,14 +48,29 @@ from monopod.coordinator.engine.events import (
 from monopod.coordinator.engine.failure_reasons import (
     KILLED,
     WAS_KILLED,
+    container_died,
+    describe_continued,
     exit_code_of,
+    failed_before_start,
     invalid_results,
     lost_sidecar,
     lost_step,
+    outcome_if_stopped,
     outcome_of_pod,
     reason_of,
     step_failure,
 )
+from monopod.coordinator.engine.happenings import (
+    ContainerChanged,
+    ContainerLate,
+    HeadStartOver,
+    ProbeDue,
+    SidecarEnded,
+    StepEnded,
+    StepTimedOut,
+    Stop,
+)
+from monopod.coordinator.engine.holds import Holds
 from monopod.coordinator.engine.readiness_probes import ReadinessProbes
 from monopod.coordinator.engine.run_state import (
     AttemptEnded,
@@ -77,7 +96,7 @@ from monopod.coordinator.engine.step_files import (
 )
 from monopod.coordinator.engine.step_request import request_of
 from monopod.coordinator.engine.when import Guards
-from monopod.schemas.plan import Plan, Step, Task, Value
+from monopod.schemas.plan import Plan, Step, Value
 from monopod.schemas.run_events import ContainerRestarted as RunContainerRestarted
 from monopod.schemas.run_events import (
     OutputEnded,
@@ -92,9 +111,6 @@ from monopod.schemas.variables import (
     EvaluationError,
     Path,
     Scope,
-    evaluate,
-    parse_path,
-    references_in,
     substitute,
 )
 
@@ -103,57 +119,6 @@ HEAD_START = 1.0
 
 Tekton waits until kubelet reports that the Sidecar runs, which takes about as long; Tasks have come to rely on it.
 """
-
-
-# What happens to an attempt
-
-
-class ContainerChanged(NamedTuple):
-    """A container of its slot has become ready, or is gone while nothing of the attempt ran in it."""
-
-
-class ContainerLate(NamedTuple):
-    """A container that it waits for has not started in time."""
-
-    container: str
-
-
-class HeadStartOver(NamedTuple):
-    """A Sidecar without a readinessProbe has had its head start, and counts as ready."""
-
-    sidecar: SidecarState
-
-
-class ProbeDue(NamedTuple):
-    """The next try of a readinessProbe is due, or the current one takes too long."""
-
-    sidecar: SidecarState
-
-
-class SidecarEnded(NamedTuple):
-    """A Sidecar has ended, by itself or because it was stopped."""
-
-    sidecar: SidecarState
-    exit: Exit
-
-
-class StepEnded(NamedTuple):
-    """The running Step has ended."""
-
-    step: StepState
-    exit: Exit
-
-
-class StepTimedOut(NamedTuple):
-    """The timeout of the running Step has expired."""
-
-    step: StepState
-
-
-class Stop(NamedTuple):
-    """The attempt is cut off: its Task timed out or was cancelled, or a container of its slot cannot start."""
-
-    outcome: Outcome
 
 
 HANDLERS: dict[State, dict[type[Any], str]] = {
@@ -183,6 +148,18 @@ HANDLERS: dict[State, dict[type[Any], str]] = {
         SidecarEnded: "_end_sidecar",
         Stop: "_stop_step",
     },
+    State.HELD_BEFORE: {
+        HoldReleased: "_release_before",
+        ContainerChanged: "_leave_lost_container",
+        SidecarEnded: "_end_sidecar",
+        Stop: "_end_held",
+    },
+    State.HELD_FAILED: {
+        HoldReleased: "_release_failed",
+        ContainerChanged: "_fail_in_lost_container",
+        SidecarEnded: "_end_sidecar",
+        Stop: "_stop_failed_step",
+    },
     State.READING: {
         ResultsRead: "_take_results",
         SidecarEnded: "_end_sidecar",
@@ -208,6 +185,7 @@ class Attempts:
         self._marks = marks
         self._commands = commands
         self._containers = containers
+        self._holds = Holds(commands)
         self._probes = ReadinessProbes(
             commands, containers, lambda sidecar: self._react(sidecar.attempt, ProbeDue(sidecar))
         )
@@ -233,7 +211,7 @@ class Attempts:
 
     def _begin(self, attempt: AttemptState) -> State:
         try:
-            _add_params(attempt.instance, attempt.values)
+            add_params(attempt.instance, attempt.values)
         except EvaluationError as error:
             return self._end(attempt, Outcome("Failed", "InvalidParamValue", str(error)))
         for container in self._containers.of(attempt.slot):
@@ -255,7 +233,14 @@ class Attempts:
         return self.stop(attempt, Outcome("TimedOut", "TaskRunTimeout", message))
 
     def handle(
-        self, event: StepExited | ResultsRead | ProbeEnded | ContainerReady | ContainerDied | ContainerRestarted
+        self,
+        event: StepExited
+        | ResultsRead
+        | ProbeEnded
+        | HoldReleased
+        | ContainerReady
+        | ContainerDied
+        | ContainerRestarted,
     ) -> Change | None:
         """Pass an event to the attempt that it concerns."""
         if isinstance(event, ResultsRead):
@@ -263,7 +248,7 @@ class Attempts:
         container = self._containers[event.container]
         if isinstance(event, StepExited):
             return self._end_request(container, event)
-        if isinstance(event, ProbeEnded):
+        if isinstance(event, ProbeEnded | HoldReleased):
             return self._react_in(container.slot, event)
         if isinstance(event, ContainerDied) and event.will_restart and container.ending:
             container.die()
@@ -353,7 +338,7 @@ class Attempts:
         message = f'container "{container.name}" did not start within {seconds:g} seconds'
         if container.deaths:
             message = f'container "{container.name}" was not restarted within {seconds:g} seconds'
-        return self._end(attempt, _outcome_if_stopped(attempt, Outcome("Failed", "PodCreationFailed", message)))
+        return self._end(attempt, outcome_if_stopped(attempt, Outcome("Failed", "PodCreationFailed", message)))
 
     def _check_reuse(self, container: Container, how: Exit) -> None:
         """Give up a container in which something may still run: its output would be attributed to the next request."""
@@ -450,7 +435,7 @@ class Attempts:
 
     def _start_next_step(self, attempt: AttemptState, _: ContainerChanged) -> State:
         """Start the next Step that is not skipped, or wait for its container; finish if there is none."""
-        while (attempt.ending is None and attempt.position < len(attempt.steps)) or _closes(attempt):
+        while (attempt.ending is None and attempt.position < len(attempt.steps)) or attempt.closes:
             step = attempt.steps[attempt.position]
             container = self._containers[step.container]
             if attempt.ending is not None and (not step.plan.always or container.lost):
@@ -492,7 +477,7 @@ class Attempts:
         task = attempt.instance.task
         try:
             if step.scope is None:
-                step.scope = _step_scope(step.plan, attempt)
+                step.scope = step_scope(step.plan, attempt)
                 step.guards = Guards(step.plan.when, step.scope)
             guards = step.guards
             assert guards is not None
@@ -506,6 +491,10 @@ class Attempts:
                 return None
             command = self._request_of(attempt, step.container, step.plan, step.scope)
             command = command._replace(readable=written_paths(task.plan, step.plan))
+            if step.plan.hold_before and not step.is_released:
+                attempt.begun = True
+                self._holds.begin(step, State.HELD_BEFORE, command)
+                return State.HELD_BEFORE
         except EvaluationError as error:
             step.message = str(error)
             self._report_end(attempt, step, "Error", 1)
@@ -544,25 +533,97 @@ class Attempts:
         step.start, step.end = how.start, how.end
         step.exit_code, step.message = exit_code_of(how), how.error
         step.out_of_memory = how.out_of_memory
+        if self._holds_failure(attempt, step, how):
+            step.exit = how
+            self._holds.begin(step, State.HELD_FAILED)
+            return State.HELD_FAILED
+        return self._settle_step(attempt, step, how)
+
+    def _settle_step(self, attempt: AttemptState, step: StepState, how: Exit) -> State:
+        """Record and report how a Step ended, and read its Results."""
         if attempt.stop is not None:
             reason = "TimedOut" if attempt.stop.status == "TimedOut" else "Cancelled"
             self._report_end(attempt, step, reason, None, how)
-            attempt.ending = _outcome_if_stopped(attempt, attempt.stop)
+            attempt.ending = outcome_if_stopped(attempt, attempt.stop)
         elif step.timed_out:
             step.message = "the Step exceeded its timeout"
             self._report_end(attempt, step, "TimedOut", step.exit_code or 1, how)
             attempt.ending = attempt.ending or step_failure(step)
-        elif step.exit_code and _continues(step) and not _container_died(how):
+        elif step.exit_code and _continues(step) and not container_died(how):
             step.tolerated = True
             self._report_end(attempt, step, "Continued", None, how)
+        elif step.is_continued:
+            self._report_end(attempt, step, "Completed", None, how)
         else:
             self._report_end(attempt, step, reason_of(how), None, how)
-        if attempt.ending is None and (how.out_of_memory or (step.exit_code and not step.tolerated)):
+        if attempt.ending is None and (step.out_of_memory or (step.exit_code and not step.tolerated)):
             attempt.ending = step_failure(step)  # where memory ran out, also with exit code 0
         attempt.position += 1
         paths = tuple(step_result_path(step.plan, result.name) for result in step.plan.results)
         paths += artifact_paths(step.plan)
         return self._read(attempt, paths) if paths else self._start_next_step(attempt, ContainerChanged())
+
+    # Holds
+
+    def _holds_failure(self, attempt: AttemptState, step: StepState, how: Exit) -> bool:
+        """Return whether a Step that has ended is held: it has failed its attempt, by itself, in a usable container."""
+        if not step.plan.hold_on_failure or attempt.stop is not None or attempt.ending is not None or step.timed_out:
+            return False
+        fails = how.out_of_memory or (step.exit_code != 0 and not _continues(step))
+        return fails and self._containers[step.container].ready
+
+    def _release_before(self, attempt: AttemptState, event: HoldReleased) -> State:
+        """Run the Step that is held, or fail it."""
+        step = attempt.steps[attempt.position]
+        if event.container != step.container:
+            return attempt.state
+        self._holds.end(step, event.verdict)
+        step.is_released = True
+        if event.verdict == "fail":
+            step.message = failed_before_start()
+            self._report_end(attempt, step, "Error", 1)
+            attempt.ending = attempt.ending or step_failure(step)
+            attempt.position += 1
+        return self._start_next_step(attempt, ContainerChanged())
+
+    def _leave_lost_container(self, attempt: AttemptState, _: ContainerChanged) -> State:
+        """Fail if a container is lost that the attempt still needs. The hold of a container that restarts continues."""
+        step = attempt.steps[attempt.position]
+        is_lost = (
+            self._lost_for(attempt) is not None if attempt.ending is None else self._containers[step.container].lost
+        )
+        if not is_lost:
+            return attempt.state
+        self._holds.end(step)
+        return self._start_next_step(attempt, ContainerChanged())
+
+    def _end_held(self, attempt: AttemptState, stop: Stop) -> State:
+        self._holds.end(attempt.steps[attempt.position])
+        return self._end_at_once(attempt, stop)
+
+    def _release_failed(self, attempt: AttemptState, event: HoldReleased) -> State:
+        """Let the Step that is held have succeeded, as Tekton's debug-continue does, or let it have failed."""
+        step = attempt.steps[attempt.position]
+        if event.container != step.container:
+            return attempt.state
+        self._holds.end(step, event.verdict)
+        if event.verdict == "continue":
+            step.message = describe_continued(step)
+            step.is_continued, step.exit_code, step.out_of_memory = True, 0, False
+        return self._settle_step(attempt, step, step.exit)
+
+    def _fail_in_lost_container(self, attempt: AttemptState, _: ContainerChanged) -> State:
+        is_lost = self._containers[attempt.steps[attempt.position].container].lost
+        return self._fail_held(attempt) if is_lost else attempt.state
+
+    def _stop_failed_step(self, attempt: AttemptState, stop: Stop) -> State:
+        attempt.stop = stop.outcome
+        return self._fail_held(attempt)
+
+    def _fail_held(self, attempt: AttemptState) -> State:
+        step = attempt.steps[attempt.position]
+        self._holds.end(step)
+        return self._settle_step(attempt, step, step.exit)
 
     def _report_end(
         self, attempt: AttemptState, step: StepState, reason: str, exit_code: int | None, how: Exit | None = None
@@ -619,9 +680,9 @@ class Attempts:
             attempt.results = parse_written_results(plan.results, result_path, event, problems)
             attempt.artifacts = merged(parse_written_artifacts(plan, event, problems))
         else:
-            _take_step_results(attempt, attempt.steps[attempt.position - 1], event, problems)
+            take_step_results(attempt, attempt.steps[attempt.position - 1], event, problems)
         if attempt.stop is not None:
-            attempt.ending = _outcome_if_stopped(attempt, attempt.stop)
+            attempt.ending = outcome_if_stopped(attempt, attempt.stop)
         elif problems and attempt.collected:
             attempt.invalid = invalid_results(problems, too_large=event.too_large)
         elif problems and attempt.ending is None:
@@ -634,17 +695,17 @@ class Attempts:
 
     def _end_at_once(self, attempt: AttemptState, stop: Stop) -> State:
         attempt.stop = stop.outcome
-        return self._end(attempt, _outcome_if_stopped(attempt, stop.outcome))
+        return self._end(attempt, outcome_if_stopped(attempt, stop.outcome))
 
     def _conclude(self, attempt: AttemptState) -> State:
         """Take the Task's Results that come from its Steps, and end the attempt."""
         attempt.artifacts = merged([*(step.artifacts for step in attempt.steps), attempt.artifacts])
         try:
-            attempt.results |= _results_of_steps(attempt.instance.task.plan, attempt)
+            attempt.results |= results_of_steps(attempt.instance.task.plan, attempt)
         except EvaluationError as error:
             attempt.invalid = attempt.invalid or invalid_results([str(error)])
         success = Outcome("Succeeded", "Succeeded", "All Steps have completed executing")
-        stopped = None if attempt.stop is None else _outcome_if_stopped(attempt, attempt.stop)
+        stopped = None if attempt.stop is None else outcome_if_stopped(attempt, attempt.stop)
         outcome = stopped or outcome_of_pod(attempt, attempt.ending or success)
         return self._end(attempt, attempt.invalid if outcome.succeeded and attempt.invalid else outcome)
 
@@ -667,20 +728,6 @@ class Attempts:
         return State.OVER
 
 
-def _closes(attempt: AttemptState) -> bool:
-    """Whether an attempt has failed, and a Step that always runs is still to run."""
-    if attempt.ending is None or attempt.stop is not None or attempt.collected:
-        return False
-    return any(step.plan.always for step in attempt.steps[attempt.position :])
-
-
-def _outcome_if_stopped(attempt: AttemptState, of_stop: Outcome) -> Outcome:
-    """Return the outcome of an attempt that is cut off: that of its first failure if only closing Steps were left."""
-    if attempt.closing and attempt.ending is not None:
-        return outcome_of_pod(attempt, attempt.ending)
-    return of_stop
-
-
 def _sidecar_finished(sidecar: SidecarState, how: Exit, now: float) -> SidecarFinished:
     """Return the event for a Sidecar that ended before the Steps of its Task had."""
     attempt = sidecar.attempt
@@ -690,54 +737,9 @@ def _sidecar_finished(sidecar: SidecarState, how: Exit, now: float) -> SidecarFi
     return SidecarFinished(now, path, index, number, name, container, code, why, how.error, how.start, how.end)
 
 
-def _add_params(instance: InstanceState, values: dict[Path, Value]) -> None:
-    """Evaluate the Task's params in the Pipeline's scope. Those of the matrix combination override them."""
-    context = {path: value for path, value in values.items() if path[0] == "context"}
-    scope = Scope(context, instance.task.pipeline.scope)
-    for param in instance.task.plan.params:
-        if param.name not in instance.params:
-            values["params", param.name] = evaluate(param.value, scope)
-    for name, value in instance.params.items():
-        values["params", name] = value
-
-
-def _step_scope(step: Step, attempt: AttemptState) -> Scope:
-    if not step.params and not step.variables:
-        return attempt.scope
-    values: dict[Path, Value] = {parse_path(key): text for key, text in step.variables}
-    for param in step.params:
-        values["step", "params", param.name] = evaluate(param.value, attempt.scope)
-    return Scope(values, attempt.scope)
-
-
 def _continues(step: StepState) -> bool:
     assert step.scope is not None
     try:
         return substitute(step.plan.on_error, step.scope) == "continue"
     except EvaluationError:
         return False
-
-
-def _take_step_results(attempt: AttemptState, step: StepState, event: ResultsRead, problems: list[str]) -> None:
-    """Let later Steps refer to what a Step has written. Adds what is wrong with it to `problems`."""
-    step.results = parse_written_results(step.plan.results, partial(step_result_path, step.plan), event, problems)
-    for name, value in step.results.items():
-        attempt.values["steps", step.plan.name, "results", name] = value
-    step.artifacts = merged(parse_written_artifacts(step.plan, event, problems))
-    for direction, name, text in step.artifacts.values():
-        attempt.values["steps", step.plan.name, direction, name] = text
-
-
-def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
-    """Return the Results of a Task that come from its Steps, except those whose Step Results are missing."""
-    return {
-        each.name: evaluate(each.value, attempt.scope)
-        for each in plan.results
-        if each.value is not None
-        and all(attempt.scope.get(reference.path) is not None for reference in references_in(each.value))
-    }
-
-
-def _container_died(how: Exit) -> bool:
-    """Whether a request ended because its container died (``KILLED``)."""
-    return how.code is None and how.error != ""

@@ -16,6 +16,15 @@ Action: TypeAlias = Callable[[], Change | None]
 """What a timer does when it fires. Returns the change that follows."""
 
 
+class _Paused:
+    """A timer that is paused, once or more often, and the seconds that it has left."""
+
+    def __init__(self, rest: float, action: Action) -> None:
+        self.rest = rest
+        self.action = action
+        self.times = 1
+
+
 class Commands:
     """The commands of one event, and its time ``now`` (seconds since the epoch)."""
 
@@ -23,6 +32,8 @@ class Commands:
         self.now = 0.0
         self.issued: list[Command] = []
         self._actions: dict[str, Action] = {}
+        self._due: dict[str, float] = {}
+        self._paused: dict[str, _Paused] = {}
         self._questions = 0
         self._answers: dict[int, Callable[[CelEvaluated], Change | None]] = {}
 
@@ -52,7 +63,8 @@ class Commands:
     def set_timer(self, name: str, delay: float, action: Action) -> None:
         """Do `action` after `delay` seconds. A timer of the same name is replaced."""
         self._actions[name] = action
-        self.issued.append(SetTimer(name, self.now + delay))
+        self._due[name] = self.now + delay
+        self.issued.append(SetTimer(name, self._due[name]))
 
     def has_timer(self, name: str) -> bool:
         """Return whether a timer is set."""
@@ -60,8 +72,27 @@ class Commands:
 
     def clear_timer(self, name: str) -> None:
         """Clear a timer, if it is set."""
+        self._paused.pop(name, None)
         if self._actions.pop(name, None) is not None:
             self.issued.append(ClearTimer(name))
+
+    def pause_timer(self, name: str) -> None:
+        """Stop the clock of a timer, if it is set, until `resume_timer` was called as often as this."""
+        if name in self._paused:
+            self._paused[name].times += 1
+        elif name in self._actions:
+            self._paused[name] = _Paused(self._due[name] - self.now, self._actions.pop(name))
+            self.issued.append(ClearTimer(name))
+
+    def resume_timer(self, name: str) -> None:
+        """Let the clock of a paused timer run on."""
+        paused = self._paused.get(name)
+        if paused is None:
+            return
+        paused.times -= 1
+        if not paused.times:
+            del self._paused[name]
+            self.set_timer(name, paused.rest, paused.action)
 
     def fire(self, name: str) -> Change | None:
         """Do the action of a timer, unless it was cleared, and return the change that follows."""

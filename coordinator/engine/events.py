@@ -14,10 +14,13 @@ Left to others: what follows from an event (``engine``); turning files into even
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from monopod.schemas.plan import Probe
 from monopod.schemas.run_events import CancelMode, RunEvent
+
+Verdict: TypeAlias = Literal["continue", "fail"]
+"""What becomes of a Step that is held. ``fail`` fails it; ``continue`` runs it, or takes its failure as a success."""
 
 # Events
 
@@ -137,6 +140,14 @@ class TimerFired(NamedTuple):
     timer: str
 
 
+class HoldReleased(NamedTuple):
+    """Somebody has released the Step that is held in a container (HoldStep)."""
+
+    at: float
+    container: str
+    verdict: Verdict
+
+
 class CancelRequested(NamedTuple):
     """The run is to be cancelled (Tekton docs/pipelineruns.md, "Cancelling a PipelineRun" and the next sections)."""
 
@@ -154,6 +165,7 @@ Event: TypeAlias = (
     | ProbeEnded
     | CelEvaluated
     | TimerFired
+    | HoldReleased
     | CancelRequested
 )
 
@@ -169,6 +181,7 @@ _EVENTS: dict[str, type[Any]] = {
         ProbeEnded,
         CelEvaluated,
         TimerFired,
+        HoldReleased,
         CancelRequested,
     )
 }
@@ -234,6 +247,23 @@ class StopStep(NamedTuple):
     container: str
     request: int
     grace: float
+
+
+class HoldStep(NamedTuple):
+    """Write `held`: a breakpoint holds the Step of a container. Answer with HoldReleased once somebody releases it.
+
+    ``before``: the request that the Step will be, if it has not run. It prepares the slot's files now.
+    """
+
+    slot: str
+    container: str
+    before: RunStep | None = None
+
+
+class EndHold(NamedTuple):
+    """Remove `held`: the Step of a container is not held any more."""
+
+    container: str
 
 
 class ReadResults(NamedTuple):
@@ -316,6 +346,8 @@ class Finish(NamedTuple):
 Command: TypeAlias = (
     RunStep
     | StopStep
+    | HoldStep
+    | EndHold
     | ReadResults
     | EvaluateCel
     | WriteFile

@@ -55,6 +55,17 @@ def step_failure(step: StepState) -> Outcome:
     return _failure("step", step.plan.name, step.exit_code, out_of_memory=step.out_of_memory)
 
 
+def failed_before_start() -> str:
+    """Return the message of a Step that was held before its start, and failed on request (debug-beforestep-fail-…)."""
+    return "failed on request at the breakpoint before it"
+
+
+def describe_continued(step: StepState) -> str:
+    """Return the message of a Step that failed, was held, and counts as having succeeded on request."""
+    ended = "ran out of memory" if step.out_of_memory else describe_exit_code(step.exit_code)
+    return f"{ended}, then continued on request at the breakpoint on failure"
+
+
 def lost_step(container: str, why: str) -> Outcome:
     """Return the outcome of a Task that cannot continue because the container of a Step is lost."""
     return Outcome("Failed", "StepFailed", f'a Step cannot run: container "{container}" {why}')
@@ -91,6 +102,18 @@ def outcome_of_pod(attempt: AttemptState, of_steps: Outcome) -> Outcome:
         if exit_code_of(how):
             return _failure("sidecar", name, exit_code_of(how), out_of_memory=False)
     return of_steps
+
+
+def outcome_if_stopped(attempt: AttemptState, of_stop: Outcome) -> Outcome:
+    """Return the outcome of an attempt that is cut off: that of its first failure if only closing Steps were left."""
+    if attempt.closing and attempt.ending is not None:
+        return outcome_of_pod(attempt, attempt.ending)
+    return of_stop
+
+
+def container_died(how: Exit) -> bool:
+    """Whether a request ended because its container died (``KILLED``)."""
+    return how.code is None and how.error != ""
 
 
 def as_ignored(outcome: Outcome) -> Outcome:

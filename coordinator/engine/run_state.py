@@ -49,14 +49,21 @@ class State(Enum):
     SIDECARS = "the Sidecars start; the Steps wait until all are ready"
     CONTAINER = "the container of the next Step is not there yet"
     GUARDS = "a when-expression of the next Step is being evaluated"
+    HELD_BEFORE = "a breakpoint holds the attempt before a Step"
     STEP = "a Step runs"
+    HELD_FAILED = "a breakpoint holds the attempt after a Step has failed"
     READING = "the Results of a Step, or of the Task, are being read"
     STOPPING = "the attempt is cut off, and its Step was told to stop"
     OVER = "the outcome is known; the last Sidecars may still be stopping"
 
 
 class StepState:
-    """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended."""
+    """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended.
+
+    - ``is_released``: it was held before its start, and may start.
+    - ``exit``: how its program ended, if it is held after that.
+    - ``is_continued``: it failed, was held, and counts as having succeeded.
+    """
 
     attempt: AttemptState
 
@@ -66,6 +73,9 @@ class StepState:
         self.request = 0
         self.scope: Scope | None = None
         self.guards: Guards | None = None
+        self.is_released = False
+        self.exit = Exit()
+        self.is_continued = False
         self.timed_out = False
         self.tolerated = False
         self.out_of_memory = False
@@ -143,6 +153,13 @@ class AttemptState:
         self.finished: float = 0
         self.results: dict[str, Value] = {}
         self.artifacts = Artifacts()
+
+    @property
+    def closes(self) -> bool:
+        """Whether it has failed, and a Step that always runs is still to run."""
+        if self.ending is None or self.stop is not None or self.collected:
+            return False
+        return any(step.plan.always for step in self.steps[self.position :])
 
     @property
     def occupies_slot(self) -> bool:

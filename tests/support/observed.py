@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from oracle import Expected, expected
 from random_pipelines import Case
 from simulation import Simulation, cancel, death, simulate, start_failure
 
+from monopod.coordinator.engine.events import Verdict
 from monopod.schemas.run_events import TaskFinished, TaskStarted
 
 RESTARTED = 10
@@ -31,6 +32,7 @@ def run(case: Case) -> Simulation:
         cel_delay=world.cel_delay,
         failing_probes=world.failing_probes,
         restart_delay=world.restart_delay,
+        release=lambda container, number: cast("tuple[float, Verdict]", world.release(container, number)),
         extra=[
             *(cancel(*each) for each in world.cancels),
             *(death(at, name) for name, at in world.deaths.items()),

@@ -10,6 +10,10 @@ probe, when they are ready; a try of a probe takes half a second.
 A container of a slot that restarts is there again a while after its death, empty. What ran in it was killed (137) and
 is not run again in the same attempt; a further attempt waits for it, as long as for one that starts, and longer by
 what kubelet waits before a restart (Kubernetes docs, "Container restarts": nothing, then 10, 20, 40 … 300 s).
+
+A breakpoint (Tekton's docs/debug.md) holds an attempt before a Step, or after it has failed by itself, until somebody
+releases it: to run the Step or let it have succeeded, or to fail it. Meanwhile the clocks of the timeouts that would
+end it stand still: of its Task, and of the Pipelines around it.
 """
 
 from __future__ import annotations
@@ -52,6 +56,8 @@ class World:
     cel_delay: float = 0.0  # how long a CEL expression takes
     failing_probes: int = 0  # how many of the first tries of each Sidecar's probe fail
     restart_delay: float | None = 0.0  # from the death of a container that restarts until it is back (None: never)
+    release: Callable[[str, int], tuple[float, str]] = lambda *_: (1.0, "continue")
+    """Of a container and the number of its hold: after how long somebody releases it, to "continue" or to "fail"."""
 
 
 @dataclass
@@ -132,6 +138,17 @@ class RunningSidecar:
     retires: bool = False
 
 
+def deadline(attempts: list[Attempt], start: float, timeout: float | None) -> float:
+    """When a timeout expires that stands still while one of these attempts is held."""
+    if not timeout or any(attempt.hold for attempt in attempts):
+        return NEVER
+    stood, until = 0.0, start
+    for hold in sorted((hold for each in attempts for hold in each.holds), key=lambda each: each.start):
+        stood += max(0.0, hold.end - max(hold.start, until))
+        until = max(until, hold.end)
+    return start + timeout + stood
+
+
 def tries_of(probe: Probe, start: float, failing: int) -> list[float]:
     """When the tries of a Sidecar's probe begin, the last element being when the last one has succeeded.
 
@@ -142,6 +159,16 @@ def tries_of(probe: Probe, start: float, failing: int) -> list[float]:
         times.append(times[-1] + 0.5 + min(pause, probe.period))
         pause *= 2
     return [*times, times[-1] + 0.5]
+
+
+@dataclass
+class Hold:
+    """An attempt is held, before a Step or after one has failed, from a moment to another."""
+
+    start: float
+    end: float
+    verdict: str
+    has_failed: bool
 
 
 @dataclass
@@ -156,6 +183,9 @@ class Attempt:
     decided_at: float | None = None  # when the guards of the next Step are evaluated
     step_stop: float = NEVER
     step_timed_out: bool = False
+    holds: list[Hold] = field(default_factory=list)
+    hold: Hold | None = None
+    released: int = -1  # the position of the Step that was held before its start, and may start
     failed: bool = False
     closing: bool = False  # it has failed, and waits for a Step that runs all the same, or runs it
     killed_for_memory: bool = False  # the Step that failed it was
@@ -174,6 +204,7 @@ class Instance:
 
     params: dict[str, Value]
     name: str
+    pipeline: PipelineState
     slot: Slot | None = None
     attempts: list[Attempt] = field(default_factory=list)
     killed: bool = False
@@ -258,6 +289,12 @@ class PipelineState:
         self.reason = self.message = ""
         self.results: dict[str, Value] = {}
         self.known: dict[tuple[bool, int], Values] = {}
+        self.attempts: list[Attempt] = []  # in it, and in the Pipelines inside it
+        self.parent: PipelineState | None = None
+
+    def deadline(self, start: float, timeout: float | None) -> float:
+        """When a timeout that began at `start` expires: never while an attempt in it is held."""
+        return deadline(self.attempts, start, timeout)
 
     def values(self, final: bool = False) -> Values:
         key = final, sum(state.ran for state in self.by_name.values())  # they change only when a Task ends
@@ -302,6 +339,7 @@ class Oracle:
         self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
         self.retired: dict[str, float] = {}  # container -> when something ended in it that left a process behind
         self.restarting = set(restarting_containers_of(plan.pipeline))
+        self.holds: dict[str, int] = {}  # how often an attempt was held in a container
         self.ends: dict[str, list[float]] = {}  # of such a container: when it ended with a Step
         self.served: dict[str, list[RunningSidecar]] = {}  # of such a container: what may end it when it ends
         self.waiting: list[tuple[PipelineState, TaskState, bool]] = []  # Tasks by their turn
@@ -335,10 +373,10 @@ class Oracle:
         yield from (at for at, _ in self.world.cancels)
         yield from (state.decided_at or 0 for state in self.evaluated)
         spec = pipeline.pipeline
-        yield pipeline.start + (spec.timeout or NEVER)
-        yield pipeline.start + (spec.tasks_timeout or NEVER)
+        yield pipeline.deadline(pipeline.start, spec.timeout)
+        yield pipeline.deadline(pipeline.start, spec.tasks_timeout)
         if pipeline.finally_start is not None:
-            yield pipeline.finally_start + (spec.finally_timeout or NEVER)
+            yield pipeline.deadline(pipeline.finally_start, spec.finally_timeout)
         for state in (*pipeline.tasks, *pipeline.finals):
             if state.child:
                 yield from self.moments(state.child)
@@ -363,8 +401,10 @@ class Oracle:
 
     def moments_of_attempt(self, task: Task, instance: Instance) -> Iterator[float]:
         attempt = instance.attempts[-1]
-        yield attempt.start + (task.timeout or NEVER)
+        yield deadline([attempt], attempt.start, task.timeout)
         container = self.container(instance)
+        if attempt.hold:
+            yield attempt.hold.end
         assert instance.slot is not None
         yield from (self.dies(each, self.now) for each in instance.slot.containers)
         yield from (self.fails_to_start(each) for each in instance.slot.containers)
@@ -438,12 +478,13 @@ class Oracle:
         spec, before = pipeline.pipeline, (pipeline.timed_out, pipeline.tasks_timed_out, pipeline.finally_timed_out)
         if pipeline.mode == "Cancelled":
             return
-        if spec.timeout and self.now >= pipeline.start + spec.timeout:
+        if self.now >= pipeline.deadline(pipeline.start, spec.timeout):
             pipeline.timed_out = True
-        if spec.tasks_timeout and self.now >= pipeline.start + spec.tasks_timeout and pipeline.finally_start is None:
+        if self.now >= pipeline.deadline(pipeline.start, spec.tasks_timeout) and pipeline.finally_start is None:
             pipeline.tasks_timed_out = True
-        if spec.finally_timeout and pipeline.finally_start is not None:
-            pipeline.finally_timed_out = self.now >= pipeline.finally_start + spec.finally_timeout
+        if pipeline.finally_start is not None and not pipeline.finally_timed_out:
+            expires = pipeline.deadline(pipeline.finally_start, spec.finally_timeout)
+            pipeline.finally_timed_out = self.now >= expires
         self.changed |= before != (pipeline.timed_out, pipeline.tasks_timed_out, pipeline.finally_timed_out)
 
     def kill_what_must_end(self, pipeline: PipelineState, all_end: bool) -> None:
@@ -656,11 +697,12 @@ class Oracle:
         if state.task.pipeline is not None:
             defaults = {param.name: param.value for param in state.task.pipeline.params}
             state.child = PipelineState(state.task.pipeline, state.path, self.now, {**defaults, **params})
+            state.child.parent = pipeline
         else:
             combinations = self.combinations(state.task, values) if state.task.matrix else [{}]
             name = "-".join(["run", *state.path.split("/")])
             state.instances = [
-                Instance({**params, **each}, f"{name}-{index}" if state.task.matrix else name)
+                Instance({**params, **each}, f"{name}-{index}" if state.task.matrix else name, pipeline)
                 for index, each in enumerate(combinations)
             ]
             self.skip(state, "" if state.instances else "Matrix Parameters have an empty array")
@@ -806,6 +848,10 @@ class Oracle:
         used_up = any(self.broken((each,)) and self.counts.get(each) for each in slot.sidecars)
         cause = "SidecarFailed" if used_up and not self.cannot_start(slot) else ""
         instance.attempts.append(Attempt(self.now, self.now, cause))
+        around: PipelineState | None = instance.pipeline
+        while around is not None:
+            around.attempts.append(instance.attempts[-1])
+            around = around.parent
 
     def broken(self, containers: tuple[str, ...]) -> bool:
         return any(
@@ -822,12 +868,15 @@ class Oracle:
         return self.broken((*slot.containers, *slot.sidecars)) or self.cannot_start(slot)
 
     def look_at_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
-        if not attempt.cause and (instance.killed or (task.timeout and self.now >= attempt.start + task.timeout)):
+        expires = deadline([attempt], attempt.start, task.timeout)
+        if not attempt.cause and (instance.killed or self.now >= expires):
             attempt.cause = "TaskRunCancelled" if instance.killed else "TaskRunTimeout"
         assert instance.slot is not None
         if not attempt.cause and self.cannot_start(instance.slot):
             attempt.cause = "TaskRunImagePullFailed"  # at once, whatever runs: Tekton's checkPodFailed
-        if attempt.step_start is not None:
+        if attempt.hold:
+            self.look_at_hold(task, instance, attempt, attempt.hold)
+        elif attempt.step_start is not None:
             self.look_at_step(task, instance, attempt, task.steps[attempt.position])
         elif attempt.cause or (attempt.failed and not self.closes(task, instance, attempt)):
             self.end_attempt(task, instance, attempt)
@@ -837,6 +886,45 @@ class Oracle:
             self.end_attempt(task, instance, attempt)
         else:
             self.look_for_container(task, instance, attempt)
+
+    def hold(self, attempt: Attempt, container: str, *, has_failed: bool) -> None:
+        """Hold an attempt at a breakpoint, until somebody releases it."""
+        self.holds[container] = self.holds.get(container, 0) + 1
+        delay, verdict = self.world.release(container, self.holds[container])
+        attempt.hold = Hold(self.now, self.now + delay, verdict, has_failed)
+        self.changed = True
+
+    def look_at_hold(self, task: Task, instance: Instance, attempt: Attempt, hold: Hold) -> None:
+        """End a hold: somebody releases it, or the attempt is cut off, or its containers are gone for good."""
+        assert instance.slot is not None
+        container = self.container(instance)
+        rest = instance.slot.containers[attempt.position :]
+        is_alone = hold.has_failed or attempt.failed
+        is_lost = self.broken((container,) if is_alone else rest)
+        if not (attempt.cause or is_lost or self.now >= hold.end):
+            return
+        verdict = hold.verdict if self.now >= hold.end else ""
+        hold.end, attempt.hold, self.changed = self.now, None, True
+        attempt.holds.append(hold)
+        step = task.steps[attempt.position]
+        if hold.has_failed:
+            is_continued = verdict == "continue" and not attempt.cause
+            of_memory = attempt.behaviour.out_of_memory and not attempt.cause
+            code = attempt.behaviour.code
+            tolerated = step.on_error == "continue"
+            self.end_step(
+                attempt, step, code, tolerated=tolerated, killed_for_memory=of_memory, is_continued=is_continued
+            )
+        elif attempt.cause or is_lost:
+            attempt.waiting_since = self.now
+        elif verdict == "continue":
+            attempt.released = attempt.position
+            attempt.waiting_since = self.now
+        else:
+            attempt.steps.append((step.name, "Error", 1))
+            attempt.failed = True
+            attempt.position += 1
+            attempt.waiting_since = self.now
 
     def closes(self, task: Task, instance: Instance, attempt: Attempt) -> bool:
         """Whether a Step of an attempt that has failed runs all the same. The Steps before it are skipped."""
@@ -909,7 +997,7 @@ class Oracle:
     def request(self, task: Task, instance: Instance, attempt: Attempt, container: str) -> None:
         values = self.values_of_attempt(task, instance)
         self.changed, step = True, task.steps[attempt.position]
-        holds, evaluated = verdict(step.when, values)
+        holds, evaluated = verdict(step.when, values) if attempt.released != attempt.position else (True, 0)
         if attempt.decided_at is None:
             attempt.decided_at = self.now + evaluated * self.world.cel_delay
         if self.now < attempt.decided_at:
@@ -920,6 +1008,9 @@ class Oracle:
             attempt.failed |= holds is None
             attempt.position += 1
             attempt.waiting_since = self.now
+            return
+        if step.hold_before and attempt.released != attempt.position:
+            self.hold(attempt, container, has_failed=False)
             return
         of_action = [named(f"step.params.{param.name}", fill_value(param.value, values)) for param in step.params]
         values = values | {name: value for each in of_action for name, value in each.items()}
@@ -959,9 +1050,28 @@ class Oracle:
                 attempt.step_results[f"steps.{step.name}.results.{result.name}"] = text
         if attempt.step_timed_out and not attempt.cause:
             code = code or 1
+        is_there = natural <= self.now < dead and not attempt.behaviour.retires
         by_itself = not (attempt.cause or attempt.step_timed_out)
-        killed_for_memory = by_itself and attempt.behaviour.out_of_memory and natural <= self.now < dead
         tolerated = step.on_error == "continue" and self.now < dead
+        killed_for_memory = by_itself and attempt.behaviour.out_of_memory and natural <= self.now < dead
+        fails = (code and not tolerated) or killed_for_memory
+        if step.hold_on_failure and by_itself and is_there and fails and not attempt.failed:
+            self.hold(attempt, container, has_failed=True)
+            return
+        self.end_step(attempt, step, code, tolerated=tolerated, killed_for_memory=killed_for_memory)
+
+    def end_step(
+        self,
+        attempt: Attempt,
+        step: Step,
+        code: int,
+        *,
+        tolerated: bool = False,
+        killed_for_memory: bool = False,
+        is_continued: bool = False,
+    ) -> None:
+        if is_continued:  # Tekton's debug-continue: the Step has succeeded
+            code, killed_for_memory = 0, False
         reason = self.why_cut_off(attempt) or self.reason_of_step(code, tolerated, killed_for_memory)
         if not attempt.failed:  # else the first failure counts
             attempt.killed_for_memory = killed_for_memory

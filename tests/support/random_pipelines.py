@@ -51,6 +51,8 @@ class Case:
     cel_delay: float = 0.0
     failing_probes: int = 0
     restart_delay: float | None = 0.0
+    releases: dict[tuple[str, int], tuple[float, str]] = field(default_factory=dict)
+    """Of a container and the number of its hold. One that is not there is released after a second, to continue."""
 
     def world(self) -> World:
         def behave(container: str, request: int) -> Behaviour:
@@ -67,6 +69,7 @@ class Case:
             self.cel_delay,
             self.failing_probes,
             self.restart_delay,
+            lambda container, number: self.releases.get((container, number), (1.0, "continue")),
         )
 
 
@@ -132,7 +135,40 @@ class _Generator:
             )
         if not self.calm and self.chance(0.25):
             plan = plan._replace(max_parallel=self.random.randint(1, 4))
-        return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing, restart_delay)
+        releases = {}
+        if self.chance(0.2):
+            plan = plan._replace(pipeline=self.with_breakpoints(plan.pipeline))
+            releases = dict(self.releases(plan.pipeline))
+        return Case(
+            self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing, restart_delay, releases
+        )
+
+    def with_breakpoints(self, pipeline: Pipeline) -> Pipeline:
+        """Return the Pipeline with breakpoints at some of its Steps."""
+        return pipeline._replace(
+            **{
+                kind: tuple(
+                    each._replace(
+                        pipeline=each.pipeline and self.with_breakpoints(each.pipeline),
+                        steps=tuple(
+                            step._replace(hold_before=self.chance(0.2), hold_on_failure=self.chance(0.6))
+                            for step in each.steps
+                        ),
+                    )
+                    for each in getattr(pipeline, kind)
+                )
+                for kind in ("tasks", "final_tasks")
+            }
+        )
+
+    def releases(self, pipeline: Pipeline) -> Iterator[tuple[tuple[str, int], tuple[float, str]]]:
+        """Return how long some of the holds last, and whether the Step continues then."""
+        for container in containers_of(pipeline):
+            for number in range(1, 4):
+                if self.chance(0.8):
+                    verdict = "continue" if self.calm else self.random.choice(("continue", "fail"))
+                    exact = float(self.random.randint(1, 4))
+                    yield (container, number), (exact if self.calm else self.moment(0, 6), verdict)
 
     def with_left_out_tasks(self, pipeline: Pipeline) -> Pipeline:
         """Return the Pipeline with some of its Tasks left out, each with all its Results or without one."""

@@ -41,7 +41,7 @@ def described(value: object) -> str:
 def _smaller_cases(case: Case) -> Iterator[Case]:
     for pipeline in _smaller_pipelines(case.plan.pipeline):
         yield dataclasses.replace(case, plan=case.plan._replace(pipeline=pipeline))
-    for name in ("behaviours", "ready", "deaths", "start_failures"):
+    for name in ("behaviours", "ready", "deaths", "start_failures", "releases"):
         entries = getattr(case, name)
         for key in entries:
             yield dataclasses.replace(case, **{name: {k: v for k, v in entries.items() if k != key}})
@@ -110,7 +110,7 @@ def _with_smaller_steps(task: Task) -> Iterator[Task]:
     for number, step in enumerate(task.steps):
         plain = (
             *(("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail")),
-            *(("when", ()), ("results", ()), ("always", False)),
+            *(("when", ()), ("results", ()), ("always", False), ("hold_before", False), ("hold_on_failure", False)),
         )
         for name, value in plain:
             if getattr(step, name) != value:

@@ -24,10 +24,13 @@ from monopod.coordinator.engine.events import (
     ContainerDied,
     ContainerReady,
     ContainerRestarted,
+    EndHold,
     EvaluateCel,
     Event,
     Exit,
     Finish,
+    HoldReleased,
+    HoldStep,
     ProbeEnded,
     ReadResults,
     ReleaseContainer,
@@ -40,6 +43,7 @@ from monopod.coordinator.engine.events import (
     StopStep,
     TimerFired,
     TryConnection,
+    Verdict,
     event_from_line,
     event_to_line,
 )
@@ -148,6 +152,7 @@ class _World:
         cel_delay: float,
         failing_probes: int,
         restart_delay: float | None,
+        release: Callable[[str, int], tuple[float, Verdict]],
     ) -> None:
         self.engine = Engine(plan)
         self._plan = plan
@@ -156,6 +161,9 @@ class _World:
         self._cel_delay = cel_delay
         self._failing_probes = failing_probes
         self._restart_delay = restart_delay
+        self._release = release
+        self._holds: Counter[str] = Counter()  # of a container
+        self._held: dict[str, int] = {}  # container -> the number of its hold
         self._restarting = set(restarting_containers_of(plan.pipeline))
         self._lives: Counter[str] = Counter()  # that are over
         self._ran: set[tuple[str, int]] = set()
@@ -225,6 +233,10 @@ class _World:
                 how = Exit(signal=15, start=now, end=now, left=stopped.left)
                 how = how._replace(restart=bool(stopped.left) and container in self._restarting)
                 self._end(now + stopped.stop_delay, container, request, how, {}, "")
+            case HoldStep():
+                self._hold(now, command)
+            case EndHold(container):
+                del self._held[container]
             case ReadResults() if self._read is not None:
                 answer = self._read(command)
                 self.at(now, lambda _: answer)
@@ -252,6 +264,22 @@ class _World:
                     self.result.document = event.document
             case Finish(code):
                 self.result.exit_code = code
+
+    def _hold(self, now: float, command: HoldStep) -> None:
+        container = command.container
+        assert container not in self._held, "a container is held once at a time"
+        assert all(each != container for each, _ in self._running), "what is held does not run"
+        assert container in self._there, "nothing is held in a container that is not there"
+        if command.before is not None and command.before.fresh:
+            self._files[command.slot] = {}
+        self._holds[container] += 1
+        number = self._held[container] = self._holds[container]
+        delay, verdict = self._release(container, number)
+
+        def make(at: float) -> Event | None:
+            return HoldReleased(at, container, verdict) if self._held.get(container) == number else None
+
+        self.at(now + delay, make)
 
     def _end_of_probe(self, container: str, request: int) -> Callable[[float], Event | None]:
         def make(at: float) -> Event | None:
@@ -332,16 +360,19 @@ def simulate(
     cel_delay: float = 0.0,
     failing_probes: int = 0,
     restart_delay: float | None = 0.7,
+    release: Callable[[str, int], tuple[float, Verdict]] = lambda *_: (1.0, "continue"),
 ) -> Simulation:
     """Run `plan` to its end. `ready` gives the time a container starts (None: never); `extra` are further events.
 
     ``is_killed`` decides before each event whether the coordinator is killed and restarted. ``read``
     answers reads instead of the files of Steps. ``cel_delay`` is how long an expression takes,
     ``probe_delay`` how long a readinessProbe takes; the first ``failing_probes`` of each Sidecar fail.
-    ``restart_delay`` is how long a restart takes (None: the container never comes back).
+    ``restart_delay`` is how long a restart takes (None: the container never comes back). ``release`` gives how long the
+    n-th hold of a container lasts, and how it is released.
     """
-    world = _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay, failing_probes, restart_delay)
-    return world.run()
+    return _World(
+        plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay, failing_probes, restart_delay, release
+    ).run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:
