@@ -48,6 +48,7 @@ from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.breakpoints import with_breakpoints
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.parallel_limit import max_parallel
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
@@ -195,7 +196,8 @@ class Lowered:
 
 
 def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
-    pipeline = lower_run(bound, state)
+    run = bound.run
+    pipeline = with_breakpoints(lower_run(bound, state), options.breakpoints, run.spec, run.place, state.report)
     exchanged = exchanged_workspaces(bound.run.workspaces, bound.workspaces, options.fetched, state.draft, state.report)
     metadata = bound.run.document["metadata"]
     records = {**state.catalog.remote.annotations(), **state.images.annotations()}

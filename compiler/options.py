@@ -13,6 +13,7 @@ from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
 from monopod.compiler.pod.security import Profile
 from monopod.compiler.pod.workload import A_POD, Workload
 from monopod.compiler.remote.local.sources import LocalSources
+from monopod.compiler.tasks.breakpoints import NO_BREAKPOINTS, Breakpoints
 from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 
 Folders: TypeAlias = Literal["mounted", "copied", "refused"]
@@ -26,7 +27,8 @@ class Options:
     What to run:
 
     - ``params`` and ``workspaces`` are as on the command line. ``name`` chooses one of several runs.
-    - ``timeout``, in seconds, is the limit of the whole run. ``selection`` says which Tasks of the Pipeline run.
+    - ``timeout``, in seconds, is the limit of the whole run. ``selection`` says which Tasks of the Pipeline run, and
+      ``breakpoints`` where they are held.
     - ``namespace`` is where the Pod is created. Without it, and without one in the files, ``default_namespace`` is, if
       that is known.
     - ``new_name`` makes a name from a generateName. Without it the run gets its name with the Pod.
@@ -82,6 +84,7 @@ class Options:
     fetched: tuple[str, ...] = ()
     uses_images: bool = True
     selection: Selection = EVERYTHING
+    breakpoints: Breakpoints = NO_BREAKPOINTS
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 

@@ -29,7 +29,6 @@ _TEKTON_CONTROLLER = "tekton.dev/pipeline"
 _NOT_RESTARTED = "a Sidecar runs from before the first Step until after the last, and is not restarted meanwhile"
 _NO_TERMINAL = "a Sidecar has no terminal to talk to"
 _NO_STATUS = "a run starts at once, and is cancelled with monopod cancel"
-_NO_BREAKPOINTS = "a Step cannot be stopped for debugging"
 _WINDOWS = "the Pod runs on Linux, whose containers cannot run what is for Windows"
 _NO_CLAIMS = "a Pod of Tekton's has no resourceClaims that a container could use"
 _EMPTY = "the Workspace is an emptyDir of the Pod, empty and with a file system"
@@ -45,7 +44,7 @@ _OF_SIDECARS = {
     "stdinOnce": _NO_TERMINAL,
     "tty": _NO_TERMINAL,
 }
-_OF_RUNS = {"status": _NO_STATUS, "debug": _NO_BREAKPOINTS}
+_OF_RUNS = {"status": _NO_STATUS}
 _OF_CLAIM_TEMPLATES = dict.fromkeys(("dataSource", "dataSourceRef", "selector", "volumeName"), _EMPTY)
 
 

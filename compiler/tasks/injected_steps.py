@@ -30,6 +30,11 @@ REQUESTS = {"cpu": "10m", "memory": "32Mi"}
 _PYTHON = ("python3", "-P", "-S", "-m")
 
 
+def is_injected(step: plan.Step) -> bool:
+    """Return whether a Step of the Plan is one of monopod's own."""
+    return step.command[:-1] == _PYTHON and step.command[-1].startswith("monopod.")
+
+
 @dataclass(frozen=True, slots=True)
 class SlotVolume:
     """An emptyDir of each slot: `words` name it in the Pod, after the slot's name. Mounts refer to it as `name`."""

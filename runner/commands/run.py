@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.breakpoints import add_breakpoint_options, breakpoints
 from monopod.runner.commands.options.cluster import is_kubectl_plugin, program_name
 from monopod.runner.commands.options.input import (
     add_file_options,
@@ -41,6 +42,7 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
   monopod run -f pipeline.yaml --context prod --detach    (and return; see monopod attach, logs, status, cancel)
   monopod run -f pipeline.yaml --only unit-tests          (one Task; see also --from, --skip and --result)
+  monopod run -f pipeline.yaml --pause-on-failure         (hold a Step that fails; see monopod shell, continue, fail)
   monopod run -f pipeline.yaml --junit junit.xml --trace trace.json
   monopod run -f pipeline.yaml --logs build --logs unit-tests/pytest     (show only this output, and failures)
   kubectl get pipeline build -o yaml | monopod run -f -
@@ -65,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file_options(parser)
     add_run_options(parser)
     add_selection_options(parser)
+    add_breakpoint_options(parser)
     add_output_option(
         parser,
         ("json", "yaml", "name"),
@@ -210,6 +213,7 @@ def _compile(
     """Compile the selected Tasks of the runs, or of the recorded run that is repeated. Raises Problems."""
     from monopod.runner.repeating.compiled import Compiled  # noqa: PLC0415  # not needed for --help
 
+    options["breakpoints"] = breakpoints(arguments)
     if arguments.repeated is not None:
         from monopod.runner.repeating.compiling import compile_again  # noqa: PLC0415  # only for `monopod rerun`
 

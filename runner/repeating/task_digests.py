@@ -65,7 +65,9 @@ def _digest(task: Task, containers: Mapping[str, Any], params: Mapping[str, Any]
 
 
 def _covered(task: Task, containers: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {name: value for name, value in encodable(task).items() if name not in _NOT_COVERED}
+    steps = tuple(step._replace(hold_before=False, hold_on_failure=False) for step in task.steps)
+    covered = encodable(task._replace(steps=steps))
+    fields = {name: value for name, value in covered.items() if name not in _NOT_COVERED}
     pipeline = fields.pop("pipeline", None)
     slots = fields.pop("slots", ())
     if pipeline is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from monopod.schemas.formats.duration import Duration
 from monopod.schemas.kubernetes.containers import ResourceRequirements
 from monopod.schemas.kubernetes.metadata import ObjectMeta
-from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one, lazy_model
+from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one, lazy_model, repeated
 from monopod.schemas.tekton.fields import NonEmpty, name_problems
 from monopod.schemas.tekton.params import Param
 from monopod.schemas.tekton.pipelines import PipelineRef, PipelineSpec, PipelineTaskMetadata
@@ -44,6 +44,11 @@ class TaskBreakpoints(Model):
 
     on_failure: Literal["enabled"] | None = None
     before_steps: ListOf[str] = ()
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Each Step once (Tekton's validateDebug)."""
+        for index, first in repeated(self.before_steps):
+            yield ("beforeSteps", index), f"this Step is already at beforeSteps[{first}]"
 
 
 class TaskRunDebug(Model):

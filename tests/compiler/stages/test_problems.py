@@ -317,8 +317,8 @@ UNSUPPORTED = {
     "status: TaskRunCancelled, taskSpec: {steps: [{image: i, script: x}]}": (
         "spec.status: a run starts at once, and is cancelled with monopod cancel; leave status out"
     ),
-    "debug: {breakpoints: {onFailure: enabled}}, taskSpec: {steps: [{image: i, script: x}]}": (
-        "spec.debug: a Step cannot be stopped for debugging; leave debug out"
+    "debug: {breakpoints: {beforeSteps: [teest]}}, taskSpec: {steps: [{name: test, image: i, script: x}]}": (
+        "spec.debug.breakpoints.beforeSteps[0]: the Task has no Step 'teest' (did you mean 'test'?)"
     ),
     "managedBy: example.com/other, taskSpec: {steps: [{image: i, script: x}]}": (
         "spec.managedBy: this run is for another controller, 'example.com/other'; leave managedBy out"
