@@ -37,11 +37,19 @@ def run_container(
 
 
 def execute(
-    container: Container, command: tuple[str, ...], surroundings: Surroundings, outputs: tuple[int, int]
+    container: Container,
+    command: tuple[str, ...],
+    surroundings: Surroundings,
+    outputs: tuple[int, int],
+    standard_input: int | None = None,
 ) -> NoReturn:
-    """Execute a command as the container's user in its environment and working directory. Raises OSError."""
-    null = os.open("/dev/null", os.O_RDONLY)
-    for descriptor, number in ((null, 0), (outputs[0], 1), (outputs[1], 2)):
+    """Execute a command as the container's user in its environment and working directory. Raises OSError.
+
+    Without `standard_input` there is nothing to read.
+    """
+    if standard_input is None:
+        standard_input = os.open("/dev/null", os.O_RDONLY)
+    for descriptor, number in ((standard_input, 0), (outputs[0], 1), (outputs[1], 2)):
         os.dup2(descriptor, number)
     os.chdir(container.working_directory)
     _restore_process(surroundings.pod.open_files)

@@ -9,7 +9,8 @@ The sandbox sends ``ready`` or ``unavailable`` (`message`) once, then
   fields of a `Termination`); ``changed``: `status` (a ContainerStatus); ``warning``: `message`;
 - ``finished``, as the last message: `phase`, `reason`, `message`.
 
-The runner sends ``terminate`` (`grace`) and ``signal`` (`container`, `number`). Closing the socket kills the Pod.
+The runner sends ``terminate`` (`grace`), ``signal`` (`container`, `number`), ``never_started`` (`container`, `reason`,
+`message`), and ``visit`` (`container`, `command`) with the descriptors of ``visits``. Closing the socket kills the Pod.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import socket
 from typing import Any
 
 _LONGEST = 128 * 1024
-_MOST_DESCRIPTORS = 2
+_MOST_DESCRIPTORS = 4
 
 
 def send(channel: socket.socket, kind: str, descriptors: tuple[int, ...] = (), **fields: Any) -> None:

@@ -47,7 +47,8 @@ from monopod.runner.host.lifecycle import Termination
 from monopod.runner.host.private_directories import private_directories
 from monopod.runner.host.process_state import is_stopped
 from monopod.runner.host.status import pod_status
-from monopod.runner.kubelet import host_volumes, manifest, state_directory
+from monopod.runner.host.visits import VisitSocket
+from monopod.runner.kubelet import host_volumes, manifest, running_pod, state_directory
 from monopod.runner.kubelet.admission import admitted, this_machine
 from monopod.runner.kubelet.environment import Sources
 from monopod.runner.kubelet.pod_names import check_names
@@ -109,6 +110,7 @@ class HostPod:
         self._entrypoint_binary = entrypoint_binary
         self._policies = manifest.termination_policies(self.manifest)
         self._state: StateDirectory | None = None
+        self._visits: VisitSocket | None = None
         self._launcher: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._poll = select.epoll()
@@ -169,6 +171,15 @@ class HostPod:
             compile_modules(os.path.join(PACKAGE_DIRECTORY, folder))
         os.mkdir(f"{self._state.path}/logs")
         self._started_at = time.time()
+        control = {
+            container.name: mount.source
+            for container in pod.containers
+            for mount in container.mounts
+            if mount.path == running_pod.CONTROL_DIRECTORY
+        }
+        running_pod.write(self._state.path, self.manifest, control)
+        self._visits = VisitSocket(self._state.path)
+        self._poll.register(self._visits, select.EPOLLIN)
         self._launch(pickle.dumps((pod, self.keep)))
         self._await_ready()
         return self
@@ -280,10 +291,17 @@ class HostPod:
         """The state directory, if it stays."""
         return self.state_directory if self.keep else ""
 
-    def _say(self, kind: str, **fields: Any) -> None:
+    def _pass_visits_on(self, visits: VisitSocket) -> None:
+        """Let the sandbox run what somebody wants to run in a container."""
+        for container, command, descriptors in visits.requests():
+            self._say("visit", descriptors, container=container, command=command)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _say(self, kind: str, descriptors: tuple[int, ...] = (), **fields: Any) -> None:
         if self._channel is not None and not self.is_finished:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # if it is gone, `events` reports that
-                messages.send(self._channel, kind, **fields)
+                messages.send(self._channel, kind, descriptors, **fields)
 
     def kill(self) -> None:
         """Kill all containers at once. `events` continues to report events up to `PodFinished`.
@@ -319,6 +337,8 @@ class HostPod:
             log.close()
         self._streams.clear()
         self._logs.clear()
+        if self._visits is not None:
+            self._visits.close()
         self._poll.close()
         if self._state is not None:
             if self._launcher is None:
@@ -369,6 +389,9 @@ class HostPod:
             return
         if not self._pending:
             ready = [descriptor for descriptor, _ in self._poll.poll(timeout)]
+            if self._visits is not None and self._visits.fileno() in ready:
+                ready.remove(self._visits.fileno())
+                self._pass_visits_on(self._visits)
             if self._channel is not None and self._channel.fileno() in ready:
                 self._read_channel()  # first, so that the start of a container comes before its output
             for descriptor in ready:

@@ -11,13 +11,16 @@ only in its selector.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import signal
 import socket
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from monopod.runner.backend_errors import BackendUnavailableError
@@ -76,6 +79,7 @@ class Sandbox:
             restart_rules={each.name: each.restart_rules for each in pod.containers if each.restart_rules},
         )
         self._processes: dict[int, _Process] = {}
+        self._visits: dict[int, int] = {}  # the processes of visitors, and where their exit codes are written
         self._first_processes: dict[str, int] = {}
         self._reported: dict[str, dict[str, Any]] = {}
         self._selector = selectors.DefaultSelector()
@@ -105,8 +109,10 @@ class Sandbox:
         received = messages.receive(self._channel)
         if received is None:
             raise BrokenPipeError
-        message, _descriptors = received
+        message, descriptors = received
         match message["type"]:
+            case "visit":
+                self._visit(message["container"], tuple(message["command"]), descriptors)
             case "signal":
                 self._obey([Signal(message["container"], message["number"])])
             case "never_started":
@@ -149,7 +155,9 @@ class Sandbox:
             if process is not None and process.hook_output is None and process.report is not None:
                 self._read_report(pid)  # before the wait: afterwards it is unknown whether it has executed a program
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            if process is not None:
+            if pid in self._visits:
+                _answer(self._visits.pop(pid), str(exit_codes.of_signal(-code) if code < 0 else code))
+            elif process is not None:
                 self._reaped(pid, code)
 
     def _reaped(self, pid: int, code: int) -> None:
@@ -318,27 +326,58 @@ class Sandbox:
     def _run_hook(self, container: Container) -> None:
         """Run the postStart hook in the container's namespaces. Keep its output for the message if it fails."""
         output = os.memfd_create("hook")
-        target = os.pidfd_open(self._first_processes[container.name])
-
-        def body() -> NoReturn:
-            namespaces.join_namespaces(target, namespaces.NEW_MOUNTS)
-            os.setsid()
-            execute(container, container.post_start, self._surroundings, (output, output))
-
         try:
-            namespaces.join_namespaces(target, namespaces.NEW_PID)
-            try:
-                pid, report = _fork(body)
-            finally:
-                namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
+            pid, report = self._fork_beside(
+                container, lambda: execute(container, container.post_start, self._surroundings, (output, output))
+            )
         except OSError as error:  # the container has ended meanwhile
             os.close(output)
             now = time.monotonic()
             self._obey(self._lifecycle.hook_ended(container.name, error.strerror, now), changed=container.name)
             return
+        self._processes[pid] = _Process(container.name, report, hook_output=output)
+
+    def _fork_beside(self, container: Container, body: Callable[[], NoReturn]) -> tuple[int, int]:
+        """Run `body` in a child in the namespaces of a running container. Raises OSError, KeyError."""
+        target = os.pidfd_open(self._first_processes[container.name])
+
+        def enter() -> NoReturn:
+            namespaces.join_namespaces(target, namespaces.NEW_MOUNTS)
+            os.setsid()
+            body()
+
+        try:
+            namespaces.join_namespaces(target, namespaces.NEW_PID)
+            try:
+                return _fork(enter)
+            finally:
+                namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
         finally:
             os.close(target)
-        self._processes[pid] = _Process(container.name, report, hook_output=output)
+
+    def _visit(self, name: str, command: tuple[str, ...], descriptors: list[int]) -> None:
+        """Run the command of a visitor in a container (``visits``), and answer when it has ended."""
+        answer, *streams = descriptors
+        os.set_inheritable(answer, False)  # its end is the end of the answer
+        container = self._containers.get(name)
+        try:
+            if container is None or name not in self._first_processes:
+                _answer(answer, "its container is not running")
+                return
+            pid, report = self._fork_beside(container, partial(self._be_visitor, container, command, streams))
+            os.close(report)
+            self._visits[pid] = answer
+        except OSError as error:
+            _answer(answer, error.strerror or str(error))
+        finally:
+            for stream in streams:
+                os.close(stream)
+
+    def _be_visitor(self, container: Container, command: tuple[str, ...], streams: list[int]) -> NoReturn:
+        if os.isatty(streams[0]):
+            fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
+        kept = tuple(map(os.dup, streams))  # out of the way of 0, 1 and 2
+        execute(container, command, self._surroundings, (kept[1], kept[2]), kept[0])
 
 
 def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
@@ -363,6 +402,13 @@ def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
         if mistake is not None:  # a bug in monopod: report at least the exception
             os.write(writer, repr(mistake).encode()[:4096])
         os._exit(exit_codes.NOT_STARTED)
+
+
+def _answer(pipe: int, text: str) -> None:
+    """Answer a visitor, who may be gone."""
+    with contextlib.suppress(OSError):
+        os.write(pipe, text.encode()[:4096])
+    os.close(pipe)
 
 
 def _watch_sizes(pod: Pod) -> int:

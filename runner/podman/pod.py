@@ -50,7 +50,7 @@ from monopod.runner.follow.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.kubelet import host_volumes, size_limits, state_directory
+from monopod.runner.kubelet import host_volumes, running_pod, size_limits, state_directory
 from monopod.runner.kubelet.admission import admitted, this_machine
 from monopod.runner.kubelet.environment import Sources
 from monopod.runner.kubelet.pod_names import check_names
@@ -212,6 +212,7 @@ class PodmanPod:
         made = playable(self._sources, self._name, provided.images, place)
         self._control_directories, self._volumes = made.control_directories, made.paths
         self._pending += [PodWarning(warning) for warning in made.warnings]
+        running_pod.write(self._directory, self.manifest, self._control_directories, engine_pod=self._name)
         self._make_volumes(made)
         if made.limits:
             self._watch_sizes(made.limits)
