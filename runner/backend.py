@@ -123,6 +123,10 @@ class FilesPod(Pod, Protocol):
         """
 
     @property
+    def state_directory(self) -> str:
+        """The state directory, once the Pod was started, where the run takes requests; empty in a cluster."""
+
+    @property
     def kept_volumes(self) -> Mapping[str, str]:
         """The directories of this machine in which the volumes of the Pod stay, by name; empty if none does."""
 
@@ -131,10 +135,14 @@ class FilesPod(Pod, Protocol):
 
 
 class Backend(Protocol):
-    """Runs Pods. ``name`` is its value of ``--backend``; ``notice`` is shown once before the first Pod is followed."""
+    """Runs Pods. ``name`` is its value of ``--backend``; ``notice`` is shown once before the first Pod is followed.
+
+    ``context`` is the kubectl context of its cluster, empty on this machine.
+    """
 
     name: str
     notice: str
+    context: str
 
     def pod(self, compilation: Compilation, *, keep: bool) -> FilesPod:
         """Return the Pod of a compiled run, not yet started."""

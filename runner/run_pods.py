@@ -45,6 +45,7 @@ from monopod.runner.masking.masks import Masks
 from monopod.runner.masking.secret_values import masks_of
 from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.records.repetition import Repetition
+from monopod.runner.records.store import Origin, own_project
 from monopod.runner.reports.failures import More, failure_context, images, memory_limits
 from monopod.runner.run import Run
 from monopod.runner.signals import ENDING, READER_GONE, caught, received, signal_pipe
@@ -172,6 +173,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
                 compilation.pod,
                 backend=backend.name,
                 files=options.files,
+                origin=Origin(own_project(), backend.context, pod.state_directory),
                 repeated_by=options.repetitions[number] if options.repetitions else None,
             )
         is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
@@ -254,8 +256,7 @@ def _what_shows_more(pod: Pod, recorder: Recorder | None, options: Options) -> M
         if shows_log is not None:
             return shows_log
         if recorder is not None and recorder.directory is not None and not recorder.problem:
-            name = recorder.directory.name
-            return shlex.join([*program_name(), "report", name, "-o", f"{name}.html"])
+            return shlex.join([*program_name(), "logs", recorder.directory.name, f"{task}/{step}"])
         return "" if options.more is None else options.more(task, step, container)
 
     return more

@@ -1,68 +1,119 @@
-"""`monopod logs`: the log of a run in a cluster, or the output of one of its Tasks."""
+"""`monopod logs`: the log of a run, of this machine or of a cluster, or the output of one of its Tasks."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from typing import TYPE_CHECKING
 
-from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
-from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
-from monopod.schemas.formats.visible_text import visible_lines
+from monopod.runner.commands.options.input import duration, positive_number
+from monopod.runner.commands.options.known_run import add_known_run_argument, refuse, with_known_run
+from monopod.runner.exit_codes import SUCCEEDED
 
-SUMMARY = "print the log of a run in a cluster, or the output of one of its Tasks"
+if TYPE_CHECKING:
+    from monopod.runner.known_runs.finding import Found
+    from monopod.runner.known_runs.log_lines import LogOptions
+    from monopod.runner.known_runs.opening import Opened
+
+SUMMARY = "print the log of a run, or the output of one of its Tasks"
 
 EXAMPLES = """\
-  monopod logs build-x7k2p                       (the events of the run)
-  monopod logs -f build-x7k2p unit-tests         (follow the output of a Task)
-  monopod logs build-x7k2p unit-tests/pytest     (the output of a Step)
-  monopod logs build-x7k2p 'test[go=1.22]'       (one combination of a matrix, by value or by index: 'test[2]')
-  monopod logs build-x7k2p scan/codeql           (a Task of the Pipeline that the Task scan runs; for all of them: scan)
+  monopod logs                                 (the latest run of this project)
+  monopod logs -f                              (and what it writes until it ends)
+  monopod logs unit-tests                      (the output of a Task of the latest run)
+  monopod logs ci-x7k2p unit-tests/pytest      (the output of a Step)
+  monopod logs ci 'test[go=1.22]'              (one combination of a matrix, by value or by index: 'test[2]')
+  monopod logs ci-x7k2p scan/codeql            (a Task of the Pipeline that the Task scan runs; for all of them: scan)
+  monopod logs ci-x7k2p unit-tests --attempt 1 --tail 20
+  monopod logs build-x7k2p --context prod      (a Pod in a cluster)
 
-For a run on this machine, use `monopod report RUN -o report.html`.
+Without a Task, the log has the output of all Steps, and the events of their Tasks, as `monopod run` prints them.
+A single name is a run or a Pipeline, if one is called so, or else a Task of the latest run of this project.
 
 exit codes:
-  0 success, 2 no such run, Task or Step"""
+  0 success, 2 no such run, Task, Step or attempt, 130 interrupted with Ctrl-C"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_pod_argument(parser)
-    parser.add_argument("task", nargs="?", metavar="TASK[/STEP]", help="print only the output of this Task or Step")
+    add_known_run_argument(parser, "logged_run")
+    parser.add_argument(
+        "logged_task", nargs="?", metavar="TASK[/STEP]", help="print only the output of this Task or Step"
+    )
     parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the run ends")
-    add_cluster_options(parser)
+    parser.add_argument("--attempt", type=positive_number, metavar="N", help="print only this attempt, from 1")
+    parser.add_argument(
+        "--tail", type=_line_count, metavar="N", help="print only the last N lines, and with -f what follows"
+    )
+    parser.add_argument(
+        "--since", type=duration, metavar="DURATION", help="print only lines newer than this, such as 5m"
+    )
+    parser.add_argument("--timestamps", action="store_true", help="prefix each line with its time (RFC 3339, UTC)")
+
+
+def _line_count(text: str) -> int:
+    """Return a number of lines. Raises ArgumentTypeError, which argparse reports."""
+    return 0 if text == "0" else positive_number(text)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the log or the output and return the exit code."""
-    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.display.background_output import background_output  # noqa: PLC0415
-    from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
-    from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
-    from monopod.runner.kubernetes.reading import print_output, print_run_log  # noqa: PLC0415
-    from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose  # noqa: PLC0415
+    from monopod.runner.display.background_output import background_output  # noqa: PLC0415  # not needed for --help
     from monopod.runner.signals import interrupt  # noqa: PLC0415
 
+    with background_output() as output, output.on_loss(interrupt):
+        return with_known_run("logs", lambda: _find(arguments), lambda run: _print(arguments, run))
+
+
+def _find(arguments: argparse.Namespace) -> Found:
+    """Return the run. A single name that is the name of a Task becomes ``logged_task``. Raises NoSuchRunError."""
+    from monopod.runner.known_runs.finding import NoSuchRunError, find_run, wanted  # noqa: PLC0415  # not for --help
+    from monopod.runner.known_runs.tasks_of_latest import find_latest_with, suggested_task  # noqa: PLC0415
+
+    run = wanted(arguments, arguments.logged_run)
+    if run.name is not None and arguments.logged_task is None and not run.is_in_cluster:
+        latest = find_latest_with(run.name)
+        if latest is not None:
+            arguments.logged_task = run.name
+            return latest
+        try:
+            return find_run(run)
+        except NoSuchRunError as error:
+            raise NoSuchRunError(f"{error}{suggested_task(run.name)}") from error
+    return find_run(run)
+
+
+def _options(arguments: argparse.Namespace, run: Opened) -> LogOptions:
+    """Return what is printed. Raises NoSuchTaskError, RecordError."""
+    import os  # noqa: PLC0415  # not needed for --help
+    import sys  # noqa: PLC0415
+    import time  # noqa: PLC0415
+
+    from monopod.runner.known_runs.log_lines import LogOptions  # noqa: PLC0415
+    from monopod.runner.known_runs.task_selection import choose  # noqa: PLC0415
+    from monopod.runner.records.recorded_run import read_plan  # noqa: PLC0415
+    from monopod.runner.records.store import Record  # noqa: PLC0415
+
+    plan = read_plan(run) if isinstance(run, Record) else run.plan
+    return LogOptions(
+        None if arguments.logged_task is None else choose(plan, arguments.logged_task),
+        arguments.attempt,
+        None if arguments.since is None else time.time() - arguments.since,
+        arguments.timestamps,
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+    )
+
+
+def _print(arguments: argparse.Namespace, run: Opened) -> int:
+    from monopod.runner.known_runs.log_printing import print_pod_log, print_record_log  # noqa: PLC0415
+    from monopod.runner.known_runs.task_selection import NoSuchTaskError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.records.store import Record  # noqa: PLC0415
+
     try:
-        with background_output() as output, output.on_loss(interrupt), connect(arguments.context) as cluster:
-            existing = find(cluster, arguments.namespace, arguments.pod)
-            if arguments.task is None:
-                print_run_log(existing, follow=arguments.follow)
-            else:
-                print_output(existing, choose(existing.plan, arguments.task), follow=arguments.follow)
+        options = _options(arguments, run)
     except NoSuchTaskError as error:
-        print(visible_lines(f"monopod logs: {error}"), file=sys.stderr)
-        return WRONG_INPUT
-    except (NoSuchPodError, BackendUnavailableError) as error:
-        print(visible_lines(f"monopod logs: {_local_run_hint(arguments.pod) or error}"), file=sys.stderr)
-        return WRONG_INPUT
-    return SUCCEEDED
-
-
-def _local_run_hint(name: str) -> str | None:
-    """Return what to do if `name` is a run recorded on this machine instead of a Pod; None if it is not."""
-    from monopod.runner.records.store import records, records_root  # noqa: PLC0415  # not needed otherwise
-
-    for record in records(records_root()):
-        if record.identity == name and record.header.backend != "kubernetes":
-            return f"run '{name}' ran on this machine; use `monopod report {name} -o {name}.html`"
-    return None
+        return refuse("logs", error)
+    if isinstance(run, Record):
+        problem = print_record_log(run, options, tail=arguments.tail, follow=arguments.follow)
+    else:
+        problem = print_pod_log(run, options, tail=arguments.tail, follow=arguments.follow)
+    return SUCCEEDED if problem is None else refuse("logs", problem)

@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.input import add_params
 from monopod.runner.commands.options.lines import add_line_options
 from monopod.runner.commands.options.output import add_output_option
+from monopod.runner.commands.options.recorded_run import add_recorded_run_argument
 from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
-
-if TYPE_CHECKING:
-    from monopod.runner.records.repetition import Repetition
-    from monopod.runner.records.store import Record
 
 SUMMARY = "run a recorded run again, or only the Tasks that failed"
 
@@ -36,13 +31,7 @@ exit codes:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "run",
-        nargs="?",
-        metavar="RUN",
-        help="a run as listed by `monopod runs`, or a Pipeline, for its latest run (default: the latest run of this "
-        "project: of this git repository, or of this directory)",
-    )
+    add_recorded_run_argument(parser)
     parser.add_argument(
         "--failed",
         action="store_true",
@@ -77,11 +66,13 @@ def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the arguments of `monopod run` for the recorded run. Raises RecordError."""
     from monopod.runner.command_line import parser_of  # noqa: PLC0415  # not needed for --help
     from monopod.runner.records.recorded_run import read_run  # noqa: PLC0415
-    from monopod.runner.records.store import RecordError  # noqa: PLC0415
+    from monopod.runner.records.repetition import read_repetition  # noqa: PLC0415
+    from monopod.runner.records.store import RecordError, choose, own_project, records_root  # noqa: PLC0415
     from monopod.runner.repeating.earlier_tasks import earlier_tasks  # noqa: PLC0415
     from monopod.runner.repeating.reuse import Repeated  # noqa: PLC0415
 
-    record, repetition = _chosen(arguments.run)
+    record = choose(records_root(), arguments.run, own_project())
+    repetition = read_repetition(record.directory)
     if record.status == "Running":
         raise RecordError(f"'{record.identity}' is still running")
     words = [*repetition.words, *(word for name, value in arguments.params for word in ("-p", f"{name}={value}"))]
@@ -104,23 +95,3 @@ def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     if os.path.isdir(repetition.directory):
         os.chdir(repetition.directory)
     return again
-
-
-def _chosen(name: str | None) -> tuple[Record, Repetition]:
-    """Return the record of this name, or the latest of this project. Raises RecordError."""
-    from monopod.runner.records.projects import project_of  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.records.repetition import read_repetition  # noqa: PLC0415
-    from monopod.runner.records.store import RecordError, choose, records, records_root  # noqa: PLC0415
-
-    if name is not None:
-        record = choose(records_root(), name)
-        return record, read_repetition(record.directory)
-    project = project_of(Path.cwd())
-    for record in records(records_root()):
-        try:
-            repetition = read_repetition(record.directory)
-        except RecordError:
-            continue
-        if repetition.project == str(project):
-            return record, repetition
-    raise RecordError(f"no recorded run of {project}; name one of those that `monopod runs` lists")

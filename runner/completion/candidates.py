@@ -22,6 +22,7 @@ Candidate: TypeAlias = tuple[str, str]
 """A value, and what it is."""
 
 _CLUSTER_SECONDS = 2
+_IN_CLUSTERS = ("known run", "logged run", "active run")
 _MAX_FILE_BYTES = 512 * 1024
 _POLICIES = ("merge", "discard", "directory")
 _PATTERN_PARAMS = {"git": "url", "bundles": "bundle", "hub": "name", "http": "url"}
@@ -34,7 +35,7 @@ def candidates(kind: Listed, line: Line, current: str, *, is_plugin: bool) -> It
 
     `current` is the word typed so far. `is_plugin`: the command line is kubectl's, so runs are in the cluster.
     """
-    if kind == "running" and (is_plugin or line.options.keys() & {"--context", "--namespace"}):
+    if kind in _IN_CLUSTERS and (is_plugin or line.options.keys() & {"--context", "--namespace"}):
         kind = "pod"
     yield from _SOURCES[kind](line, current)
 
@@ -49,12 +50,55 @@ def _recorded_runs(_line: Line, _current: str) -> Iterator[Candidate]:
         yield record.identity, record.status
 
 
-def _running_runs(_line: Line, _current: str) -> Iterator[Candidate]:
-    from monopod.runner.cancellation import active_runs, unique_names  # noqa: PLC0415  # only for runs
-    from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
+def _known_runs(_line: Line, _current: str) -> Iterator[Candidate]:
+    """Yield recorded runs, those of this project first, and their Pipelines."""
+    from monopod.runner.records.store import own_project, records, records_root  # noqa: PLC0415  # only for runs
+
+    project = own_project()
+    recorded = records(records_root())
+    own = [record for record in recorded if record.header.project == project]
+    others = [record for record in recorded if record.header.project != project]
+    for record in (*own, *others):
+        yield record.identity, record.status
+    identities = {record.identity for record in recorded}
+    for pipeline in dict.fromkeys(record.header.pipeline for record in own):
+        if pipeline and pipeline not in identities:
+            yield pipeline, "latest run of this Pipeline"
+
+
+def _logged_runs(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield recorded runs, and the Tasks of the latest one."""
+    yield from _known_runs(line, current)
+    yield from _tasks_of_run(None, current)
+
+
+def _logged_tasks(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield the Tasks of the run on the command line."""
+    if line.arguments:
+        yield from _tasks_of_run(line.arguments[0], current)
+
+
+def _tasks_of_run(name: str | None, current: str) -> Iterator[Candidate]:
+    """Yield the Tasks of a recorded run, or, once a Task and a slash are typed, its Steps."""
+    from monopod.runner.follow.source import step_names  # noqa: PLC0415  # only for runs
+    from monopod.runner.records.recorded_run import read_plan  # noqa: PLC0415
+    from monopod.runner.records.store import RecordError, choose, own_project, records_root  # noqa: PLC0415
+    from monopod.schemas.plan import runnable_tasks  # noqa: PLC0415
+
+    with contextlib.suppress(RecordError):
+        for task in runnable_tasks(read_plan(choose(records_root(), name, own_project())).pipeline):
+            if not current.startswith(f"{task.path}/"):
+                yield task.path, "Task"
+                continue
+            for step in step_names(task.task):
+                yield f"{task.path}/{step}", "Step"
+
+
+def _active_runs(_line: Line, _current: str) -> Iterator[Candidate]:
+    from monopod.runner.known_runs.finding import active_names  # noqa: PLC0415  # only for runs
 
     with contextlib.suppress(OSError):
-        for name in unique_names(active_runs(root_path())):
+        for name in active_names():
             yield name, ""
 
 
@@ -259,7 +303,10 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
 
 _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
     "run": _recorded_runs,
-    "running": _running_runs,
+    "known run": _known_runs,
+    "logged run": _logged_runs,
+    "logged task": _logged_tasks,
+    "active run": _active_runs,
     "pod": _pods,
     "context": _contexts,
     "document": _documents,

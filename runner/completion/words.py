@@ -1,7 +1,7 @@
 """What a command takes: its options and arguments, read from its parser, and what kind of value each has.
 
 The parser's metavar says what kind a value is: FILE is a file, RUN a recorded run. A new option whose metavar is listed
-in `_KINDS` completes without further ado.
+in `_KINDS` completes without further ado. Arguments that share a metavar are told apart by their destination.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Literal, TypeAlias
 
 Listed: TypeAlias = Literal[
     "run",
-    "running",
+    "known run",
+    "logged run",
+    "logged task",
+    "active run",
     "pod",
     "context",
     "document",
@@ -38,7 +41,6 @@ _KINDS: dict[str, Values] = {
     "PATH": "file",
     "STORE": "file",
     "RUN": "run",
-    "POD": "pod",
     "CONTEXT": "context",
     "NAME=VALUE": "param",
     "NAME=BINDING": "workspace",
@@ -48,6 +50,14 @@ _KINDS: dict[str, Values] = {
     "TASK.NAME=VALUE": "result",
     "PATTERN=DIR": "reference",
     "TASK/WORKSPACE[=POLICY]": "view",
+}
+
+
+_BY_DESTINATION: dict[str, Values] = {
+    "known_run": "known run",
+    "logged_run": "logged run",
+    "logged_task": "logged task",
+    "active_run": "active run",
 }
 
 
@@ -108,8 +118,10 @@ def _values_of(action: argparse.Action) -> Values | None:
         return None
     if action.choices is not None:
         return tuple(map(str, action.choices))
+    if action.dest in _BY_DESTINATION:
+        return _BY_DESTINATION[action.dest]
     if action.metavar == "NAME":
-        return "document" if action.option_strings else "running"
+        return "document"
     return _KINDS.get(str(action.metavar), "unknown")
 
 

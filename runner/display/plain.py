@@ -161,13 +161,17 @@ def summary_lines(summary: Summary) -> list[str]:
     for failure in (*summary.failures, *summary.sidecars):
         lines += ["", *_failure_lines(failure)]
     lines += ["", *table_lines([TABLE_HEAD, *_rows(summary)])]
-    if summary.results:
-        lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
+    lines += result_lines(summary)
     message = f": {summary.outcome.message}" if summary.outcome.message else ""
     lines += ["", summary.headline + message]
     if summary.logs is not None:
         lines += [f"Kept in {summary.logs}"]
     return lines
+
+
+def result_lines(summary: Summary) -> list[str]:
+    """Return a table of the Results; nothing if there are none."""
+    return ["", *table_lines([("RESULT", "VALUE"), *summary.results])] if summary.results else []
 
 
 def _failure_lines(failure: Failure) -> Iterator[str]:

@@ -13,7 +13,7 @@ showing what comes out (``display``), what is said once the run is over (``summa
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -290,3 +290,42 @@ _Key: TypeAlias = tuple[str, int | None, int, str, str]
 def _key(event: Start | StepFinished | SidecarFinished, container: str, name: str) -> _Key:
     """Return the key of a Step or Sidecar in its attempt."""
     return event.task, event.index, event.attempt, container, name
+
+
+class ReplayingFollower(Follower):
+    """Follows a run through what the Follower of another process has returned: lines with their source, and events."""
+
+    def __init__(self, plan: planned.Plan) -> None:
+        super().__init__(plan)
+        self._written: defaultdict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=LAST_LINES))
+        self._failed: dict[tuple[str, str], _Key] = {}
+
+    def take_shown(self, shown: Shown) -> None:
+        """Take what was shown next."""
+        if isinstance(shown, OutputLines):
+            source = shown.task, shown.step
+            lines = shown.text.rsplit("\n", LAST_LINES)[-LAST_LINES:]
+            self._written[source].extend(line[:LONGEST_LAST_LINE] for line in lines)
+            if source in self._failed:
+                self._last_lines[self._failed[source]] = tuple(self._written[source])
+            return
+        self.progress.apply(shown)
+        match shown:
+            case MatrixExpanded():
+                self._expand(shown)
+            case StepStarted():
+                source = self.label(shown.task, shown.index), shown.step
+                self._written.pop(source, None)
+                self._failed.pop(source, None)
+            case StepFinished() if shown.reason not in NOT_FAILURES:
+                self._keep_last_lines(_key(shown, shown.container, shown.step))
+            case SidecarFinished():
+                self._keep_last_lines(_key(shown, shown.container, shown.sidecar))
+            case _:
+                pass
+
+    def _keep_last_lines(self, key: _Key) -> None:
+        path, index, _, _, name = key
+        source = self.label(path, index), name
+        self._failed[source] = key
+        self._last_lines[key] = tuple(self._written[source])

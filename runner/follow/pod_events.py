@@ -16,11 +16,15 @@ BOTH: Final = "both"
 
 @dataclass(frozen=True, slots=True)
 class ContainerOutput:
-    """A container wrote this to standard output or standard error (or `BOTH`, if it is not known which)."""
+    """A container wrote this to standard output or standard error (or `BOTH`, if it is not known which).
+
+    ``times`` are when its lines were written, if that is known.
+    """
 
     container: str
     stream: Literal["stdout", "stderr", "both"]
     data: bytes
+    times: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

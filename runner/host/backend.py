@@ -16,6 +16,7 @@ class HostBackend:
     """Runs Pods as processes on this machine."""
 
     name = "host"
+    context = ""
     notice = "The host backend does not use images: Steps run with this machine's programs."
 
     def pod(self, compilation: Compilation, *, keep: bool) -> HostPod:

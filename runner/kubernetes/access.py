@@ -153,20 +153,27 @@ def unusable(why: str) -> BackendUnavailableError:
     return BackendUnavailableError(f"the kubeconfig cannot be used: {' '.join(why.split())}")
 
 
-def find_access(wanted: str | None, environment: Mapping[str, str]) -> tuple[Access, str, str]:
-    """Return the access of a context, the name of the cluster for people, and the default namespace.
+def find_access(wanted: str | None, environment: Mapping[str, str]) -> tuple[Access, str, str, str]:
+    """Return the access of a context, the name of the cluster for people, the default namespace, and the context.
 
-    Without a wanted context it is the current one, or the cluster of this process's Pod. Raises
+    Without a wanted context it is the current one, or the cluster of this process's Pod, which has no context. Raises
     BackendUnavailableError.
     """
     files = environment.get("KUBECONFIG")
     if wanted is None and _is_in_pod(environment, files):
-        return _access_in_pod(environment), "the cluster of this Pod", _namespace_in_pod()
+        return _access_in_pod(environment), "the cluster of this Pod", _namespace_in_pod(), ""
     context = find_context(files or DEFAULT_FILE, wanted)
     if context.cluster is None:
         raise unusable(f"context '{context.name}' names a cluster that is not there")
     access = _access(context, context.cluster, environment)
-    return access, f"cluster of context '{context.name}' ({access.host})", context.namespace
+    return access, f"cluster of context '{context.name}' ({access.host})", context.namespace, context.name
+
+
+def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether there is a kubeconfig, or this process runs in a Pod."""
+    files = environment.get("KUBECONFIG")
+    paths = (files or DEFAULT_FILE).split(os.pathsep)
+    return _is_in_pod(environment, files) or any(os.path.exists(os.path.expanduser(path)) for path in paths if path)
 
 
 def _access(context: Context, cluster: Section, environment: Mapping[str, str]) -> Access:

@@ -33,6 +33,7 @@ class KubernetesBackend:
         include_ignored: bool = False,
     ) -> None:
         self.cluster = cluster
+        self.context = cluster.context
         self._makes_jobs = makes_jobs
         self._keeps_failed = keeps_failed
         self._start_timeout = start_timeout

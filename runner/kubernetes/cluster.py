@@ -51,11 +51,18 @@ class UnreachableError(Exception):
 
 
 class Cluster:
-    """A cluster, and its default namespace. ``context`` is the context that the user named, if any."""
+    """A cluster, and its default namespace.
 
-    def __init__(self, access: Access, name: str, namespace: str, context: str | None = None) -> None:
+    The argument `context` is the context that the user named, if any, and `current` the current one if not.
+    ``context`` is the one in use, empty if it is the cluster of this process's Pod.
+    """
+
+    def __init__(
+        self, access: Access, name: str, namespace: str, context: str | None = None, *, current: str = ""
+    ) -> None:
         self.name = name
         self.namespace = namespace
+        self.context = context or current
         self._context = context
         self._access = access
         self._pool = access.pool()
@@ -259,8 +266,8 @@ def connect(context: str | None, environment: Mapping[str, str] = os.environ) ->
 
     Makes no request. Raises BackendUnavailableError.
     """
-    access, name, namespace = find_access(context, environment)
-    return Cluster(access, name, namespace, context)
+    access, name, namespace, current = find_access(context, environment)
+    return Cluster(access, name, namespace, context, current=current)
 
 
 def _read_all(response: urllib3.BaseHTTPResponse) -> bytes:

@@ -20,7 +20,7 @@ from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
 from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.records.recorder import Recorder
-from monopod.runner.records.store import is_recorded
+from monopod.runner.records.store import Origin, is_recorded, own_project
 from monopod.runner.reports.failures import memory_limits
 from monopod.runner.run_pods import Options, Output, follow_pod, secret_masks, write_documents
 from monopod.runner.signals import ENDING, interrupt, raising_interrupt, signal_pipe
@@ -177,4 +177,5 @@ def attach(existing: ExistingPod, options: Options) -> int:
 def _recorder(existing: ExistingPod, records: Path | None) -> Recorder | None:
     if records is None or is_recorded(records, existing.pod["metadata"]["uid"]):
         return None
-    return Recorder(records, existing.plan, existing.pod, backend="kubernetes", files=())
+    origin = Origin(own_project(), existing.cluster.context)
+    return Recorder(records, existing.plan, existing.pod, backend="kubernetes", files=(), origin=origin)

@@ -11,18 +11,21 @@ from typing import Any
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.pod.assembly import coordinator_of, plan_of
 from monopod.runner.backend_errors import BackendUnavailableError
+from monopod.runner.known_runs.finding import KINDS
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
 from monopod.schemas.plan import Plan
 
 _LABEL, _OURS = "app.kubernetes.io/managed-by", "monopod"
-_KINDS = ("pod", "pods", "po", "pipelinerun.tekton.dev", "taskrun.tekton.dev")
-"""The prefixes that the name of a Pod may have: it has the name of its run."""
 
 
 class NoSuchPodError(Exception):
     """The Pod does not exist, is not one of monopod's, or does not support the command. The text is for people."""
+
+
+class PodGoneError(NoSuchPodError):
+    """The Pod does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,14 @@ def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
     Raises NoSuchPodError, BackendUnavailableError.
     """
     kind, slash, rest = text.partition("/")
-    if slash and (kind.lower() not in _KINDS or not rest or "/" in rest):
+    if slash and (kind.lower() not in KINDS or not rest or "/" in rest):
         raise NoSuchPodError(f"'{text}' is not a Pod; give its name, or pod/NAME")
     name = PodName(namespace or cluster.namespace, rest if slash else text)
     try:
         pod = cluster.request("GET", name.path)
     except ApiError as error:
         if about(Request.OBJECT, error) is About.GONE:
-            raise NoSuchPodError(f"there is no {name}{_suggestion(cluster, name)}") from error
+            raise PodGoneError(f"there is no {name}{_suggestion(cluster, name)}") from error
         raise BackendUnavailableError(error.describe()) from error
     except UnreachableError as error:
         raise BackendUnavailableError(f"{cluster.name} cannot be reached: {error}") from error

@@ -351,7 +351,7 @@ class PodObservation:
         self._add(self._logs.output(container, data))
         self._extend_waits(container)
         if container != COORDINATOR:
-            self._report(ContainerOutput(container, BOTH, data))
+            self._report(ContainerOutput(container, BOTH, data, tuple(line.at for line in lines)))
             if self._has_outcome:
                 self._finish_if_over()
             return

@@ -237,6 +237,11 @@ class KubernetesPod:
     def _pod_files(self) -> PodFiles:
         return PodFiles(self._cluster, self.name, self._created["metadata"]["uid"], self._exchange)
 
+    @property
+    def state_directory(self) -> str:
+        """No directory: the Pod is in a cluster."""
+        return ""
+
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Receive none: `monopod cancel POD` sends its request to the coordinator."""
         return no_cancel_requests()

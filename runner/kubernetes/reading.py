@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 
 from monopod.compiler.pod.assembly import COORDINATOR
@@ -15,21 +15,21 @@ from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.display.printable import printable, printable_lines
 from monopod.runner.follow.follower import Follower, OutputLines, Shown
 from monopod.runner.follow.lines import LineSplitter, prefixed
-from monopod.runner.follow.ordered import Ordered
+from monopod.runner.follow.ordered import Ordered, Output
 from monopod.runner.follow.output_order import OutputOrder
 from monopod.runner.follow.pod_events import ContainerOutput, Event, PodFinished, PodWarning
+from monopod.runner.known_runs.task_selection import Selection
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
+from monopod.runner.kubernetes.line_times import LineTimes
 from monopod.runner.kubernetes.observation import NOT_FOLLOWED
 from monopod.runner.kubernetes.pod_secrets import read_secrets
-from monopod.runner.kubernetes.task_selection import Selection
 from monopod.runner.masking.masked import masked_event
 from monopod.runner.masking.masks import Masks
 from monopod.runner.masking.secret_values import masks_of
+from monopod.runner.records.replay import Replayed
 from monopod.runner.run import LONGEST_EVENT
-from monopod.schemas.matrix_names import InstanceNames, label
-from monopod.schemas.run_events import RunEvent, RunWarning, from_line
-from monopod.schemas.run_log import RunLog
+from monopod.schemas.run_events import RunEvent, TaskStarted, from_line
 
 
 def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Event]:
@@ -74,8 +74,10 @@ def _is_end(event: Event) -> bool:
     return True
 
 
-def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Ordered]:
-    """Yield the events of `pod_events` in order. Raises BackendUnavailableError."""
+def _ordered(
+    existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool], times: LineTimes
+) -> Generator[Ordered]:
+    """Yield the events of `pod_events` in order; `times` takes the times of lines. Raises BackendUnavailableError."""
     splitter = LineSplitter(LONGEST_EVENT)
     with _followed(existing, follow=follow, reads=reads) as pod:
         order = OutputOrder(existing.plan, pod.drain)
@@ -84,6 +86,7 @@ def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool
             for event in pod.events(order.seconds_to_wait(time.monotonic())):
                 _print_warning(event)
                 if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
+                    times.note(event)
                     order.output(event, time.monotonic())
                 for line in _coordinator_lines(event, splitter):
                     with suppress(ValueError):  # not an event, but an error message of the coordinator
@@ -121,41 +124,50 @@ def read_events(existing: ExistingPod) -> tuple[list[RunEvent], list[str]]:
     return events, warnings
 
 
-def print_run_log(existing: ExistingPod, *, follow: bool) -> None:
-    """Print the log of a run, for people. Raises BackendUnavailableError."""
-    log, splitter, masks = RunLog(), LineSplitter(LONGEST_EVENT), _masks(existing)
+def replayed(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Replayed]:
+    """Yield what is shown of a run so far, and with `follow` up to its end. Raises BackendUnavailableError.
+
+    `reads` decides of which containers the output is read.
+    """
+    masks = _masks(existing)
+    follower = Follower(existing.plan, masks=masks)
+    attempts: dict[str, int] = {}
+    times = LineTimes()
+    for ordered in _ordered(existing, follow=follow, reads=reads, times=times):
+        container = ordered.container if isinstance(ordered, Output) else ""
+        for shown in follower.take(ordered):
+            if isinstance(shown, TaskStarted):
+                attempts[follower.label(shown.task, shown.index)] = shown.attempt
+            yield from _replayed(shown, attempts, container, times)
+    for lines in follower.end():
+        yield from _replayed(lines, attempts, "", times)
+
+
+def _replayed(shown: Shown, attempts: Mapping[str, int], container: str, times: LineTimes) -> Iterator[Replayed]:
+    if not isinstance(shown, OutputLines):
+        yield Replayed(shown.at, shown, getattr(shown, "attempt", None))
+        return
+    for at, text in times.dated(container, shown.text):
+        yield Replayed(at, OutputLines(shown.task, shown.step, text), attempts.get(shown.task, 0))
+
+
+def print_text_log(existing: ExistingPod, selection: Selection | None, *, follow: bool) -> None:
+    """Print the log of a coordinator that logs text, or the logs of a Task's containers.
+
+    Raises BackendUnavailableError, NoSuchPodError.
+    """
+    if selection is None:
+        _print_run_log(existing, follow=follow)
+    else:
+        _print_logs(existing, selection, follow=follow)
+
+
+def _print_run_log(existing: ExistingPod, *, follow: bool) -> None:
+    splitter, masks = LineSplitter(LONGEST_EVENT), _masks(existing)
     for event in pod_events(existing, follow=follow, reads=lambda _: False):
         _print_warning(event)
         for line in _coordinator_lines(event, splitter):
-            _print(*map(masks.mask_message, _readable(line, log) if existing.reports_events else [line]))
-
-
-def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
-    """Print the output of a Task's Steps. Raises BackendUnavailableError, NoSuchPodError.
-
-    Lines have a prefix with their Task instance and Step, unless there is only one Step.
-    """
-    if not existing.reports_events:
-        _print_logs(existing, selection, follow=follow)
-        return
-    masks = _masks(existing)
-    follower = Follower(existing.plan, masks=masks)
-    for shown in _ordered(existing, follow=follow, reads=selection.steps.__contains__):
-        if isinstance(shown, RunWarning):
-            _print_warning(PodWarning(masks.mask_message(shown.message)))
-        _print_chosen(follower.take(shown), selection, follower.names)
-    _print_chosen(follower.end(), selection, follower.names)
-    source = selection.source
-    started = [task.label for task in follower.tasks if task.path == source.path and task.started is not None]
-    if source.combination is not None and not any(source.covers(label, None, follower.names) for label in started):
-        known = f"; those that have: {', '.join(started)}" if started else ""
-        raise NoSuchPodError(f"no combination '{label(source.path, source.combination)}' has started{known}")
-
-
-def _print_chosen(shown: Iterable[Shown], selection: Selection, names: InstanceNames) -> None:
-    for lines in shown:
-        if isinstance(lines, OutputLines) and selection.wants(lines, names):
-            _print_output(lines.text, "" if selection.is_single else f"[{lines.task} : {lines.step}] ")
+            print(printable(masks.mask_message(line), colours=sys.stdout.isatty()), flush=True)
 
 
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
@@ -177,19 +189,6 @@ def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
     if isinstance(event, ContainerOutput) and event.container == COORDINATOR:
         return splitter.feed(event.data)
     return []
-
-
-def _readable(line: str, log: RunLog) -> list[str]:
-    try:
-        return log.lines(from_line(line))
-    except ValueError:
-        return [line]  # not an event, but an error message of the coordinator
-
-
-def _print(*lines: str) -> None:
-    for line in lines:
-        print(printable(line, colours=sys.stdout.isatty()))
-    sys.stdout.flush()
 
 
 def _print_output(text: str, prefix: str) -> None:

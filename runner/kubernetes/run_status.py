@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.display.ci_log import write_json, write_yaml
-from monopod.runner.display.plain import summary_lines
 from monopod.runner.display.printable import printable
-from monopod.runner.display.summary import Outcome, summarize
+from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.evidence import evident_outcome
 from monopod.runner.follow.follower import Follower
+from monopod.runner.known_runs.status_lines import active_lines, ended_lines
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.reading import read_events
-from monopod.schemas.formats.words import format_duration, table_lines
 from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunEvent
-from monopod.schemas.run_log import TABLE_HEAD, describe_times
-from monopod.schemas.run_progress import TaskState, progress_of
+from monopod.schemas.run_progress import progress_of
 
 
 def print_status(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:
@@ -91,36 +88,9 @@ def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
     if follower.finished is not None:
         finished = follower.finished
         outcome = Outcome(finished.status, finished.reason, finished.message)
-        return _summary(follower, outcome, finished.at)
+        return ended_lines(follower, outcome, finished.at)
     if pod_states.is_over(existing.pod):
-        return _summary(follower, _unreported(existing), time.time())
-    return _running(existing.pod, follower, time.time())
-
-
-def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
-    """Return the summary of a finished run, without the output of its Steps."""
-    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=(), sidecars=())
-    return summary_lines(summary)[1:]
-
-
-def _running(pod: Mapping[str, Any], follower: Follower, now: float) -> list[str]:
-    """Return the table of a run that has not ended, with its status below."""
-    start = follower.started
-    rows = [
-        (task.label, task.status, *describe_times(task, start, now), _why(task, follower)) for task in follower.tasks
-    ]
-    name = pod["metadata"]["name"]
-    status = "has not started" if start is None else f"Running for {format_duration(now - start)}"
-    if pod["metadata"].get("deletionTimestamp"):
-        status += "; it is being deleted"
-    return [*table_lines([TABLE_HEAD, *rows]), "", f"{name} {status}"]
-
-
-def _why(task: TaskState, follower: Follower) -> str:
-    if task.status == "Waiting":
-        waits_for = follower.progress.waits_for(task)
-        return f"waits for {', '.join(waits_for)}" if waits_for else ""
-    if task.status == "Running":
-        attempt = f"attempt {task.attempt + 1}" if task.attempt else ""
-        return ", ".join(filter(None, (attempt, *(step.name for step in task.running_steps))))
-    return "" if task.status == "Succeeded" else task.why
+        return ended_lines(follower, _unreported(existing), time.time())
+    metadata = existing.pod["metadata"]
+    remark = "; it is being deleted" if metadata.get("deletionTimestamp") else ""
+    return active_lines(follower, metadata["name"], time.time(), remark)

@@ -17,6 +17,7 @@ class PodmanBackend:
 
     name = "podman"
     notice = ""
+    context = ""
 
     def __init__(self, network: str | None) -> None:
         self._network = network

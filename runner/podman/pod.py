@@ -40,6 +40,7 @@ from monopod.compiler.pod.assembly import COORDINATOR, coordinator_of
 from monopod.runner.backend import EVICTED
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.cancellation import CancelSocket
+from monopod.runner.follow.file_watch import FileWatch
 from monopod.runner.follow.kept_log import true_marks
 from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
@@ -61,7 +62,6 @@ from monopod.runner.kubelet.volume_sources import Place
 from monopod.runner.kubelet.volumes import make_volume
 from monopod.runner.podman import cleaner, command, images
 from monopod.runner.podman.command import PodmanError
-from monopod.runner.podman.file_watch import FileWatch
 from monopod.runner.podman.log_file import LogFile, take_marks_out, written_lines
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
@@ -150,10 +150,11 @@ class PodmanPod:
     @property
     def kept(self) -> str:
         """The directory with the files of the Pod, and the name of podman's pod, if they stay."""
-        return f"{self._directory}, and in podman as the pod {self._name}" if self._keep else ""
+        return f"{self.state_directory}, and in podman as the pod {self._name}" if self._keep else ""
 
     @property
-    def _directory(self) -> str:
+    def state_directory(self) -> str:
+        """The directory of the Pod's volumes and logs."""
         assert self._state is not None
         return self._state.path
 
@@ -173,7 +174,7 @@ class PodmanPod:
 
     def cancel_requests(self) -> CancelSocket:
         """Listen to requests of `monopod cancel`, as a context manager."""
-        return CancelSocket(self._directory)
+        return CancelSocket(self.state_directory)
 
     def files(self, workspace: ExchangedWorkspace, path: str) -> AbstractContextManager[Channel]:
         """Connect to a sender of the files at a path in a Workspace, after the run."""
@@ -202,17 +203,17 @@ class PodmanPod:
         command.check()
         provided = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._show)
         self._state = state_directory.create(self.manifest["metadata"]["name"])
-        cleaner.remove_abandoned(os.path.dirname(self._directory))
-        self._name = os.path.basename(self._directory)
+        cleaner.remove_abandoned(os.path.dirname(self.state_directory))
+        self._name = os.path.basename(self.state_directory)
         memory = self._memory_directory()
-        left = cleaner.Left(self._name, self._directory, memory)
+        left = cleaner.Left(self._name, self.state_directory, memory)
         left.write()
         self._start_cleaner(left)
-        place = Place(self._directory, host_volumes.claims_directory(), keep=self._keep)
+        place = Place(self.state_directory, host_volumes.claims_directory(), keep=self._keep)
         made = playable(self._sources, self._name, provided.images, place)
         self._control_directories, self._volumes = made.control_directories, made.paths
         self._pending += [PodWarning(warning) for warning in made.warnings]
-        running_pod.write(self._directory, self.manifest, self._control_directories, engine_pod=self._name)
+        running_pod.write(self.state_directory, self.manifest, self._control_directories, engine_pod=self._name)
         self._make_volumes(made)
         if made.limits:
             self._watch_sizes(made.limits)
@@ -232,10 +233,10 @@ class PodmanPod:
 
     def _memory_directory(self) -> str:
         """Make the Pod's directory in memory, with a link ``memory`` to it in the state directory."""
-        parent = _MEMORY_DIRECTORY if os.access(_MEMORY_DIRECTORY, os.W_OK) else self._directory
+        parent = _MEMORY_DIRECTORY if os.access(_MEMORY_DIRECTORY, os.W_OK) else self.state_directory
         path = tempfile.mkdtemp(prefix=f"{self._name}-", dir=parent)
         os.chmod(path, 0o711)  # noqa: S103  # containers run as any user, and each sees only what is bound for it
-        os.symlink(path, f"{self._directory}/memory")
+        os.symlink(path, f"{self.state_directory}/memory")
         return path
 
     def _start_cleaner(self, left: cleaner.Left) -> None:
@@ -255,7 +256,7 @@ class PodmanPod:
             os.close(reader)
 
     def _make_volumes(self, made: Playable) -> None:
-        os.mkdir(f"{self._directory}/volumes")
+        os.mkdir(f"{self.state_directory}/volumes")
         try:
             for volume in made.volumes:
                 make_volume(volume, made.volume_group)
@@ -329,7 +330,7 @@ class PodmanPod:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            cwd=self._directory,  # podman's monitor leaves a file `oom` where it was started
+            cwd=self.state_directory,  # podman's monitor leaves a file `oom` where it was started
             start_new_session=True,  # Ctrl-C is the runner's to handle
         )
         descriptor = os.pidfd_open(process.pid)

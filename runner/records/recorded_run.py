@@ -22,6 +22,7 @@ from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.records import store
+from monopod.runner.records.output_lines import EventPlace, Line, Source, parse_line
 from monopod.runner.records.store import Header, Record, RecordError
 from monopod.runner.records.values import Values, results_of
 from monopod.schemas import plan as planned
@@ -29,9 +30,6 @@ from monopod.schemas.plan import Plan, Value
 from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line
 from monopod.schemas.run_progress import Attempt, StepRun, TaskState, progress_of
-
-_TIME = re.compile(r"\d{1,11}(\.\d{1,9})?")
-"""Seconds since the epoch, as the recorder writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +67,6 @@ class TaskRun:
         return self.state.status in ("Failed", "TimedOut")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of output, and when it was read."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The source of a line: a Step or Sidecar (``step``) in an attempt of a Task instance."""
-
-    task: str
-    step: str
-    attempt: int
-
-
 @dataclass(frozen=True)
 class RecordedRun:
     """A run as it was recorded. ``ended`` is when it ended, or the time of its last event."""
@@ -110,9 +91,7 @@ class RecordedRun:
     @property
     def message(self) -> str:
         """Why it ended as it did, for people."""
-        if self.record.ended is not None:
-            return self.record.ended.message
-        return "the run is still active" if self.record.is_locked else "the process that followed the run was killed"
+        return "the run is still active" if self.record.status == "Running" else outcome_of(self.record).message
 
     @property
     def reason(self) -> str:
@@ -149,23 +128,40 @@ class RecordedRun:
                 yield from _lines_of((directory / f"{prefix}{number}").read_bytes())
 
 
+def outcome_of(record: Record) -> Outcome:
+    """Return how a recorded run ended that nobody records any more."""
+    if record.ended is None:
+        return Outcome("Unknown", "OutcomeUnknown", "the process that followed the run was killed")
+    return Outcome(record.ended.status, record.ended.reason, record.ended.message)
+
+
 def read_run(record: Record) -> RecordedRun:
     """Read a record. Raises RecordError."""
-    try:
-        pieces = (record.directory / store.PLAN_FILE).read_text("ascii").splitlines()
-        events = tuple(_events((record.directory / store.EVENTS_FILE).read_bytes()))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"cannot read the record of '{record.identity}': {error}") from error
-    try:
-        plan = planned.decode(pieces)
-    except ValueError as error:
-        version = record.header.version
-        raise RecordError(f"cannot read the Plan of '{record.identity}', recorded by monopod {version}") from error
+    plan, events = read_plan(record), read_events(record)
     try:
         return make_run(record, plan, events)
     except (KeyError, TypeError, AttributeError) as error:
         # the events do not fit the Plan, or Tekton's shape
         raise RecordError(f"the record of '{record.identity}' is damaged: {type(error).__name__} {error}") from error
+
+
+def read_plan(record: Record) -> Plan:
+    """Read the Plan of a recorded run. Raises RecordError."""
+    try:
+        return planned.decode((record.directory / store.PLAN_FILE).read_text("ascii").splitlines())
+    except OSError as error:
+        raise RecordError(f"cannot read the record of '{record.identity}': {error}") from error
+    except ValueError as error:
+        version = record.header.version
+        raise RecordError(f"cannot read the Plan of '{record.identity}', recorded by monopod {version}") from error
+
+
+def read_events(record: Record) -> tuple[RunEvent, ...]:
+    """Read the events of a recorded run. Raises RecordError."""
+    try:
+        return tuple(_events((record.directory / store.EVENTS_FILE).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"cannot read the record of '{record.identity}': {error}") from error
 
 
 def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> RecordedRun:
@@ -174,8 +170,7 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
     last = record.ended.at if record.ended is not None else events[-1].at if events else record.header.started
     document = None if progress.finished is None else progress.finished.document
     if record.ended is not None:
-        outcome = Outcome(record.ended.status, record.ended.reason, record.ended.message)
-        document = completed(ended_document(plan, progress, outcome, record.ended.at), plan, {})
+        document = completed(ended_document(plan, progress, outcome_of(record), record.ended.at), plan, {})
         for task in progress.tasks:
             if task.status == "Running":
                 task.status, task.message = "Cancelled", "still running when the run ended"
@@ -204,15 +199,9 @@ def _events(data: bytes) -> Iterator[RunEvent]:
 
 def _lines_of(data: bytes) -> Iterator[tuple[Source, Line]]:
     *whole, _ = data.decode("utf-8", "replace").split("\n")
-    sources: dict[tuple[str, str, str], Source] = {}
-    for line in whole:
-        fields = line.split("\t", 4)
-        if len(fields) == 5 and _TIME.fullmatch(fields[0]) and fields[3].isdecimal():  # else it is damaged
-            at, task, step, attempt, text = fields
-            source = sources.get((task, step, attempt))
-            if source is None:
-                source = sources[task, step, attempt] = Source(task, step, int(attempt))
-            yield source, Line(float(at), text)
+    for entry in map(parse_line, whole):
+        if entry is not None and not isinstance(entry, EventPlace):
+            yield entry
 
 
 # What the Plan says of a Task instance

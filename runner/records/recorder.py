@@ -10,9 +10,8 @@ Rules:
 - The record contains what the display receives, so it is the same for all backends: the recorder is a `Display` that
   wraps another.
 
-A line of output is ``TIME<tab>TASK<tab>STEP<tab>ATTEMPT<tab>TEXT``; an event has the format of the coordinator.
-
-``store`` decides where records are and which ones are kept; ``recorded_run`` reads them.
+``output_lines`` has the format of the output; an event has the format of the coordinator. ``store`` decides where
+records are and which ones are kept; ``recorded_run`` and ``growing_record`` read them.
 """
 
 from __future__ import annotations
@@ -34,8 +33,9 @@ from monopod.runner.display.summary import Outcome, Summary
 from monopod.runner.follow.follower import OutputLines, Shown
 from monopod.runner.follow.lines import prefixed
 from monopod.runner.records import repetition, store
+from monopod.runner.records.output_lines import EventPlace, Source, prefix_of_lines, text_of_place
 from monopod.runner.records.repetition import Repetition
-from monopod.runner.records.store import Ended, Header
+from monopod.runner.records.store import Ended, Header, Origin
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunEvent, RunStarted, RunWarning, TaskStarted, to_line
@@ -45,6 +45,7 @@ FLUSH_SECONDS = 0.5
 MOST_PENDING = 256 * 1024
 """Characters that are collected at most before they are written."""
 SEGMENT_BYTES = 8 * 1024 * 1024
+_NOWHERE = Origin()
 MOST_SEGMENTS = 8
 
 
@@ -62,6 +63,7 @@ class Recorder:
         *,
         backend: str,
         files: Sequence[str],
+        origin: Origin = _NOWHERE,
         repeated_by: Repetition | None = None,
     ) -> None:
         self.directory: Path | None = None
@@ -71,9 +73,11 @@ class Recorder:
         self._pod = pod
         self._backend = backend
         self._files = tuple(files)
+        self._origin = origin
         self._repetition = repeated_by
         self._lock = self._events = self._output = -1
         self._segment = self._segment_bytes = 0
+        self._event_count = 0
         self._pending_events: list[str] = []
         self._pending_lines: list[str] = []
         self._pending_size = 0
@@ -88,8 +92,10 @@ class Recorder:
         if not isinstance(shown, OutputLines):
             self._take_event(shown)
             return
-        prefix = f"{time.time():.3f}\t{shown.task}\t{shown.step}\t{self._attempts.get(shown.task, 0)}\t"
-        lines = prefixed(shown.text, prefix) + "\n"
+        source = Source(shown.task, shown.step, self._attempts.get(shown.task, 0))
+        self._take_output(prefixed(shown.text, prefix_of_lines(time.time(), source)) + "\n")
+
+    def _take_output(self, lines: str) -> None:
         self._pending_lines.append(lines)
         self._pending_size += len(lines)
         if self._pending_size > MOST_PENDING:
@@ -147,6 +153,8 @@ class Recorder:
         elif isinstance(event, TaskStarted):
             self._attempts[self._names.label(event.task, event.index)] = event.attempt
         self._pending_events.append(to_line(event) + "\n")
+        self._event_count += 1
+        self._take_output(text_of_place(time.time(), EventPlace(self._event_count)))
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -196,6 +204,9 @@ class Recorder:
             files=self._files,
             started=event.at,
             version=monopod.__version__,
+            project=self._origin.project,
+            context=self._origin.context,
+            state_directory=self._origin.state_directory,
         )
         self._write_json(store.HEADER_FILE, dataclasses.asdict(header))  # last, because it makes the directory a record
 

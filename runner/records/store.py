@@ -20,11 +20,13 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.runner.records import own_directories
+from monopod.runner.records.projects import project_of
 from monopod.schemas.formats.plain_data import made_from
 from monopod.schemas.run_events import FinalStatus
 from monopod.system.locks import is_locked
@@ -51,8 +53,24 @@ class RecordError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run was started and where it can be reached; empty where that does not apply.
+
+    ``project`` is the root of its project, ``context`` the kubectl context of its cluster, ``state_directory`` the
+    state directory of its Pod on this machine.
+    """
+
+    project: str = ""
+    context: str = ""
+    state_directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
-    """A run as known at its start. ``started`` is in seconds since the epoch, ``files`` as on the command line."""
+    """A run as known at its start. ``started`` is in seconds since the epoch, ``files`` as on the command line.
+
+    ``project``, ``context`` and ``state_directory`` are those of its `Origin`.
+    """
 
     name: str
     namespace: str
@@ -64,6 +82,9 @@ class Header:
     started: float
     version: str
     format: int = FORMAT
+    project: str = ""
+    context: str = ""
+    state_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +110,11 @@ class Record:
     def identity(self) -> str:
         """Its unique name."""
         return self.directory.name
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What it can be called: its identity, the name of its run, and the name of its Pipeline."""
+        return self.identity, self.header.name, self.header.pipeline
 
     @property
     def status(self) -> RecordStatus:
@@ -153,27 +179,40 @@ def open_record(directory: Path) -> Record:
         raise RecordError(f"{directory} is not a record of a run: {error}") from error
 
 
-def choose(root: Path, name: str | None) -> Record:
-    """Return the record with this identity, else the latest run with this name, else the latest run of this Pipeline.
+def choose(root: Path, name: str | None, project: str) -> Record:
+    """Return the record that `name` means: by its identity, by the name of its run, or as the latest of a Pipeline.
 
-    None selects the latest run of all. Raises RecordError if there is no such record.
+    Runs of this project come first. Without a name it is the latest run of this project. Raises RecordError.
     """
     available = records(root)
     if not available:
         raise RecordError("no recorded runs; `monopod run` records each run, except with --no-record")
+    own = [record for record in available if record.header.project == project]
     if name is None:
-        return available[0]
-    for names in (
-        [record.identity for record in available],
-        [record.header.name for record in available],
-        [record.header.pipeline for record in available],
-    ):
-        if name in names:
-            return available[names.index(name)]
+        if not own:
+            raise RecordError(f"no recorded run of {project}; `monopod runs --all` lists the runs of all projects")
+        return own[0]
+    matching = named(name, own) or named(name, available)
+    if matching:
+        return matching[0]
     from monopod.compiler.diagnostics import did_you_mean  # noqa: PLC0415  # not needed otherwise
 
-    suggestion = did_you_mean(name, [record.identity for record in available])
-    raise RecordError(f"no recorded run '{name}'{suggestion}; `monopod runs` lists all recorded runs")
+    suggestion = did_you_mean(name, [text for record in own or available for text in record.names])
+    raise RecordError(f"no recorded run '{name}'{suggestion}; `monopod runs --all` lists all recorded runs")
+
+
+def named(name: str, available: Sequence[Record]) -> list[Record]:
+    """Return the records that `name` means: the one with this identity, else those of this run, else of this Pipeline.
+
+    They stay in their order.
+    """
+    matching = [[record for record in available if record.names[kind] == name] for kind in range(3)]
+    return next(filter(None, matching), [])
+
+
+def own_project() -> str:
+    """Return the project of the current directory."""
+    return str(project_of(Path.cwd()))
 
 
 def is_recorded(root: Path, uid: str) -> bool:

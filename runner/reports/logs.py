@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from monopod.runner.records.recorded_run import Line, RecordedRun, Source
+from monopod.runner.records.output_lines import Line, Source
+from monopod.runner.records.recorded_run import RecordedRun
 from monopod.runner.reports.coloured_text import coloured_text
 from monopod.runner.reports.html import Html
 

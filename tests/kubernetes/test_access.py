@@ -166,7 +166,7 @@ def test_private_key_is_not_on_disk(secure, certificates, tmp_path, monkeypatch)
     (tmp_path / "tmp").mkdir()
     path = tmp_path / "kubeconfig"
     path.write_text(kubeconfig({"server": secure}, {"client-key-data": encoded(certificates / "jane.key")}))
-    found, _, _ = find_access(None, {"KUBECONFIG": str(path)})
+    found, *_ = find_access(None, {"KUBECONFIG": str(path)})
     key_file = Path(found.configuration().key_file)
     assert key_file.read_bytes() == (certificates / "jane.key").read_bytes()
     assert "memfd:" in str(key_file.readlink())
@@ -221,7 +221,7 @@ def test_login_program_needs_the_library(ask, plain, tmp_path):
 )
 def test_kubeconfigs_that_need_the_library(plain, tmp_path, cluster, user, environment, kind):
     (tmp_path / "kubeconfig").write_text(kubeconfig({"server": plain, **cluster}, user))
-    found, name, namespace = find_access(None, {"KUBECONFIG": str(tmp_path / "kubeconfig"), **environment})
+    found, name, namespace, _ = find_access(None, {"KUBECONFIG": str(tmp_path / "kubeconfig"), **environment})
     assert type(found) is kind
     assert (name, namespace) == (f"cluster of context 'here' ({plain})", "default")
 
@@ -260,7 +260,7 @@ def test_service_account_in_a_pod(tmp_path, monkeypatch):
     for name, text in (("ca.crt", ""), ("token", "of the account"), ("namespace", "builds\n")):
         (tmp_path / name).write_text(text)
     environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    found, name, namespace = find_access(None, environment)
+    found, name, namespace, _ = find_access(None, environment)
     assert (found.host, name, namespace) == ("https://[fd00::1]:6443", "the cluster of this Pod", "builds")
     assert found.authorization() == "Bearer of the account"
 

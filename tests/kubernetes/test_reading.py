@@ -47,10 +47,19 @@ def half_done(put, make, coordinator):
 def test_logs_prints_the_existing_output(monopod, half_done):
     assert monopod("logs", "build", "first").out == "one\ntwo\n"
     assert monopod("logs", "pod/build", "second/act").out == "three\n"
-    story = monopod("logs", "build").out.splitlines()
-    assert len(story) == 7
-    assert story[0].endswith("run build started in namespace ci")
-    assert story[-1].endswith("act: started")
+    assert monopod("logs", "build").out.splitlines() == [
+        "Run build started in namespace ci",
+        "[first] started",
+        "[first : act] one",
+        "[first : act] two",
+        "[first] Succeeded in 0.0s",
+        "[second] started",
+        "[second : act] three",
+    ]
+    assert monopod("logs", "build", "first", "--tail", "1").out == "two\n"
+    assert monopod("logs", "build", "first", "--attempt", "2").err == (
+        "monopod logs: there is no attempt 2: the latest attempt is 1\n"
+    )
 
 
 def test_logs_of_an_unknown_task(monopod, half_done):
@@ -101,14 +110,16 @@ def test_logs_of_a_matrix_combination(monopod, put, make, api, coordinator):
 
 def test_status_of_an_active_run(monopod, half_done):
     lines = monopod("status", "build").out.splitlines()
-    assert [line.split()[:2] for line in lines[:4]] == [
+    assert [line.split()[:2] for line in lines[:6]] == [
         ["TASK", "STATUS"],
         ["first", "Succeeded"],
+        ["act", "Succeeded"],
         ["second", "Running"],
+        ["act", "Running"],
         ["third", "Waiting"],
     ]
-    assert lines[2].endswith("act")
-    assert lines[3].endswith("waits for second")
+    assert lines[3].endswith("act")
+    assert lines[5].endswith("waits for second")
     assert lines[-1].startswith("build Running for ")
 
 
@@ -166,7 +177,9 @@ def test_pod_whose_coordinator_logs_text(monopod, put, make, api, terminated):
 
 
 def test_ended_run_cannot_be_cancelled(monopod, half_done, api):
-    assert monopod("cancel", "-n", "ci").err == "monopod cancel: no Pod named; in a cluster, use monopod cancel POD\n"
+    assert monopod("cancel", "-n", "ci").err == (
+        "monopod cancel: no active run in this cluster is recorded here; name its Pod\n"
+    )
     half_done.finished()
     ran = monopod("cancel", "build", "-n", "ci")
     assert (ran.code, ran.err) == (2, "monopod cancel: the run of Pod 'build' in namespace 'ci' has ended\n")

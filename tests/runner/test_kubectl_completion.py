@@ -131,7 +131,7 @@ spec: {params: [{name: other}], steps: [{name: pytest}, {image: x}]}
 def test_descriptions_follow_a_tab():
     program = Path(sys.executable).with_name("kubectl_complete-monopod")
     done = subprocess.run([program, "att"], capture_output=True, text=True, check=True)
-    assert done.stdout == "attach\tfollow a run in a cluster, from its beginning to its end\n:4\n"
+    assert done.stdout == "attach\tfollow a run of another shell or of a cluster, from its beginning to its end\n:4\n"
 
 
 def test_patterns_of_remote_references_are_listed(tmp_path):

@@ -168,9 +168,9 @@ def test_view_of_a_failing_run(start, gate, width, height):
         assert report[1].startswith("$ while [ ! -e ")
         failure = "".join(report[2:])
         assert failure.startswith(
-            "test 1 … 日本語skipped as a result: integration, publishfull output: monopod report ci"
+            "test 1 … 日本語skipped as a result: integration, publishfull output: monopod logs ci"
         )
-        assert failure.endswith(".html")
+        assert failure.endswith("unit-tests/pytest")
         assert [line[:52] for line in map(plain, table) if line[0] in "✓✗⊘"] == [
             "✓ clone Succeeded +# #",
             "✓ lint Succeeded +# #",
@@ -217,7 +217,7 @@ def test_cursor_never_moves_without_a_live_view(start, gate, environment):
         assert terminal.finish() == 1
         assert "\x1b" not in terminal.sent
         assert "[lint : ruff] lint: 3 files" in terminal.screen.text
-        assert "full output: monopod report ci" in terminal.screen.text
+        assert "full output: monopod logs ci" in terminal.screen.text
 
 
 def test_output_of_steps_cannot_harm_the_terminal(start):
@@ -398,12 +398,12 @@ def test_full_output_of_a_kept_run_is_its_log(run):
         assert log.read() == "test 1 … 日本語\n"
 
 
-def test_full_output_of_a_recorded_run_is_its_report(run, tmp_path):
+def test_full_output_of_a_recorded_run_is_in_its_record(run):
     done = run("-q")
-    more = re.search(r"full output: monopod report (\S+) -o (\S+)", done.stdout)
-    again = run("-o", more[2], command=("report", more[1]))
+    more = re.search(r"full output: monopod logs (\S+) (\S+)", done.stdout)
+    again = run(command=("logs", more[1], more[2]))
     assert again.returncode == 0
-    assert "lint: 3 files" in (tmp_path / more[2]).read_text()
+    assert again.stdout == "test 1 … 日本語\n"
 
 
 def test_full_output_needs_another_run_otherwise(run):

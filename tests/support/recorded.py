@@ -7,15 +7,15 @@ from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.follower import Follower
 from monopod.runner.records.recorded_run import read_run
 from monopod.runner.records.recorder import Recorder
-from monopod.runner.records.store import open_record
+from monopod.runner.records.store import Origin, open_record, own_project
 from monopod.schemas.plan import encode
 
 
-def recorder_of(root, plan, name="ci-x7k2p", backend="host", files=()):
+def recorder_of(root, plan, name="ci-x7k2p", backend="host", files=(), project=None):
     """Return a recorder for a minimal Pod that runs this Plan."""
     coordinator = {"name": COORDINATOR, "args": ["--", *encode(plan)]}
     pod = {"metadata": {"name": name}, "spec": {"containers": [coordinator]}}
-    return Recorder(Path(root), plan, pod, backend=backend, files=files)
+    return Recorder(Path(root), plan, pod, backend=backend, files=files, origin=Origin(project or own_project()))
 
 
 def feed_recorder(recorder, plan, feed, limits=None):
@@ -27,9 +27,9 @@ def feed_recorder(recorder, plan, feed, limits=None):
     return follower
 
 
-def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True, limits=None):
+def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True, limits=None, project=None):
     """Record a run with the outcome of its last event; return the record."""
-    recorder = recorder_of(root, plan, files=files)
+    recorder = recorder_of(root, plan, files=files, project=project)
     finished = feed_recorder(recorder, plan, feed, limits).finished
     if ended and finished is not None:
         recorder.end(Outcome(finished.status, finished.reason, finished.message), finished.at)

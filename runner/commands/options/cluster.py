@@ -1,4 +1,4 @@
-"""The options that select a cluster and a Pod in it."""
+"""The options that select a cluster."""
 
 from __future__ import annotations
 
@@ -22,13 +22,4 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", metavar="CONTEXT", help="the kubectl context (default: the current context)")
     parser.add_argument(
         "-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod (default: the context's namespace)"
-    )
-
-
-def add_pod_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the argument POD."""
-    parser.add_argument(
-        "pod",
-        metavar="POD",
-        help="the Pod that runs the Pipeline: NAME, pod/NAME, or the output of `run --detach -o name`",
     )

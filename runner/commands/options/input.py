@@ -104,13 +104,13 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-concurrency",
-        type=_positive,
+        type=positive_number,
         metavar="NUMBER",
         help="how many combinations of a matrix may run in parallel",
     )
     parser.add_argument(
         "--max-parallel",
-        type=_positive,
+        type=positive_number,
         metavar="NUMBER",
         help="how many Tasks of the whole run may run in parallel; each combination of a matrix counts",
     )
@@ -205,7 +205,8 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _positive(text: str) -> int:
+def positive_number(text: str) -> int:
+    """Return a positive whole number. Raises ArgumentTypeError, which argparse reports."""
     number = positive(text)
     if number is None:
         raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")

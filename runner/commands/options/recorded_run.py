@@ -18,17 +18,18 @@ def add_recorded_run_argument(parser: argparse.ArgumentParser) -> None:
         "run",
         nargs="?",
         metavar="RUN",
-        help="a run as listed by `monopod runs`, or a Pipeline, for its latest run (default: the latest run)",
+        help="a run as listed by `monopod runs`, or a Pipeline, for its latest run (default: the latest run of this "
+        "project: of this git repository, or of this directory)",
     )
 
 
 def find_recorded_run(command: str, name: str | None) -> RecordedRun | None:
     """Return the selected run; if there is none, print an error and return None."""
     from monopod.runner.records.recorded_run import read_run  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.records.store import RecordError, choose, records_root  # noqa: PLC0415
+    from monopod.runner.records.store import RecordError, choose, own_project, records_root  # noqa: PLC0415
 
     try:
-        return read_run(choose(records_root(), name))
+        return read_run(choose(records_root(), name, own_project()))
     except RecordError as error:
         print(visible_lines(f"monopod {command}: {error}"), file=sys.stderr)
         return None

@@ -15,7 +15,8 @@ from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.runner.records import recorder as recorder_module
-from monopod.runner.records.recorded_run import Line, read_run
+from monopod.runner.records.output_lines import Line
+from monopod.runner.records.recorded_run import read_run
 from monopod.runner.records.recorder import recording
 from monopod.runner.records.store import RecordError, open_record, records
 
@@ -142,11 +143,11 @@ def test_record_of_a_killed_process_is_readable(tmp_path, failed_run):
 
 def test_unreadable_record_is_reported(tmp_path, failed_run):
     record = record_run(tmp_path, *failed_run)
-    (record.directory / "plan").write_text("AAAA")
-    with pytest.raises(RecordError, match=r"cannot read the Plan of 'ci-x7k2p', recorded by monopod [0-9.]+"):
-        read_run(record)
     (record.directory / "events.jsonl").write_text("nonsense\n")
     with pytest.raises(RecordError, match="cannot read the record of 'ci-x7k2p': not an event of a run"):
+        read_run(record)
+    (record.directory / "plan").write_text("AAAA")
+    with pytest.raises(RecordError, match=r"cannot read the Plan of 'ci-x7k2p', recorded by monopod [0-9.]+"):
         read_run(record)
 
 

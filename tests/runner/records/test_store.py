@@ -6,16 +6,16 @@ import pytest
 from recorded import record_run
 
 from monopod.runner.records import store
-from monopod.runner.records.store import RecordError, choose, prune, records, records_root
+from monopod.runner.records.store import RecordError, choose, own_project, prune, records, records_root
 
 
 @pytest.fixture
 def make(tmp_path, sample):
-    def make(name, started, size=0, pipeline="pipeline"):
+    def make(name, started, size=0, pipeline="pipeline", project=None):
         plan = sample.plan(sample.task("a", "b"))
         plan = plan._replace(pipeline=plan.pipeline._replace(name=pipeline))
         begin = sample.run_started(name)._replace(at=started)
-        record = record_run(tmp_path, plan, [begin, sample.run_finished(1)])
+        record = record_run(tmp_path, plan, [begin, sample.run_finished(1)], project=project)
         (record.directory / "output.1").write_bytes(b"x" * size)
         return record
 
@@ -47,14 +47,25 @@ def test_other_files_are_not_records(tmp_path, make):
 
 def test_run_is_chosen_by_identity_then_name_then_pipeline(tmp_path, make):
     make("ci", 1.0, pipeline="build"), make("ci", 2.0, pipeline="build"), make("x", 3.0, pipeline="ci")
-    assert choose(tmp_path, None).identity == "x"
-    assert choose(tmp_path, "ci").identity == "ci"
-    assert choose(tmp_path, "ci.2").identity == "ci.2"
-    assert choose(tmp_path, "build").identity == "ci.2"
+    project = own_project()
+    assert choose(tmp_path, None, project).identity == "x"
+    assert choose(tmp_path, "ci", project).identity == "ci"
+    assert choose(tmp_path, "ci.2", project).identity == "ci.2"
+    assert choose(tmp_path, "build", project).identity == "ci.2"
     with pytest.raises(RecordError, match=r"no recorded run 'ci\.3' \(did you mean 'ci"):
-        choose(tmp_path, "ci.3")
+        choose(tmp_path, "ci.3", project)
     with pytest.raises(RecordError, match="no recorded runs"):
-        choose(tmp_path / "nowhere", None)
+        choose(tmp_path / "nowhere", None, project)
+
+
+def test_runs_of_the_project_come_first(tmp_path, make):
+    make("a", 1.0), make("b", 2.0, project="/other"), make("c", 3.0, project="/other")
+    assert choose(tmp_path, None, own_project()).identity == "a"
+    assert choose(tmp_path, "pipeline", own_project()).identity == "a"
+    assert choose(tmp_path, "pipeline", "/third").identity == "c"
+    assert choose(tmp_path, "b", own_project()).identity == "b"
+    with pytest.raises(RecordError, match=r"no recorded run of /third; `monopod runs --all` lists"):
+        choose(tmp_path, None, "/third")
 
 
 def test_oldest_records_are_removed(tmp_path, make):

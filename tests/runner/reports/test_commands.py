@@ -112,10 +112,21 @@ def test_explain(failed, monopod):
     assert [each["task"] for each in explained["criticalPath"]] == ["build", "test"]
 
 
-def test_logs_of_a_run_on_this_machine_names_report(failed, monopod):
-    """Without a cluster, or with a cluster that does not have the Pod."""
-    expected = f"monopod logs: run '{failed}' ran on this machine; use `monopod report {failed} -o {failed}.html`\n"
-    assert monopod("logs", failed, "--context", "none", expected=2).stderr == expected
+def test_logs_and_status_of_a_run_on_this_machine_need_no_cluster(failed, monopod):
+    log = monopod("logs").stdout.splitlines()
+    assert log[0] == f"Run {failed} started in namespace default"
+    assert monopod("logs", failed, "test").stdout == "".join(
+        line.partition("] ")[2] + "\n" for line in log if line.startswith("[test : ") and "exit code" not in line
+    )
+    status = monopod("status", failed)
+    assert status.stdout.splitlines()[-1].startswith(f"{failed} Failed in ")
+    assert status.stderr == ""
+    assert monopod("status", "-o", "name").stdout == f"pipelinerun.tekton.dev/{failed}\n"
+    document = json.loads(monopod("status", "-o", "json").stdout)
+    assert document == json.loads(monopod("report", "--format", "json").stdout)
+    attached = monopod("attach", expected=1).stdout
+    assert attached.startswith("".join(f"{line}\n" for line in log))
+    assert "KUBECONFIG" not in monopod("status", f"{failed}x", expected=2).stderr
 
 
 def test_unknown_names_are_reported(failed, monopod):
@@ -123,7 +134,7 @@ def test_unknown_names_are_reported(failed, monopod):
         error = monopod(command, failed + "x", expected=2).stderr
         assert error == (
             f"monopod {command}: no recorded run '{failed}x' (did you mean '{failed}'?); "
-            "`monopod runs` lists all recorded runs\n"
+            "`monopod runs --all` lists all recorded runs\n"
         )
         error = monopod(command, expected=2, state="empty").stderr
         assert error == (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import recorded_run
 
-from monopod.runner.records.recorded_run import Line, Source
+from monopod.runner.records.output_lines import Line, Source
 from monopod.runner.reports.anchors import Anchors
 from monopod.runner.reports.coloured_text import coloured_text
 from monopod.runner.reports.html import Html, joined, tag

@@ -3,7 +3,7 @@
 import pytest
 
 from monopod.runner.follow.follower import OutputLines
-from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose
+from monopod.runner.known_runs.task_selection import NoSuchTaskError, choose
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Matrix, Param, Pipeline, Plan, Slot, Step, Task
 from monopod.schemas.run_events import MatrixExpanded

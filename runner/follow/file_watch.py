@@ -1,4 +1,4 @@
-"""Waits for files to grow, with one inotify instance (inotify(7)).
+"""Waits for files to grow, or for files of a directory to appear or grow, with one inotify instance (inotify(7)).
 
 Python's standard library does not wrap inotify; two system calls are enough here. If the user has no inotify instance
 left (128 by default) or no watch left (``fs.inotify.max_user_watches``), the files are polled twenty times a second.
@@ -12,14 +12,17 @@ import os
 import threading
 from collections.abc import Iterable
 
-_IN_MODIFY = 0x2
+_IN_MODIFY, _IN_MOVED_TO, _IN_CREATE = 0x2, 0x80, 0x100
 _LOOK_SECONDS = 0.05
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FileWatch:
-    """Has a `fileno` for select and poll: it is readable when a file has, or may have, changed since `clear`."""
+    """Has a `fileno` for select and poll: it is readable when a path has, or may have, changed since `clear`.
+
+    A directory has changed if a file in it has appeared or grown.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._ticker: _Ticker | None = None
@@ -52,7 +55,7 @@ def _watching(paths: Iterable[str]) -> int | None:
     if instance < 0:
         return None
     for path in paths:
-        if _libc.inotify_add_watch(instance, os.fsencode(path), _IN_MODIFY) < 0:
+        if _libc.inotify_add_watch(instance, os.fsencode(path), _IN_MODIFY | _IN_MOVED_TO | _IN_CREATE) < 0:
             os.close(instance)
             return None
     return instance
