@@ -620,6 +620,7 @@ static _Noreturn void serve(void)
     ignore(sys_prctl(PR_SET_DUMPABLE, 0)); /* cannot fail */
     block_signals();
     self.is_init = sys_getpid() == 1;
+    self.started = read_clock(CLOCK_REALTIME_COARSE);
     if (!self.is_init)
         ignore(sys_prctl(PR_SET_CHILD_SUBREAPER, 1)); /* fails only in qemu; then another process reaps orphans */
     open_control_directory();

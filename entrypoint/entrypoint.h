@@ -110,6 +110,7 @@ extern struct self {
     uint32_t next;     /* number of the next request */
     long oom_kills;      /* of the cgroup, when last read */
     int64_t tick_at, coordinator_seen, orphan_after;
+    struct timespec started; /* by the clock that stamps files */
 } self;
 
 /* request.c */
@@ -148,6 +149,10 @@ void make_mark(char token[2 * TOKEN_BYTES + 1]);
 
 _Noreturn void visit(int count, char **arguments);
 int release_step(const char *verdict);
+
+/* clean.c */
+
+void clean_directories(const char *record, int file);
 
 /* install.c */
 

@@ -82,8 +82,12 @@ static void check_records(char *bytes, size_t size)
         case 'd':
         case 'o':
         case 'r':
+        case 't':
             if (seen[(unsigned char)*record])
                 fail_malformed(number, "repeats a letter allowed once");
+            break;
+        case 'c':
+        case 'n':
             break;
         case 'x':
             child.has_files = true;
@@ -400,9 +404,15 @@ _Noreturn void run_request(int file, pid_t parent)
     char *records = read_records(file);
     char **environment = build_environment(records);
     char **arguments = build_arguments(records, environment);
+    clean_directories(records, file);
     const char *directory = find_record(records, 'd');
     if (directory != NULL)
         enter_directory(directory);
+    const char *title = find_record(records, 't');
+    if (title != NULL) {
+        ignore(write_all(STDOUT_FILENO, title, strlen(title))); /* without a reader nobody misses it */
+        ignore(write_all(STDOUT_FILENO, "\n", 1));
+    }
     start_copies(records);
     restore_signals();
     child.start = wall_clock_after(child.start, child.monotonic);

@@ -1902,3 +1902,75 @@ def test_resident_memory_while_waiting(make_container, program):
     container.end(container.shell("true", f"o{container.root}/out", f"x{container.root}/out"))
     rollup = Path(f"/proc/{container.pid}/smaps_rollup").read_text()
     assert int(re.search(r"^Rss: +(\d+) kB$", rollup, re.MULTILINE)[1]) <= 100
+
+
+# What earlier requests left
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Path:
+    directory = tmp_path / "left"
+    directory.mkdir()
+    return directory
+
+
+def names_below(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_a_directory_is_emptied_before_the_program_starts(container, left, tmp_path):
+    deep = left.joinpath(*(f"d{level}" for level in range(100)))
+    deep.mkdir(parents=True)
+    (deep / "file").touch()
+    (left / "many").mkdir()
+    for number in range(3000):
+        (left / "many" / f"a rather long name {number}").touch()
+    (left / "closed").mkdir()
+    (left / "closed" / "file").touch()
+    (left / "closed").chmod(0)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "kept").touch()
+    (left / "link").symlink_to(tmp_path / "target")
+    (left / "broken").symlink_to("nowhere")
+    os.mkfifo(left / "fifo")
+    assert container.output(f"c{left}", "a/bin/ls", "a-A", f"a{left}") == ""
+    assert names_below(tmp_path / "target") == ["kept"]
+    assert container.stderr() == ""
+
+
+def test_what_is_older_than_the_container_stays(make_container, left):
+    (left / "image").mkdir()
+    (left / "image" / "file").touch()
+    (left / "empty").mkdir()
+    container = make_container()
+    container.start()
+    script = f"cd {left}; mkdir -p new/deep; touch new/deep/file file image/other; cp -p image/file copy"
+    container.end(container.shell(script))
+    container.end(container.request(f"n{left}", "a/bin/true"))
+    assert names_below(left) == ["empty", "image", "image/file"]
+
+
+def test_what_is_mounted_below_stays(make_container, left, tmp_path):
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    (volume / "kept").touch()
+    for path in ("mounted", "deep/mounted"):
+        (left / path).mkdir(parents=True)
+    (left / "file").touch()
+    mounts = "; ".join(f"mount --bind {volume} {left}/{path}" for path in ("mounted", "deep/mounted"))
+    container = make_container()
+    container.start_as_init("unshare", "--mount", "sh", "-c", f'{mounts}; exec "$0" "$@"')
+    assert container.output(f"c{left}", "a/bin/ls", "a-A", f"a{left}", f"a{left}/deep") == (
+        f"{left}:\ndeep\nmounted\n\n{left}/deep:\nmounted\n"
+    )
+    assert names_below(volume) == ["kept"]
+    assert container.stderr() == ""
+
+
+def test_a_missing_directory_is_empty(container, left):
+    assert container.output(f"c{left}/none", f"n{left}/none", "a/bin/echo", "afine") == "fine\n"
+
+
+def test_a_title_comes_before_the_output(container):
+    assert container.output("t==> a <==", "a/bin/echo", "afine") == "==> a <==\nfine\n"
+    assert "repeats a letter" in container.end(container.request("ta", "tb", "a/bin/true"))["error"]
