@@ -7,6 +7,7 @@ Each stage takes what the stage before it returned:
 - **lower** its Pipeline to the Plan's, and its Steps and Sidecars to containers,
 - **assemble** the parts of the Pod,
 - **check** what only the whole Pod shows,
+- **pack** Steps into containers,
 - **write** the Plan, the Pod and the object around the Pod.
 
 A stage adds its problems to the report of the run. A value that it cannot resolve becomes unknown and fits everywhere,
@@ -31,6 +32,8 @@ from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.documents.run_selection import Run, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.options import Options
+from monopod.compiler.packing.choice import pack_choice
+from monopod.compiler.packing.containers import pack
 from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.architectures import architecture_problems, architectures_of
 from monopod.compiler.pod.assembly import make_pod, size_problem
@@ -138,7 +141,9 @@ def compile_document(document: Document, documents: Documents, options: Options,
         lowered = _lower(bound, state, options)
         parts = _assemble(lowered, options, report)
         ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace)
-        report.extend(_check(lowered, parts, documents, options, ranges=ranges))
+        report.extend(_check(lowered, parts, documents, options))
+        lowered, parts = _pack(lowered, parts, options, report)
+        report.extend(_check_resources(lowered, parts, options, ranges))
         if not report.has_errors:
             compilation = _write(lowered, parts, documents, options, report, ranges=ranges)
     except TooLargeError as error:
@@ -241,10 +246,8 @@ def _assemble(lowered: Lowered, options: Options, report: Report) -> PodParts:
 # Check
 
 
-def _check(
-    lowered: Lowered, parts: PodParts, documents: Documents, options: Options, *, ranges: LimitRanges
-) -> Iterator[Problem]:
-    """Yield what is wrong with the whole Pod."""
+def _check(lowered: Lowered, parts: PodParts, documents: Documents, options: Options) -> Iterator[Problem]:
+    """Yield what is wrong with the whole Pod, before Steps share containers."""
     document = lowered.run.source
     contents, places = lowered.contents, lowered.contents.places
     yield from port_clashes(lowered.pipeline, lowered.ports)
@@ -265,12 +268,16 @@ def _check(
         for name, message in over_limits(part.fields.get("resources") or {}):
             place = places.containers[part.name]("computeResources", "requests", name)
             yield place.problem("request-over-limit", message)
+
+
+def _check_resources(lowered: Lowered, parts: PodParts, options: Options, ranges: LimitRanges) -> Iterator[Problem]:
+    """Yield what the LimitRanges of the namespace do not allow."""
     yield from ranges.problems
     if ranges != NO_LIMITS:
         resources = pod_resources(
             lowered.pipeline, parts.containers, ranges, options.kube_version, has_files=bool(lowered.copied)
         )
-        yield from (finding.problem(places) for finding in resources.findings)
+        yield from (finding.problem(lowered.contents.places) for finding in resources.findings)
 
 
 def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
@@ -284,6 +291,18 @@ def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
     for (place, text), problem_of in ((namespace, label_problem), (beginning, prefix_problem)):
         if text and (message := problem_of(text)) is not None:
             yield place.problem("invalid-value", message)
+
+
+# Pack
+
+
+def _pack(lowered: Lowered, parts: PodParts, options: Options, report: Report) -> tuple[Lowered, PodParts]:
+    """Let Steps share containers, unless there are errors: what is wrong may have no order."""
+    choice = pack_choice(lowered.run.annotations, report, option=options.pack)
+    if report.has_errors:
+        return lowered, parts
+    packed = pack(lowered.pipeline, parts.containers, choice)
+    return replace(lowered, pipeline=packed.pipeline), replace(parts, containers=packed.containers)
 
 
 # Write

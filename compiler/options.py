@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.caches.store_option import CacheStore
+from monopod.compiler.packing.choice import PackChoice
 from monopod.compiler.pod.assembly import LogFormat
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
@@ -39,6 +40,7 @@ class Options:
     - ``views`` are private views of Workspaces: the path of the Task, its own name of the Workspace, and the policy.
     - ``max_parallel`` limits how many TaskRuns run at the same time.
     - ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
+    - ``pack`` lets Steps share containers, or forbids it, unless their Task says something else.
     - ``keep_volume_claims``: a ``volumeClaimTemplate`` becomes a claim of the Pod instead of an emptyDir.
     - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
@@ -63,6 +65,7 @@ class Options:
     views: tuple[tuple[str, str, str], ...] = ()
     max_concurrency: int | None = None
     max_parallel: int | None = None
+    pack: PackChoice | None = None
     keep_volume_claims: bool = False
     timeout: float | None = None
     runtime_image: str | None = None

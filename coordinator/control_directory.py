@@ -430,6 +430,8 @@ def encode_request(command: RunStep | RunProbe, own_path: str = IN_CONTAINER) ->
         paths += [(letter, f"{own_path}/{_PROBE_OUTPUT}") for letter in ("o", "r")]
     if isinstance(command, RunStep):
         records = [("m", "")] * command.is_marked + records
+        records += [("t", command.title)] * bool(command.title)
+        paths += [*(("c", path) for path in command.emptied), *(("n", path) for path in command.cleaned)]
         paths += [("o", command.stdout_path), ("r", command.stderr_path), *(("x", path) for path in command.readable)]
     return encode_records([*records, *((letter, path) for letter, path in paths if path is not None)])
 

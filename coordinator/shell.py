@@ -186,15 +186,15 @@ class Coordinator:
         self._files = files
         os.makedirs(f"{root}/state", exist_ok=True)
         self._journal = Journal(f"{root}/state/journal")
-        self._slots = {slot.name: SlotDirectory(f"{root}/slots/{slot.name}") for slot in slots}
+        directories = {slot.volumes: SlotDirectory(f"{root}/slots/{slot.volumes}") for slot in slots}
+        self._slots = {slot.name: directories[slot.volumes] for slot in slots}
+        restarting = {name for slot in slots if slot.restarts for name in slot.all_containers}
         self._containers = {
-            name: _Container(name, root, restarts=slot.restarts)
-            for slot in slots
-            for name in (*slot.containers, *slot.sidecars)
+            name: _Container(name, root, restarts=name in restarting) for slot in slots for name in slot.all_containers
         }
         self._watched = dict(self._containers)
-        self._unused_slots = dict(self._slots)
-        """Slots in which no Step has run yet and that are not prepared."""
+        self._unused_directories = dict.fromkeys(directories.values())
+        """Those of slots in which no Step has run yet and that are not prepared."""
         self._rings = {
             each.directory.ring: each for each in self._containers.values() if each.directory.ring is not None
         }
@@ -310,8 +310,10 @@ class Coordinator:
     def _wait(self) -> None:
         """Wait for the next event, and process it."""
         ready = self._epoll.poll(self._seconds_to_wait(), 64)
-        if not ready and self._unused_slots:
-            self._unused_slots.pop(next(iter(self._unused_slots))).prepare()
+        if not ready and self._unused_directories:
+            directory = next(iter(self._unused_directories))
+            del self._unused_directories[directory]
+            directory.prepare()
         for descriptor, _ in ready:
             if descriptor == self._wake_up:
                 self._handle_wake_ups()
@@ -337,7 +339,7 @@ class Coordinator:
         is_swept = self._watched or (self._files is not None and not self._files.is_done(may_be_absent=False))
         sweep = self._next_sweep if is_swept else None
         times = (self._timers.next_at(), self._cel.give_up_at, sweep, self._exit_at)
-        if self._unused_slots or self._unswept:
+        if self._unused_directories or self._unswept:
             return 0
         given = [at for at in times if at is not None]
         return max(0.0, min(given) - self._now()) if given else None
@@ -552,7 +554,7 @@ class Coordinator:
         match command:
             case RunStep(slot=slot, container=name, request=request) | RunProbe(slot, name, request):
                 self._containers[name].running[request] = command
-                self._unused_slots.pop(slot, None)
+                self._unused_directories.pop(self._slots[slot], None)
             case SetTimer(timer=timer, at=at):
                 self._timers.set(timer, at)
             case ClearTimer(timer=timer):
@@ -579,7 +581,7 @@ class Coordinator:
                 self._reads[slot] = command
             case HoldStep(slot=slot, container=name):
                 self._holds[name] = command
-                self._unused_slots.pop(slot, None)
+                self._unused_directories.pop(self._slots[slot], None)
             case EndHold(container=name):
                 self._holds.pop(name, None)
             case EvaluateCel():

@@ -28,7 +28,7 @@ Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 
 ValueType: TypeAlias = Literal["string", "array", "object"]
 
-PLAN_VERSION = 4
+PLAN_VERSION = 5
 PIECE_BYTES = 96 * 1024
 """Longest piece of an encoded Plan: the kernel takes 128 KiB for one argument of a program, its NUL included."""
 
@@ -130,8 +130,14 @@ class ImageProgram(NamedTuple):
 class Slot(NamedTuple):
     """The containers in which one Task instance runs: one per Step and one per Sidecar, in the order of the Task's.
 
-    ``image_programs`` are, container for container and then for the Sidecars', what their images say to run: ``None``
+    A container of Steps may be listed more than once, and in several slots: it runs these Steps one after another
+    (packing). None of them can overlap. A Sidecar's container is its own.
+
+    ``image_programs`` are, Step for Step and then for the Sidecars, what their images say to run: ``None``
     where the Step or Sidecar says it itself. It is empty if all do. ``restarts``: a killed container is restarted.
+    ``directory`` names the volumes that it shares with other slots, one after the other; empty if it has its own.
+    ``cleaned``: for each Step, the directories that are cleaned before it because others used its container. It is
+    empty if nothing is cleaned.
     """
 
     name: str
@@ -139,12 +145,26 @@ class Slot(NamedTuple):
     sidecars: tuple[str, ...] = ()
     image_programs: tuple[ImageProgram | None, ...] = ()
     restarts: bool = False
+    directory: str = ""
+    cleaned: tuple[tuple[str, ...], ...] = ()
 
-    def image_program(self, container: str) -> ImageProgram | None:
-        """Return what the image of one of the containers says to run, if that is what is to run in it."""
-        if not self.image_programs:
-            return None
-        return self.image_programs[(*self.containers, *self.sidecars).index(container)]
+    @property
+    def all_containers(self) -> tuple[str, ...]:
+        """Its containers, each once: those of the Steps, then those of the Sidecars."""
+        return tuple(dict.fromkeys((*self.containers, *self.sidecars)))
+
+    @property
+    def volumes(self) -> str:
+        """The name of the volumes that it uses."""
+        return self.directory or self.name
+
+    def program_of_step(self, position: int) -> ImageProgram | None:
+        """Return what the image of a Step says to run, if that is what is to run."""
+        return self.image_programs[position] if self.image_programs else None
+
+    def program_of_sidecar(self, position: int) -> ImageProgram | None:
+        """Return what the image of a Sidecar says to run, if that is what is to run."""
+        return self.image_programs[len(self.containers) + position] if self.image_programs else None
 
 
 class MatrixInclude(NamedTuple):

@@ -26,6 +26,7 @@ FAIL_FAST: Final = "monopod.dev/fail-fast"
 IGNORE: Final = "monopod.dev/ignore"
 MAX_CONCURRENCY: Final = "monopod.dev/max-concurrency"
 MAX_PARALLEL: Final = "monopod.dev/max-parallel"
+PACK: Final = "monopod.dev/pack"
 RETRY_DELAY: Final = "monopod.dev/retry-delay"
 SCHEDULE: Final = "monopod.dev/schedule"
 START_TIMEOUT: Final = "monopod.dev/start-timeout"
@@ -45,6 +46,7 @@ KNOWN: Mapping[str, Owner] = {
     IGNORE: "any",
     MAX_CONCURRENCY: "any",
     MAX_PARALLEL: "run",
+    PACK: "any",
     RETRY_DELAY: "task",
     SCHEDULE: "any",
     START_TIMEOUT: "any",

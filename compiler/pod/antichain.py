@@ -28,6 +28,13 @@ def heaviest_antichain(weights: Sequence[int], predecessors: Sequence[Sequence[i
     return sum(weights) - sum(map(flow.supply_to, range(len(weights))))
 
 
+def unit_flow(weights: Sequence[int], predecessors: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return which node takes each node's unit in a maximum flow, for weights of 0 and 1 and topological numbers."""
+    flow = _Flow(weights, predecessors)
+    takers = {node for node in range(len(weights)) if flow.supply_to(node)}
+    return flow.takers_of_units(takers)
+
+
 class _Flow:
     """A flow in the network where each node n is two vertices: 2n, at which flow arrives, and 2n + 1, where it leaves.
 
@@ -91,6 +98,25 @@ class _Flow:
                 self._flow[start][end] = self._flow[start].get(end, 0) + amount
         self._supply[source >> 1] -= amount
         return amount, bool(taken_back)
+
+    def takers_of_units(self, takers: set[int]) -> dict[int, int]:
+        """Follow each unit from the node that supplies it to one of the `takers`, and return that. Uses up the flow.
+
+        Flow that arrives at a taker ends there first; whatever else arrives passes through.
+        """
+        waiting = set(takers)
+        taken = {}
+        for node, weight in enumerate(self._weights):
+            if self._supply[node] == weight:
+                continue
+            vertex = 2 * node + 1
+            while vertex & 1 or vertex >> 1 not in waiting:
+                end = next(iter(self._flow[vertex]))
+                self._take_back(vertex, end, 1)
+                vertex = end
+            waiting.remove(vertex >> 1)
+            taken[node] = vertex >> 1
+        return taken
 
     def _take_back(self, start: int, end: int, amount: int) -> None:
         self._flow[start][end] -= amount

@@ -122,9 +122,10 @@ def make_pod(
     ordered = [
         _with_runtime(part, runtime_image) for part in sorted(parts.containers, key=lambda part: starts[part.name])
     ]
-    restarting = {slot.name for each in walk(plan.pipeline) for slot in each.task.slots if slot.restarts}
+    slots = (slot for each in walk(plan.pipeline) for slot in each.task.slots)
+    restarting = {name for slot in slots if slot.restarts for name in slot.all_containers}
     steps = [
-        _container(part, volumes, resources.containers[part.name], restarts=part.slot in restarting) for part in ordered
+        _container(part, volumes, resources.containers[part.name], restarts=part.name in restarting) for part in ordered
     ]
     options = ["--format", log_format, *(["--files", purposes(exchanged)] if has_files else [])]
     coordinator = _coordinator(plan, volumes, runtime_image, options, resources.coordinator)

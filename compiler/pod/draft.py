@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.documents.places import Place
+from monopod.compiler.packing.choice import PackChoice
 from monopod.compiler.pod.generated_names import container_name, slot_name, volume_name
 from monopod.compiler.pod.metadata import ForOneTask
 from monopod.compiler.pod.parts import ContainerPart, PlaceOf, PodPlaces
@@ -78,13 +79,15 @@ class PodDraft:
         is_sidecar: bool = False,
         has_script: bool = False,
         has_runtime: bool = False,
+        workspaces: frozenset[str] = frozenset(),
+        pack: PackChoice | None = None,
     ) -> str:
         """Add a container and return its name. Raises TooLargeError."""
         if len(self.containers) >= MOST_CONTAINERS:
             raise TooLargeError(f"the Pod has more than {MOST_CONTAINERS} containers")
         name = container_name(slot, step, self._container_names)
         self.places.containers[name] = place_of
-        self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script, has_runtime))
+        self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script, has_runtime, workspaces, pack))
         return name
 
     def volume(self, words: Sequence[str], source: dict[str, Any], place: Place) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monopod.compiler.documents.places import Place
+from monopod.compiler.packing.choice import PackChoice
 from monopod.schemas.model import Path
 
 
@@ -25,6 +26,7 @@ class ContainerPart:
 
     ``fields`` are fields of a core/v1 Container (``image``, ``env``, ``volumeMounts``, ``resources``,
     ``securityContext`` …) without ``name``, and without ``command``, ``args`` and ``workingDir``, which the Plan has.
+    ``workspaces`` are the paths at which Workspaces are mounted, ``pack`` is its Task's own choice of packing.
     ``has_script``: the container runs a script. ``has_runtime``: it is one of monopod's own, in the coordinator's image
     and with the coordinator's modules.
     """
@@ -35,6 +37,8 @@ class ContainerPart:
     fields: dict[str, Any]
     has_script: bool
     has_runtime: bool = False
+    workspaces: frozenset[str] = frozenset()
+    pack: PackChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_task
+from monopod.compiler.packing.choice import pack_choice
 from monopod.compiler.pod import pod_template
 from monopod.compiler.pod.metadata import ForOneTask
 from monopod.compiler.scope.params import (
@@ -196,6 +197,7 @@ class _TaskCompiler:
             images=self._state.images.of_pod(self._state.settings.fields),
             injected=injected,
             pod_context=self._state.settings.fields.get("securityContext") or {},
+            pack=pack_choice(self._all_annotations(), self._report),
         )
         slots = self._slots(parts, bound, values, fan)
         of_unknown_number = fan is not None and fan.unresolved

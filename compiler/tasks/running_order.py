@@ -50,5 +50,6 @@ def _place_task(task: Task, start: int, starts: dict[str, int]) -> int:
         return _place_pipeline(task.pipeline, start, starts)
     for slot in task.slots:
         starts.update(dict.fromkeys(slot.sidecars, start))
-        starts.update({container: start + index for index, container in enumerate(slot.containers)})
+        for index, container in enumerate(slot.containers):
+            starts[container] = min(start + index, starts.get(container, start + index))
     return start + len(task.steps)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
 from monopod.compiler.images.image_programs import PodImages, says_what_to_run
+from monopod.compiler.packing.choice import PackChoice
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.parts import PlaceOf
 from monopod.compiler.scope.references import Names
@@ -40,7 +41,10 @@ Environment = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class TaskParts:
-    """The parts of a Task from which its slots are made. ``pod_context`` is the securityContext of the Pod."""
+    """The parts of a Task from which its slots are made.
+
+    ``pod_context`` is the securityContext of the Pod, ``pack`` the Task's own choice of packing.
+    """
 
     path: tuple[str, ...]
     steps: Sequence[ResolvedStep]
@@ -51,6 +55,7 @@ class TaskParts:
     images: PodImages
     injected: InjectedSteps = NONE
     pod_context: Mapping[str, Any] = field(default_factory=dict)
+    pack: PackChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +177,10 @@ def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraf
             step.sources.place,
             is_sidecar=step.is_sidecar,
             has_script=bool(step.fields.get("script")),
+            workspaces=container.workspaces,
+            pack=parts.pack,
         )
-        for step, fields in zip((*parts.steps, *parts.sidecars), of_authors, strict=True)
+        for step, fields, container in zip((*parts.steps, *parts.sidecars), of_authors, content.containers, strict=True)
     )
     after = injected(parts.injected.after)
     count = len(parts.steps)

@@ -91,11 +91,12 @@ def _paths(fields: Mapping[str, Any], parent: Path) -> Iterator[Path]:
 class Container:
     """A container's fields in the Pod, and the part of its environment that is set while running.
 
-    Mounts and devices still use the volumes' names in the Task.
+    Mounts and devices still use the volumes' names in the Task. ``workspaces`` are the paths of Workspaces.
     """
 
     fields: dict[str, Any]
     environment: tuple[tuple[str, str], ...]
+    workspaces: frozenset[str] = frozenset()
 
     def with_volumes(self, names: Mapping[str, str]) -> dict[str, Any]:
         """Return the fields with the volumes' names in the Pod."""
@@ -180,6 +181,7 @@ def container(
     """Return the container of a Step or Sidecar with these fields."""
     variables, report = scope.variables, scope.variables.report
     result: dict[str, Any] = {}
+    of_workspaces: list[dict[str, Any]] = []
     for field in _IN_POD:
         if fields.get(field):
             result[field] = variables.resolve(fields[field], sources.place(field))
@@ -198,11 +200,12 @@ def container(
         report.extend(invalid_names.in_mounts(used, place))
         if field == "volumeMounts":
             own_paths = {mount["mountPath"] for mount in used}
-            used = [*(mount for mount in workspace_mounts if mount["mountPath"] not in own_paths), *used]
+            of_workspaces = [mount for mount in workspace_mounts if mount["mountPath"] not in own_paths]
+            used = [*of_workspaces, *used]
         if used:
             result[field] = used
         report.extend(_mount_problems(used, place))
-    return Container(result, environment)
+    return Container(result, environment, frozenset(mount["mountPath"] for mount in of_workspaces))
 
 
 def _mount_problems(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:

@@ -83,6 +83,7 @@ from monopod.coordinator.engine.run_state import (
     State,
     StepState,
 )
+from monopod.coordinator.engine.shared_containers import after_others
 from monopod.coordinator.engine.start_failures import StartFailure, outcome_of
 from monopod.coordinator.engine.status import in_go_notation
 from monopod.coordinator.engine.step_files import (
@@ -94,7 +95,7 @@ from monopod.coordinator.engine.step_files import (
     step_result_path,
     written_paths,
 )
-from monopod.coordinator.engine.step_request import request_of
+from monopod.coordinator.engine.step_request import RequestPlace, request_of
 from monopod.coordinator.engine.when import Guards
 from monopod.schemas.plan import Plan, Step, Value
 from monopod.schemas.run_events import ContainerRestarted as RunContainerRestarted
@@ -249,7 +250,7 @@ class Attempts:
         if isinstance(event, StepExited):
             return self._end_request(container, event)
         if isinstance(event, ProbeEnded | HoldReleased):
-            return self._react_in(container.slot, event)
+            return self._react_around(container, event)
         if isinstance(event, ContainerDied) and event.will_restart and container.ending:
             container.die()
             return None  # which is known
@@ -262,7 +263,7 @@ class Attempts:
             self._commands.report(RunContainerRestarted(self._commands.now, container.name, event.life, mark))
         else:
             container.ready = True
-        return self._react_in(container.slot, ContainerChanged())
+        return self._react_around(container, ContainerChanged())
 
     def _end_request(self, container: Container, event: StepExited) -> Change | None:
         container.next_request = max(container.next_request, event.exit.next)  # the entrypoint has passed some over
@@ -280,7 +281,7 @@ class Attempts:
             container.lose(WAS_KILLED)
         if container.occupant is not None:
             return self._vacate(container, KILLED)
-        return self._react_in(container.slot, ContainerChanged())
+        return self._react_around(container, ContainerChanged())
 
     def _vacate(self, container: Container, how: Exit) -> Change | None:
         """Let the attempt react to the end of the Step or Sidecar in a container."""
@@ -292,6 +293,15 @@ class Attempts:
     def _react_in(self, slot: str, happening: object) -> Change | None:
         attempt = self._latest.get(slot)
         return None if attempt is None else self._react(attempt, happening)
+
+    def _react_around(self, container: Container, happening: object) -> Change | None:
+        attempt = self._attempt_around(container)
+        return None if attempt is None else self._react(attempt, happening)
+
+    def _attempt_around(self, container: Container) -> AttemptState | None:
+        """Return the attempt that is not over in one of the container's slots: at most one, since none overlap."""
+        attempts = [self._latest[slot] for slot in container.slots if slot in self._latest]
+        return next((attempt for attempt in attempts if attempt.state is not State.OVER), None)
 
     def _react(self, attempt: AttemptState, happening: object) -> Change | None:
         handler = self._handlers[attempt.state].get(type(happening))
@@ -311,7 +321,7 @@ class Attempts:
         """Fail the attempt that needs a container that never starts, for a Step or for a Sidecar."""
         container.lose("did not start")
         container.start_failure = container.start_failure or failure
-        attempt = self._latest.get(container.slot)
+        attempt = self._attempt_around(container)
         return None if attempt is None else self.stop(attempt, outcome_of(attempt.instance, container.name, failure))
 
     def _await_container(self, attempt: AttemptState, container: str) -> None:
@@ -377,7 +387,7 @@ class Attempts:
         """Start a Sidecar. Returns False if a reference in it cannot be replaced."""
         container, plan = self._containers[sidecar.container], sidecar.plan
         try:
-            command = self._request_of(attempt, container.name, plan.step, attempt.scope)
+            command = self._request_of(attempt, sidecar, plan.step, attempt.scope)
         except EvaluationError as error:
             attempt.ending = Outcome("Failed", "InvalidParamValue", str(error))
             return False
@@ -467,10 +477,13 @@ class Attempts:
         guards.answer(truth=event.truth, problem=event.problem)
         return self._start_next_step(attempt, ContainerChanged())
 
-    def _request_of(self, attempt: AttemptState, container: str, step: Step, scope: Scope) -> RunStep:
-        request = self._containers[container].next_request
-        fresh = not attempt.begun
-        return request_of(attempt.slot, container, request, step, scope, fresh=fresh, is_marked=self._marks)
+    def _request_of(
+        self, attempt: AttemptState, occupant: StepState | SidecarState, step: Step, scope: Scope
+    ) -> RunStep:
+        place = RequestPlace(attempt.slot.name, occupant.container, self._containers[occupant.container].next_request)
+        is_sidecar = isinstance(occupant, SidecarState)
+        command = request_of(place, step, scope, occupant.program, is_sidecar=is_sidecar)
+        return command._replace(fresh=not attempt.begun, is_marked=self._marks)
 
     def _start_step(self, attempt: AttemptState, step: StepState) -> State | None:
         """Start a Step or the evaluation of its guards. Returns None if it is skipped or a reference in it is wrong."""
@@ -489,12 +502,14 @@ class Attempts:
             if guards.false is not None:
                 self._report_end(attempt, step, "Skipped", 0)
                 return None
-            command = self._request_of(attempt, step.container, step.plan, step.scope)
+            command = self._request_of(attempt, step, step.plan, step.scope)
             command = command._replace(readable=written_paths(task.plan, step.plan))
             if step.plan.hold_before and not step.is_released:
                 attempt.begun = True
                 self._holds.begin(step, State.HELD_BEFORE, command)
                 return State.HELD_BEFORE
+            if self._containers[step.container].is_shared:
+                command = after_others(command, step, titled=not self._marks, alone=self._containers.are_idle)
         except EvaluationError as error:
             step.message = str(error)
             self._report_end(attempt, step, "Error", 1)

@@ -1,6 +1,7 @@
 """The containers of the Pod: one record each, by name.
 
 A container becomes ready, runs one request after another, and is released once, with the exit code of its last Step.
+It belongs to one slot or, if it is shared, to several that never overlap: it is released when all of them have been.
 It may be lost at any time: then nothing runs in it again. If kubelet restarts it instead, it is not ready for a while,
 and accepts further requests in its next life. What ran in the life before was killed with it.
 
@@ -34,6 +35,7 @@ class Container:
     - ``ready``: its entrypoint accepts requests.
     - ``lost``: why nothing can run in it again, as in "the container *was killed*"; empty while something can.
     - ``start_failure``: why it never started, if Kubernetes gave a reason. It is lost then.
+    - ``slots``: the slots that run Steps in it. ``users``: those that have not been released.
     - ``released``: its entrypoint was told to exit.
     - ``restarts``: kubelet restarts it when it is killed.
     - ``deaths``: how often that has happened, or is about to.
@@ -42,10 +44,12 @@ class Container:
     - ``next_request``: the number of its next request. Nothing else numbers requests.
     """
 
-    def __init__(self, name: str, slot: Slot) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.slot = slot.name
-        self.restarts = slot.restarts
+        self.slots: list[str] = []
+        self.users: set[str] = set()
+        self._steps = 0
+        self.restarts = False
         self.deaths = 0
         self.ending = False
         self.ready = False
@@ -55,6 +59,13 @@ class Container:
         self.exit_code = 0
         self.next_request = 1
         self.occupant: Occupant | None = None
+
+    def serve(self, slot: Slot) -> None:
+        """Make it one of the slot's containers."""
+        self._steps += slot.containers.count(self.name)
+        self.slots.append(slot.name)
+        self.users.add(slot.name)
+        self.restarts |= slot.restarts
 
     def lose(self, why: str) -> None:
         """Record that nothing can run in it again. The first reason is kept."""
@@ -76,6 +87,11 @@ class Container:
         if not self.lost:
             self.ready, self.ending = True, False
         self.next_request = first_request(life)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it runs more than one Step."""
+        return self._steps > 1
 
     @property
     def back_off(self) -> float:
@@ -105,17 +121,17 @@ def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
     return (slot for each in walk(pipeline) for slot in each.task.slots)
 
 
-def containers_of(slot: Slot) -> tuple[str, ...]:
-    """Return the containers of a slot: those of the Steps, then those of the Sidecars."""
-    return slot.containers + slot.sidecars
-
-
 class Containers:
     """All containers of a Plan."""
 
     def __init__(self, pipeline: Pipeline, commands: Commands) -> None:
         self._commands = commands
-        self._by_name = {name: Container(name, slot) for slot in slots_of(pipeline) for name in containers_of(slot)}
+        self._by_name: dict[str, Container] = {}
+        for slot in slots_of(pipeline):
+            for name in slot.all_containers:
+                if name not in self._by_name:
+                    self._by_name[name] = Container(name)
+                self._by_name[name].serve(slot)
         self._a_release_failed = False
 
     def __getitem__(self, name: str) -> Container:
@@ -123,7 +139,12 @@ class Containers:
 
     def of(self, slot: Slot) -> list[Container]:
         """Return the containers of a slot: those of the Steps, then those of the Sidecars."""
-        return [self._by_name[name] for name in containers_of(slot)]
+        return [self._by_name[name] for name in slot.all_containers]
+
+    @property
+    def are_idle(self) -> bool:
+        """Whether nothing runs in any container."""
+        return all(container.occupant is None for container in self._by_name.values())
 
     def lost_in(self, slot: Slot) -> Container | None:
         """Return a container of the slot that is lost, so that no further attempt can be made in it, or None."""
@@ -145,9 +166,10 @@ class Containers:
             self._by_name[name].exit_code = 0
 
     def release(self, slot: Slot) -> None:
-        """Release the containers of a slot that are not released yet."""
+        """Release the containers of a slot that are not released yet, except those that another slot still needs."""
         for container in self.of(slot):
-            if not container.released:
+            container.users.discard(slot.name)
+            if not container.released and not container.users:
                 container.released = True
                 if container.restarts and container.exit_code in exit_codes.RESTARTED:
                     container.exit_code = 1  # it must not be restarted once it is released

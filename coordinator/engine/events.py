@@ -222,6 +222,9 @@ class RunStep(NamedTuple):
       `home`, `artifacts` and `run` is removed first: in Tekton a retry has its own Pod.
     - ``directories``: created with mode 0777. ``readable``: made readable for the coordinator when the request has
       ended. Both are paths in the container, below `/tekton`.
+    - ``emptied``: directories that are emptied first, except for what is mounted in them. ``cleaned``: the same, but
+      what is older than the container stays, which is the image's.
+    - ``title``: a line that is written before its output; empty if there is none.
     - ``is_marked``: a mark is written at the end of its output.
     """
 
@@ -238,6 +241,9 @@ class RunStep(NamedTuple):
     fresh: bool = False
     directories: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+    cleaned: tuple[str, ...] = ()
+    title: str = ""
     is_marked: bool = False
 
 

@@ -14,7 +14,7 @@ from monopod.coordinator.engine.artifacts import Artifacts
 from monopod.coordinator.engine.events import Exit, RunStep
 from monopod.coordinator.engine.probe_schedule import ProbeSchedule
 from monopod.coordinator.engine.when import Guards
-from monopod.schemas.plan import Pipeline, Sidecar, Slot, Step, Task, Value, WhenExpression
+from monopod.schemas.plan import ImageProgram, Pipeline, Sidecar, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import CancelMode, FinalStatus
 from monopod.schemas.variables import Budget, Path, Scope
 
@@ -60,6 +60,7 @@ class State(Enum):
 class StepState:
     """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended.
 
+    - ``program``: what its image says to run, if that is to run.
     - ``is_released``: it was held before its start, and may start.
     - ``exit``: how its program ended, if it is held after that.
     - ``is_continued``: it failed, was held, and counts as having succeeded.
@@ -67,9 +68,10 @@ class StepState:
 
     attempt: AttemptState
 
-    def __init__(self, plan: Step, container: str) -> None:
+    def __init__(self, plan: Step, container: str, program: ImageProgram | None) -> None:
         self.plan = plan
         self.container = container
+        self.program = program
         self.request = 0
         self.scope: Scope | None = None
         self.guards: Guards | None = None
@@ -92,6 +94,7 @@ class StepState:
 class SidecarState:
     """A Sidecar in one attempt. ``request`` is 0 until it is started.
 
+    - ``program``: what its image says to run, if that is to run.
     - ``command``: the request that started it.
     - ``awaited``: the Steps wait for it.
     - ``running``: it was started and has not ended.
@@ -102,9 +105,10 @@ class SidecarState:
 
     attempt: AttemptState
 
-    def __init__(self, plan: Sidecar, container: str) -> None:
+    def __init__(self, plan: Sidecar, container: str, program: ImageProgram | None) -> None:
         self.plan = plan
         self.container = container
+        self.program = program
         self.request = 0
         self.command: RunStep | None = None
         self.awaited = True
@@ -134,8 +138,14 @@ class AttemptState:
         self.number = len(instance.attempts)
         self.state = State.SIDECARS
         self.started = started
-        self.steps = [StepState(*each) for each in zip(task.plan.steps, slot.containers, strict=True)]
-        self.sidecars = [SidecarState(*each) for each in zip(task.plan.sidecars, slot.sidecars, strict=True)]
+        self.steps = [
+            StepState(step, container, slot.program_of_step(position))
+            for position, (step, container) in enumerate(zip(task.plan.steps, slot.containers, strict=True))
+        ]
+        self.sidecars = [
+            SidecarState(sidecar, container, slot.program_of_sidecar(position))
+            for position, (sidecar, container) in enumerate(zip(task.plan.sidecars, slot.sidecars, strict=True))
+        ]
         for step in self.steps:
             step.attempt = self
         for sidecar in self.sidecars:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from monopod.coordinator.engine.events import RunStep
 from monopod.coordinator.engine.step_files import artifact_paths, step_results_directory
-from monopod.schemas.plan import ImageProgram, Slot, Step
+from monopod.schemas.plan import ImageProgram, Step
 from monopod.schemas.variables import EvaluationError, Scope, substitute, substitute_all
 
 DEFAULT_SHEBANG = "#!/bin/sh\nset -e\n"
 """What Tekton adds to a script without a shebang line (docs/tasks.md, "Running scripts within Steps")."""
 
 
+class RequestPlace(NamedTuple):
+    """Where a request runs: in a container of a slot, under a number."""
+
+    slot: str
+    container: str
+    request: int
+
+
 def request_of(
-    slot: Slot, container: str, request: int, step: Step, scope: Scope, *, fresh: bool, is_marked: bool
+    place: RequestPlace, step: Step, scope: Scope, program: ImageProgram | None, *, is_sidecar: bool
 ) -> RunStep:
     """Return the command that runs a Step, all its references replaced. Raises EvaluationError.
 
-    The entrypoint expands `$(NAME)` from the environment in what the author wrote, but not in the values put in here,
-    nor in what an image says.
+    `program` is what its image says to run, if that is to run. The entrypoint expands `$(NAME)` from the environment in
+    what the author wrote, but not in the values put in here, nor in what an image says.
     """
     arguments = substitute_all(step.args, scope, _unexpanded)
     script_name = script = None
     if step.script is not None:
-        script_name = f"{container}-{request}"
+        script_name = f"{place.container}-{place.request}"
         script = substitute(step.script, scope)
         if not script.startswith("#!"):
             script = DEFAULT_SHEBANG + script
         arguments = (f"/tekton/scripts/{script_name}", *arguments)
-    elif (program := slot.image_program(container)) is not None:
-        arguments = _of_image(program, arguments, is_sidecar=container in slot.sidecars)
+    elif program is not None:
+        arguments = _of_image(program, arguments, is_sidecar=is_sidecar)
     else:
         arguments = (*substitute_all(step.command, scope, _unexpanded), *arguments)
     if not arguments:
@@ -36,9 +46,7 @@ def request_of(
     directories = [step_results_directory(step)] if step.results else []
     directories += [path.rpartition("/")[0] for path in artifact_paths(step)]
     return RunStep(
-        slot=slot.name,
-        container=container,
-        request=request,
+        *place,
         arguments=arguments,
         environment=tuple((name, substitute(text, scope, _unexpanded)) for name, text in step.environment),
         working_directory=_optional(step.working_directory, scope),
@@ -46,9 +54,7 @@ def request_of(
         stderr_path=_optional(step.stderr_path, scope),
         script_name=script_name,
         script=script,
-        fresh=fresh,
         directories=tuple(directories),
-        is_marked=is_marked,
     )
 
 

@@ -116,14 +116,16 @@ class Follower:
         self._numbers: dict[str, dict[str, int | None]] = {}  # by path and container: its only combination
         self._late: dict[tuple[str, str, int | None, int], tuple[Start, _Source]] = {}
         self._last_lines: dict[_Key, tuple[str, ...]] = {}
+        self._longest_planned = 0
         for planned_task in planned.runnable_tasks(plan.pipeline):
             self._add_containers(planned_task.path, planned_task.task)
 
     def _add_containers(self, path: str, task: planned.Task) -> None:
         for number, slot in enumerate(task.slots):
             pinned = number if task.matrix is not None and task.matrix.pinned else None
-            for container, step in zip(slot.containers, task.steps, strict=False):
+            for container, step in zip(slot.containers, task.steps, strict=False):  # a shared container has several
                 self._containers[container] = _Source(self.label(path, pinned), step.name, self.masks)
+                self._longest_planned = max(self._longest_planned, len(f"{self.label(path, pinned)} {step.name}"))
             for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
                 self._containers[container] = _Source(self.label(path, pinned), sidecar.step.name, self.masks)
             self._slots[slot.name] = slot.sidecars
@@ -162,7 +164,8 @@ class Follower:
     @property
     def longest_source(self) -> int:
         """How long the longest pair of a Task's label and a Step's name is, with a blank between them."""
-        return max((len(f"{source.task} {source.step}") for source in self._containers.values()), default=0)
+        now = (len(f"{source.task} {source.step}") for source in self._containers.values())
+        return max(self._longest_planned, *now, 0)
 
     def last_lines(self, task: TaskState, ran: StepRun | SidecarRun) -> tuple[str, ...]:
         """Return the last lines of a Step that failed in the latest attempt of `task`, or of a Sidecar that ended."""
@@ -225,7 +228,8 @@ class Follower:
             case StepFinished():
                 source = self._source(event, event.step)
                 lines = source.rest()
-                if event.reason not in NOT_FAILURES:
+                has_run = (source.task, source.step) == (self.label(event.task, event.index), event.step)
+                if has_run and event.reason not in NOT_FAILURES:
                     self._last_lines[_key(event, event.container, event.step)] = tuple(source.last_lines)
             case SidecarFinished():
                 source = self._source(event, event.sidecar)

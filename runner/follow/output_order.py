@@ -112,8 +112,9 @@ class OutputOrder:
         self._drain = drain
         slots = [slot for planned_task in planned.walk(plan.pipeline) for slot in planned_task.task.slots]
         self._sidecars = {slot.name: slot.sidecars for slot in slots}
+        restarting = {name for slot in slots if slot.restarts for name in slot.all_containers}
         self._containers = {
-            name: _Container(name, slot.restarts) for slot in slots for name in (*slot.containers, *slot.sidecars)
+            name: _Container(name, name in restarting) for slot in slots for name in slot.all_containers
         }
         self._queue: deque[_Waiting] = deque()
         self._touched: dict[str, _Container] = {}  # whose output may be shown

@@ -63,7 +63,7 @@ class StartTroubles:
 
     def task_started(self, slot: planned.Slot, now: float) -> None:
         """Take that a Task needs its containers now."""
-        containers = (*slot.containers, *slot.sidecars)
+        containers = slot.all_containers
         self._needed.update(containers)
         for container in containers:
             trouble = self._troubles.get(container)

@@ -133,7 +133,7 @@ def lost_volumes(whole: Compilation, part: Compilation) -> dict[str, str]:
 
 def _mounts(task: Any, containers: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for slot in task.slots:
-        for name in (*slot.containers, *slot.sidecars):
+        for name in slot.all_containers:
             yield from (
                 mount
                 for mount in containers.get(name, {}).get("volumeMounts", ())

@@ -126,8 +126,9 @@ def tasks_of(pipeline: Pipeline) -> Iterator[Task]:
 
 
 def containers_of(pipeline: Pipeline) -> Iterator[str]:
-    for slot in _slots_of(pipeline):
-        yield from (*slot.containers, *slot.sidecars)
+    """Yield each container once."""
+    slots = _slots_of(pipeline)
+    yield from dict.fromkeys(name for slot in slots for name in (*slot.containers, *slot.sidecars))
 
 
 def restarting_containers_of(pipeline: Pipeline) -> Iterator[str]:

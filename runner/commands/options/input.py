@@ -114,6 +114,24 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="how many Tasks of the whole run may run in parallel; each combination of a matrix counts",
     )
+    packing = parser.add_mutually_exclusive_group()
+    packing.add_argument(
+        "--pack",
+        action="store_const",
+        const="true",
+        help="let Steps that cannot overlap share a container and its root file system, so that the Pod starts "
+        "sooner; without it, only Steps with a read-only root file system do",
+    )
+    packing.add_argument(
+        "--pack-workspaces",
+        action="store_const",
+        const="workspaces",
+        dest="pack",
+        help="as --pack, also where Steps of a Task mount different Workspaces of it",
+    )
+    packing.add_argument(
+        "--no-pack", action="store_const", const="false", dest="pack", help="give each Step a container of its own"
+    )
 
 
 def _add_pod_options(parser: argparse.ArgumentParser) -> None:
@@ -286,6 +304,7 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         max_concurrency=arguments.max_concurrency,
         views=tuple(arguments.views),
         max_parallel=arguments.max_parallel,
+        pack=arguments.pack,
         keep_volume_claims=arguments.keep_volume_claims,
         timeout=arguments.timeout,
         runtime_image=arguments.runtime_image,

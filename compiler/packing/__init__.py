@@ -1,0 +1,1 @@
+"""Packing: which Steps share a container, and how few containers that takes."""
