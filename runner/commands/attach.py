@@ -56,7 +56,7 @@ def _attach(arguments: argparse.Namespace, run: Opened) -> int:
     from monopod.runner.known_runs.attaching import attach_to_record  # noqa: PLC0415  # not needed for --help
     from monopod.runner.records.recorded_run import read_plan  # noqa: PLC0415
     from monopod.runner.records.store import Record, records_root  # noqa: PLC0415
-    from monopod.runner.run_pods import Options  # noqa: PLC0415
+    from monopod.runner.run_options import Options  # noqa: PLC0415
 
     plan = read_plan(run) if isinstance(run, Record) else run.plan
     records = None if arguments.no_record else records_root()

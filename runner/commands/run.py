@@ -249,17 +249,16 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
-    from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415
-    from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
-    from monopod.runner.kubernetes.claims_in_use import free_claim  # noqa: PLC0415
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
-    from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
     from monopod.runner.kubernetes.discovery import Discovery  # noqa: PLC0415
 
     try:
         with connect(arguments.context) as cluster:
-            discovery = Discovery(cluster, arguments.namespace)
+            discovery = Discovery(cluster, arguments.namespace)  # the cluster answers while the rest is imported
+            from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
+            from monopod.runner.kubernetes.claims_in_use import free_claim  # noqa: PLC0415
+
             options = {
                 **_fetched(arguments),
                 **_named(cluster.namespace),
@@ -269,6 +268,8 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 "free_claim": partial(free_claim, cluster),
             }
             if arguments.ttl is not None:
+                from monopod.compiler.pod.workload import Workload  # noqa: PLC0415
+
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
             compiled = _compile(arguments, discovery.compiler_options, **options)
             backend = KubernetesBackend(
@@ -279,6 +280,8 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 include_ignored=arguments.include_ignored,
             )
             if arguments.detach:
+                from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
+
                 return start_pods(compiled.compilations, backend, arguments.output)
             return _run(arguments, compiled, backend)
     except BackendUnavailableError as error:
@@ -297,7 +300,8 @@ def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) ->
     from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
     from monopod.runner.repeating.compiled import repetitions  # noqa: PLC0415
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
-    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
+    from monopod.runner.run_options import Options  # noqa: PLC0415
+    from monopod.runner.run_pods import run_pods  # noqa: PLC0415
 
     compilations = compiled.compilations
     lines = line_options(arguments, [compilation.plan for compilation in compilations])

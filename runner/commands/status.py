@@ -11,7 +11,7 @@ from monopod.runner.exit_codes import SUCCEEDED
 
 if TYPE_CHECKING:
     from monopod.runner.known_runs.opening import Opened
-    from monopod.runner.run_pods import Output
+    from monopod.runner.run_options import Output
 
 SUMMARY = "print the status of a run, its Tasks and their Steps"
 

@@ -33,7 +33,8 @@ from monopod.runner.records.recorded_run import outcome_of, read_plan, read_run
 from monopod.runner.records.replay import Replayed
 from monopod.runner.records.store import Record, RecordError, open_record
 from monopod.runner.reports.failures import failure_context
-from monopod.runner.run_pods import Options, write_documents
+from monopod.runner.run_options import Options
+from monopod.runner.run_pods import write_documents
 from monopod.runner.signals import interrupt, received, signal_pipe, suspend
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monopod.runner.kubernetes.job import JobPod
 from monopod.runner.kubernetes.pod import KubernetesPod
 
 if TYPE_CHECKING:
@@ -41,7 +40,11 @@ class KubernetesBackend:
 
     def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
         """Return the Pod of a compiled run, not yet created."""
-        kind = JobPod if self._makes_jobs else KubernetesPod
+        kind: type[KubernetesPod] = KubernetesPod
+        if self._makes_jobs:
+            from monopod.runner.kubernetes.job import JobPod  # noqa: PLC0415  # most runs make a Pod
+
+            kind = JobPod
         return kind(
             self.cluster,
             compilation,

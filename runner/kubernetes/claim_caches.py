@@ -33,7 +33,7 @@ from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.claims_in_use import pods_with_claims
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
-from monopod.runner.kubernetes.following import is_deleted
+from monopod.runner.kubernetes.pod_deletion import is_deleted
 from monopod.runner.kubernetes.pod_states import describe_ending, ended_at, is_over, pod_trouble, statuses, troubles
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.signals import raising_interrupt

@@ -15,6 +15,7 @@ from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.exit_codes import CANCELLED, SUCCEEDED, WRONG_INPUT
 from monopod.runner.files.progress_line import ProgressLine
 from monopod.runner.follow.pod_events import Event, PodActivity, PodFinished, PodNotice, PodWarning
+from monopod.runner.follow_pod import follow_pod, secret_masks
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
@@ -22,7 +23,8 @@ from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import Origin, is_recorded, own_project
 from monopod.runner.reports.failures import memory_limits
-from monopod.runner.run_pods import Options, Output, follow_pod, secret_masks, write_documents
+from monopod.runner.run_options import Options, Output
+from monopod.runner.run_pods import write_documents
 from monopod.runner.signals import ENDING, interrupt, raising_interrupt, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
 

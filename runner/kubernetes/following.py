@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,9 +23,9 @@ from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.files.attempts import CopyError
 from monopod.runner.follow.pod_events import Event
 from monopod.runner.kubernetes import pod_states
-from monopod.runner.kubernetes.answers import About, Request, about
+from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe
-from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
+from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, UnreachableError
 from monopod.runner.kubernetes.commands import (
     CatchUp,
     CloseLog,
@@ -55,6 +55,7 @@ from monopod.runner.kubernetes.messages import (
     PodSeen,
 )
 from monopod.runner.kubernetes.observation import Now, PodObservation
+from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.pod_files import PodFiles
 from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.pod_watch import EventWatch, PodWatch
@@ -301,24 +302,6 @@ class FollowedPod:
         except (ApiError, UnreachableError) as error:
             return Deleted("" if is_deleted(error) else describe(error))
         return Deleted()
-
-
-def name_of(pod: Mapping[str, Any]) -> PodName:
-    """Return the name of a Pod that the cluster returned."""
-    return PodName(pod["metadata"]["namespace"], pod["metadata"]["name"])
-
-
-def delete_pod(cluster: Cluster, pod: Mapping[str, Any], grace: int | None = None) -> None:
-    """Delete a Pod, with its own grace period or another. Raises ApiError, UnreachableError."""
-    body: dict[str, Any] = {"propagationPolicy": "Background", "preconditions": {"uid": pod["metadata"]["uid"]}}
-    if grace is not None:
-        body["gracePeriodSeconds"] = grace
-    cluster.request("DELETE", name_of(pod).path, body=body)
-
-
-def is_deleted(error: ApiError | UnreachableError) -> bool:
-    """Return whether the answer to a deletion means that the Pod is gone, or replaced by another of its name."""
-    return isinstance(error, ApiError) and about(Request.CHANGE, error) in (About.GONE, About.CONFLICT)
 
 
 def _now() -> Now:

@@ -17,8 +17,8 @@ from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedErr
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import UnreachableError, collection_path
-from monopod.runner.kubernetes.following import delete_pod
 from monopod.runner.kubernetes.pod import KubernetesPod
+from monopod.runner.kubernetes.pod_deletion import delete_pod
 from monopod.runner.kubernetes.retrying import patiently
 
 _LOOKS = 150

@@ -25,8 +25,8 @@ from monopod.runner.exit_codes import FAILED
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
-from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.objects import ObjectsBeside
+from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.pod_files import Exchange, PodFiles
 from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.kubernetes.retrying import patiently
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from monopod.compiler.pod.files_container import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
     from monopod.runner.display.summary import Outcome
+    from monopod.runner.kubernetes.following import FollowedPod
     from monopod.system.files.file_transfer import Channel
 
 
@@ -126,6 +127,8 @@ class KubernetesPod:
 
     def follow(self, pod: dict[str, Any], reads: Callable[[str], bool] = lambda _: True) -> FollowedPod:
         """Follow the Pod that was created, and copy folders to it. `reads` decides whose output is wanted."""
+        from monopod.runner.kubernetes.following import FollowedPod  # noqa: PLC0415  # while the Pod is started
+
         self._followed = FollowedPod(
             self._cluster,
             self._compilation.plan,
