@@ -31,6 +31,7 @@ class Repetition:
     - ``files`` are the files that were read, ``texts`` their contents by name. ``index``: which of their runs it is.
     - ``digests`` are those of the Tasks of the Pipeline (``repeating.task_digests``).
     - ``kept`` are the directories of the volumes that were kept, by their names in the Pod.
+    - ``inputs`` names the files that it read from outside its Pod (``repeating.inputs``), empty if they are unknown.
     """
 
     words: tuple[str, ...]
@@ -41,6 +42,7 @@ class Repetition:
     index: int
     digests: Mapping[str, str]
     kept: Mapping[str, str] = field(default_factory=dict)
+    inputs: str = ""
 
 
 def text_of(repetition: Repetition) -> str:

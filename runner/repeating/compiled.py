@@ -12,6 +12,7 @@ from monopod.compiler.compilation import Compilation
 from monopod.runner.records.projects import project_of
 from monopod.runner.records.repetition import Repetition
 from monopod.runner.records.unrecorded_secrets import without_secret_values
+from monopod.runner.repeating.inputs import inputs_of
 from monopod.runner.repeating.task_digests import task_digests
 
 
@@ -39,6 +40,7 @@ def repetitions(arguments: argparse.Namespace, files: tuple[str, ...], compiled:
             texts,
             compiled.index + number,
             task_digests(compiled.whole or compilation),
+            inputs=inputs_of(compilation, project),
         )
         for number, compilation in enumerate(compiled.compilations)
     )

@@ -249,12 +249,23 @@ def _waits(run: RecordedRun, spans: tuple[Span, ...], total: float) -> Iterator[
     for span in spans:
         if not _is_worth(span.waited, total):
             continue
+        limit = _limit_reached(run, span, spans)
         parts = [
             (span.free - span.ready, f"its turn, after {previous.get(span.label, '')}"),
-            (span.started - span.free, "its start"),
+            (span.started - span.free, limit or "its start"),
             ((span.started if span.began is None else span.began) - span.started, "its container"),
         ]
         yield Wait(span.label, span.waited, max(parts)[1])
+
+
+def _limit_reached(run: RecordedRun, span: Span, spans: tuple[Span, ...]) -> str:
+    """Return what a Task waited for if others had used up the limit of Tasks that run at a time; else an empty text."""
+    most = run.plan.max_parallel
+    if most is None:
+        return ""
+    before = [other for other in spans if other.started < span.started and other.ended > span.free]
+    words = f"its turn: --max-parallel lets {most} Task{'s' * (most != 1)} run at a time"
+    return words if len(before) >= most else ""
 
 
 def _changes(run: RecordedRun, schedule: Schedule, spans: dict[str, Span], total: float) -> Iterator[Change]:

@@ -74,10 +74,19 @@ pytestmark = pytest.mark.slow
 
 def test_runs(failed, monopod, folder):
     header, row = monopod("runs").stdout.splitlines()
-    assert header.split() == ["NAME", "STATUS", "STARTED", "TOOK", "BACKEND", "FILE"]
+    assert header.split() == ["NAME", "STATUS", "STARTED", "TOOK", "TREND", "BACKEND", "FILE"]
     assert row.split()[:2] == [failed, "Failed"]
     assert row.split()[-2:] == ["host", "shop.yaml"]
     assert monopod("runs", "-o", "name").stdout == f"{failed}\n"
+    assert "PROJECT" in monopod("runs", "--all").stdout
+    assert monopod("runs", "--stats").stdout.splitlines()[1].split()[:3] == ["shop", "1", "0%"]
+    (found,) = json.loads(monopod("runs", "--stats", "-o", "json").stdout)
+    assert [(task["task"], task["successRate"]) for task in found["tasks"]] == [
+        ("build", 1.0),
+        ("test", 0.0),
+        ("deploy", None),
+    ]
+    monopod("runs", "--stats", "-o", "name", expected=2)
     (run,) = json.loads(monopod("runs", "-o", "json").stdout)
     assert (run["name"], run["status"], run["pipeline"], run["files"]) == (failed, "Failed", "shop", ["shop.yaml"])
     assert run["directory"] == f"{folder}/state/monopod/runs/{failed}"

@@ -163,3 +163,15 @@ def test_random_runs(tmp_path_factory, sample, tasks):
     assert found.peak == max(sum(started < moment < ended for _, _, started, _, ended in tasks) for moment in moments)
     for change in found.changes:
         assert 0 < change.saved <= total
+
+
+def test_wait_for_max_parallel_names_the_limit(spent, sample):
+    plan = sample.plan(sample.task("one", "step"), sample.task("two", "step"), sample.task("three", "step"))
+    times = [
+        ("one", None, "one", 0, 0, 10),
+        ("two", None, "two", 0, 0, 20),
+        ("three", None, "three", 10, 10, 30),
+    ]
+    limited = spent(plan._replace(max_parallel=2), times, total=30)
+    assert [wait.why for wait in limited.waits] == ["its turn: --max-parallel lets 2 Tasks run at a time"]
+    assert [wait.why for wait in spent(plan, times, total=30).waits] == ["its start"]
