@@ -102,6 +102,7 @@ def api() -> Iterator[ApiServer]:
 def session(api: ApiServer, tmp_path: Path) -> Session:
     session = session_in(tmp_path, api.url)
     session.environment["TMPDIR"] = str(tmp_path)  # only runs of this test are active
+    session.environment["PASSWORD"] = "s3cret"
     for folder in (session.directory / "tekton", session.directory / ".tekton"):
         folder.mkdir()
     (Path(session.environment["HOME"]) / ".config/fish/completions").mkdir(parents=True)

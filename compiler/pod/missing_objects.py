@@ -142,6 +142,7 @@ def _problem(reference: _Reference, known: Mapping[str, frozenset[str]], *, loca
     if name == _IN_EVERY_NAMESPACE and not local:
         return None
     severity: Severity = "error" if local else "warning" if closest(name, known) is not None else "note"
-    way_out = "; give it with -f" if local else "; a cluster may have it, else give it with -f"
+    options = "-f or --secret" if kind == "Secret" else "-f"
+    way_out = f"; give it with {options}" if local else "; a cluster may have it, else give it with -f"
     message = f"there is no {kind} '{name}' in the files{user}{did_you_mean(name, known) or way_out}"
     return reference.place.problem("missing-object", message, severity)

@@ -10,6 +10,7 @@ from monopod.runner.commands.options.input import add_params
 from monopod.runner.commands.options.lines import add_line_options
 from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.recorded_run import add_recorded_run_argument
+from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_selection_options(parser)
     add_params(parser)
+    add_secret_options(parser)
     add_output_option(parser, ("json", "yaml", "name"), "as in `monopod run`: human (the default), json, yaml or name")
     add_line_options(parser)
 
@@ -76,6 +78,8 @@ def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     if record.status == "Running":
         raise RecordError(f"'{record.identity}' is still running")
     words = [*repetition.words, *(word for name, value in arguments.params for word in ("-p", f"{name}={value}"))]
+    words += [f"--secret={option}" for option in arguments.secrets]
+    words += [] if arguments.secret_file is None else ["--secret-file", arguments.secret_file]
     again = parser_of("monopod run", "run").parse_intermixed_args(words)
     again.words = words
     again.backend = record.header.backend

@@ -20,6 +20,7 @@ from monopod.runner.commands.options.input import (
 )
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.runner.commands.options.output import add_output_option
+from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
@@ -38,6 +39,7 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml -p version=1.2
   monopod run -f pipeline.yaml -w source=.                (on your working tree, uncommitted files included)
   monopod run -f run.yaml -o json > finished-run.json     (save the PipelineRun with its status)
+  monopod run -f pipeline.yaml --secret registry/password=env:PASSWORD    (see also .secrets, --secret-file)
   monopod run -f pipeline.yaml --backend podman           (in containers, from the Steps' images)
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
   monopod run -f pipeline.yaml --context prod --detach    (and return; see monopod attach, logs, status, cancel)
@@ -68,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_options(parser)
     add_selection_options(parser)
     add_breakpoint_options(parser)
+    add_secret_options(parser)
     add_output_option(
         parser,
         ("json", "yaml", "name"),
@@ -104,6 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_backend_options(parser)
     parser.set_defaults(repeated=None, recorded={}, words=None)  # `monopod rerun` sets them
+    parser.set_defaults(given_secrets=frozenset())  # the names, once the Secrets are read
 
 
 def _add_backend_options(parser: argparse.ArgumentParser) -> None:
@@ -278,6 +282,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 makes_jobs=arguments.ttl is not None,
                 keeps_failed=arguments.keep in (None, "on-failure"),
                 include_ignored=arguments.include_ignored,
+                given_secrets=arguments.given_secrets,
             )
             if arguments.detach:
                 from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415

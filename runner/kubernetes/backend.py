@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from monopod.runner.kubernetes.own_secrets import with_own_secrets
 from monopod.runner.kubernetes.pod import KubernetesPod
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ class KubernetesBackend:
 
     ``start_timeout``: how long, in seconds, something may keep a container from starting (`PodObservation`).
     ``keeps_failed``: the Pod of a run that has failed is kept. ``include_ignored``: of folders that are copied to
-    Workspaces, ignored files are copied too.
+    Workspaces, ignored files are copied too. ``given_secrets``: Secrets of these names are the run's own.
     """
 
     name = "kubernetes"
@@ -30,6 +32,7 @@ class KubernetesBackend:
         makes_jobs: bool = False,
         keeps_failed: bool = False,
         include_ignored: bool = False,
+        given_secrets: Collection[str] = (),
     ) -> None:
         self.cluster = cluster
         self.context = cluster.context
@@ -37,6 +40,7 @@ class KubernetesBackend:
         self._keeps_failed = keeps_failed
         self._start_timeout = start_timeout
         self._include_ignored = include_ignored
+        self._given_secrets = given_secrets
 
     def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
         """Return the Pod of a compiled run, not yet created."""
@@ -47,7 +51,7 @@ class KubernetesBackend:
             kind = JobPod
         return kind(
             self.cluster,
-            compilation,
+            with_own_secrets(compilation, self._given_secrets),
             self._start_timeout,
             keep=keep,
             keeps_failed=self._keeps_failed,

@@ -22,6 +22,7 @@ from monopod.schemas.run_events import (
     RunWarning,
     SidecarFinished,
     StepFinished,
+    StepHeld,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
@@ -47,7 +48,7 @@ def masked_event(event: RunEvent, masks: Masks) -> RunEvent:
             return event._replace(message=masks.mask_message(message), document=masked_document(document, masks))
         case TaskFinished(message=message, results=results):
             return event._replace(message=masks.mask_message(message), results=_without_secrets(results, masks))
-        case StepFinished() | SidecarFinished() | TaskSkipped() | RunWarning() if event.message:
+        case StepFinished() | StepHeld() | SidecarFinished() | TaskSkipped() | RunWarning() if event.message:
             return event._replace(message=masks.mask_message(event.message))
         case TaskStarted(params=params) if params:
             return event._replace(params=_masked_values(params, masks))

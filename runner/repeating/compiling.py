@@ -16,6 +16,7 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.options import Options
 from monopod.runner.commands.options.input import compiler_options, load_documents
+from monopod.runner.commands.options.secrets import with_given_secrets
 from monopod.runner.garbage_collection import without_garbage_collection
 from monopod.runner.records.unrecorded_secrets import keys_without_value
 from monopod.runner.repeating.compiled import Compiled
@@ -31,7 +32,7 @@ def compile_again(
 
     `others` and `further` are as for `compile_documents`.
     """
-    documents = load_documents(arguments)
+    documents = with_given_secrets(load_documents(arguments), arguments, local=others.get("local", False))
     unrecorded = list(_unrecorded(documents)) if arguments.recorded else []
     if unrecorded:
         raise Problems(unrecorded)
@@ -56,7 +57,7 @@ def _unrecorded(documents: Documents) -> Iterator[Problem]:
         if keys := keys_without_value(document.data):
             message = (
                 f"the values of Secret '{document.name}' ({', '.join(keys)}) are not recorded, and the file that has "
-                "them is gone; bring it back"
+                f"them is gone; bring it back, or give them with --secret {document.name}/KEY=env:VARIABLE"
             )
             yield document.problem((), message, "missing-object")
 

@@ -47,6 +47,46 @@ def test_secret_that_does_not_exist_is_not_reported(monopod, api, leaking):
     assert monopod("logs", "build", "deploy").err == ""
 
 
+@pytest.fixture
+def file(make, write, monkeypatch):
+    """A run that prints a Secret, which its files do not have."""
+    monkeypatch.setenv("PASSWORD", "correct-horse")
+    task = make.task("deploy", 'echo "login with $PASSWORD"; cat /keys/password')
+    (step,) = task["taskSpec"]["steps"]
+    reference = {"secretKeyRef": {"name": "registry", "key": "password"}}
+    step["env"] = [{"name": "PASSWORD", "valueFrom": reference}]
+    step["volumeMounts"] = [{"name": "keys", "mountPath": "/keys"}]
+    task["taskSpec"]["volumes"] = [{"name": "keys", "secret": {"secretName": "registry"}}]
+    return write(make.run(task))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("kubelet")
+def test_given_secret_belongs_to_the_run(monopod, api, file):
+    others = {"kind": "Secret", "metadata": {"name": "registry", "namespace": "ci"}, "data": {}}
+    api.put("secrets", "ci", others)
+    option = ("--secret", "registry/password=env:PASSWORD")
+    ran = monopod("run", "-f", file, "--context", "test", "--keep", "never", *option)
+    assert ran.code == 0, ran.err
+    assert "[deploy : act] login with ***" in ran.out.splitlines()
+    assert "correct-horse" not in ran.out + ran.err
+    api.wait_for(lambda: list(api.objects) == [("secrets", "ci", "registry")])
+    changes = [item for _, resource, _, item in api.history if resource == "secrets"]
+    (owner,) = next(each for each in reversed(changes) if each["metadata"]["name"] == "build-registry")["metadata"][
+        "ownerReferences"
+    ]
+    assert (owner["kind"], owner["name"]) == ("Pod", "build")
+
+
+def test_forbidden_secret_is_one_line(monopod, api, file):
+    api.refuse("create", "secrets")
+    ran = monopod("run", "-f", file, "--context", "test", "--secret", "registry/password=env:PASSWORD")
+    assert ran.code == 2
+    (line,) = ran.err.splitlines()
+    assert line.startswith("Secret 'build-registry' cannot be created: jane may not create secrets in namespace ci: ")
+    assert api.objects == {}
+
+
 def test_all_references_to_secrets_are_known():
     spec = {
         "containers": [

@@ -48,8 +48,32 @@ spec:
 """
 
 
-def monopod(*words, directory):
-    environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
+USING = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: using}
+spec:
+  workspaces: [{name: keys}]
+  tasks:
+  - name: use
+    workspaces: [{name: keys}]
+    taskSpec:
+      workspaces: [{name: keys}]
+      volumes: [{name: v, secret: {secretName: db}}]
+      steps:
+      - name: all
+        image: alpine
+        env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: db, key: password}}}]
+        envFrom: [{secretRef: {name: app}}]
+        volumeMounts: [{name: v, mountPath: /v}]
+        script: |
+          echo "$PASSWORD" "$TOKEN" "$(cat /v/password)" "$(cat $(workspaces.keys.path)/password)"
+          test "$PASSWORD$TOKEN" = "first-secretsecond-secret"
+"""
+
+
+def monopod(*words, directory, **variables):
+    environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state"), **variables}
     return subprocess.run(
         [MONOPOD, *words], check=False, cwd=directory, env=environment, capture_output=True, text=True, timeout=300
     )
@@ -114,3 +138,36 @@ def test_record_without_the_values_of_secrets_is_not_enough(ran):
     assert again.stderr.startswith(
         "pipeline.yaml:1:1: the values of Secret 'registry' (password, pin) are not recorded, and the file"
     )
+
+
+def test_steps_use_given_secrets_in_all_ways(tmp_path):
+    (tmp_path / "p.yaml").write_text(USING)
+    words = ("p.yaml", "-w", "keys=secret:db")
+    missing = monopod("run", *words, directory=tmp_path)
+    assert missing.returncode == 2
+    assert (
+        "there is no Secret 'app' in the files, which the Task 'use' needs; give it with -f or --secret"
+        in missing.stderr
+    )
+    (tmp_path / "app.env").write_text("TOKEN=second-secret\n")
+    options = ("--secret", "db/password=env:PASSWORD", "--secret", "app=@app.env")
+    ran = monopod("run", *words, *options, directory=tmp_path, PASSWORD="first-secret")
+    assert ran.returncode == 0, ran.stderr
+    assert "[use : all] *** *** *** ***" in ran.stdout.splitlines()
+    again = monopod("rerun", directory=tmp_path)
+    assert again.stderr == "--secret db/password=env:PASSWORD: the environment variable PASSWORD is not set\n"
+    assert monopod("rerun", directory=tmp_path, PASSWORD="first-secret").returncode == 0
+    (tmp_path / ".secrets").write_text("db/password=first-secret\nTOKEN='second-secret'\n")
+    ran = monopod("run", *words, directory=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "Secrets from .secrets: db, app" in ran.stderr
+    assert not [
+        path for path in (tmp_path / "state").rglob("*") if path.is_file() and b"-secret\n" in path.read_bytes()
+    ]
+
+
+def test_value_on_the_command_line_is_refused(tmp_path):
+    ran = monopod("run", "--secret", "db/password=hunter2", directory=tmp_path)
+    assert ran.returncode == 2
+    assert "a value on the command line is refused" in ran.stderr
+    assert "hunter2" not in ran.stderr

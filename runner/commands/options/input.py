@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from monopod.runner.commands.options.caches import add_cache_option, chosen_cache_store
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
+from monopod.runner.commands.options.secrets import with_given_secrets
 from monopod.runner.garbage_collection import without_garbage_collection
 from monopod.schemas.formats.whole_numbers import positive
 
@@ -243,6 +244,8 @@ def compile_documents(
     from monopod.compiler.compilation import compile_runs  # noqa: PLC0415  # not needed for --help
 
     documents = load_documents(arguments)
+    if "secrets" in arguments:
+        documents = with_given_secrets(documents, arguments, local=options.get("local", False))
     return compile_runs(documents, compiler_options(arguments, **options, **further()))
 
 

@@ -109,7 +109,9 @@ def test_notes_are_only_for_check_and_errors_for_local_runs(tmp_path, monkeypatc
     assert compiled(secret_key("elsewhere", "x")).warnings == ()
     with pytest.raises(Problems) as raised:
         compiled(secret_key("elsewhere", "x"), local=True)
-    assert str(raised.value).endswith(f"there is no Secret 'elsewhere' in the files{NEEDED}; give it with -f")
+    assert str(raised.value).endswith(
+        f"there is no Secret 'elsewhere' in the files{NEEDED}; give it with -f or --secret"
+    )
 
 
 @pytest.mark.parametrize("kind", ["", ", type: Directory", ", type: File"])

@@ -1,5 +1,7 @@
 """Events and documents without secrets: what is masked in them, and what stays."""
 
+from typing import get_args
+
 from monopod.runner.masking.masked import masked_document, masked_event
 from monopod.runner.masking.masks import Masks
 from monopod.schemas import run_events
@@ -40,6 +42,7 @@ def test_events_are_masked():
         message="***", results=[{"name": "hunter2-x", "value": "***"}]
     )
     for event in (
+        run_events.StepHeld(0, "t", None, 0, "s", "c", True, 1, "hunter2-x"),
         run_events.TaskSkipped(0, "t", "reason", "hunter2-x"),
         run_events.RunWarning(0, "hunter2-x"),
         run_events.StepFinished(0, "t", None, 0, "hunter2-x", "c", 1, "Error", "hunter2-x", 0, 0, 0, 0),
@@ -47,3 +50,10 @@ def test_events_are_masked():
         assert masked_event(event, MASKS) == event._replace(message="***")
     ended = run_events.RunFinished(0, "Failed", "Failed", "hunter2-x", {"status": {"message": "hunter2-x"}})
     assert masked_event(ended, MASKS) == ended._replace(message="***", document={"status": {"message": "***"}})
+
+
+def test_every_event_with_a_message_is_masked():
+    tested = {"StepHeld", "TaskSkipped", "RunWarning", "StepFinished", "RunFinished", "TaskFinished"}
+    tested.add("SidecarFinished")  # the same case as StepFinished
+    kinds = get_args(run_events.RunEvent)
+    assert {kind.__name__ for kind in kinds if "message" in kind._fields} == tested
