@@ -5,18 +5,21 @@ Rules: only Pods with monopod's label count. The Plan and the names of the conta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.compiler.pod.assembly import coordinator_of, plan_of
+from monopod.compiler.pod.assembly import INDEX_ANNOTATION, coordinator_of, plan_of
 from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.known_runs.finding import KINDS
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
-from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
+from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
+from monopod.runner.kubernetes.pod_states import phase
 from monopod.schemas.plan import Plan
 
+_JOBS = ("job", "jobs", "job.batch")
 _LABEL, _OURS = "app.kubernetes.io/managed-by", "monopod"
 
 
@@ -45,13 +48,16 @@ class ExistingPod:
 
 
 def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
-    """Return the Pod that is named by ``NAME``, ``pod/NAME`` or the output of `monopod run -o name`.
+    """Return the Pod that is named by ``NAME``, ``pod/NAME``, ``job/NAME[/INDEX]`` or the output of `run -o name`.
 
     Raises NoSuchPodError, BackendUnavailableError.
     """
     kind, slash, rest = text.partition("/")
+    if kind.lower() in _JOBS and rest:
+        job, _, index = rest.partition("/")
+        kind, rest = "pod", _pod_of_job(cluster, namespace or cluster.namespace, job, index)
     if slash and (kind.lower() not in KINDS or not rest or "/" in rest):
-        raise NoSuchPodError(f"'{text}' is not a Pod; give its name, or pod/NAME")
+        raise NoSuchPodError(f"'{text}' is not a Pod; give its name, pod/NAME, or job/NAME/INDEX")
     name = PodName(namespace or cluster.namespace, rest if slash else text)
     try:
         pod = cluster.request("GET", name.path)
@@ -67,6 +73,31 @@ def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
         return ExistingPod(cluster, name, pod, plan_of(pod))
     except ValueError as error:
         raise NoSuchPodError(f"{name}: {error}") from error
+
+
+def _pod_of_job(cluster: Cluster, namespace: str, job: str, index: str) -> str:
+    """Return the name of the newest Pod of a Job, or of one of its indexes.
+
+    Raises NoSuchPodError, BackendUnavailableError.
+    """
+    try:
+        listed = cluster.request("GET", collection_path("pods", namespace), [("labelSelector", f"job-name={job}")])
+    except ApiError as error:
+        raise BackendUnavailableError(error.describe()) from error
+    except UnreachableError as error:
+        raise BackendUnavailableError(f"{cluster.name} cannot be reached: {error}") from error
+    pods = sorted(listed.get("items") or (), key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+    newest = {_index(pod): pod for pod in pods}
+    if not newest:
+        raise NoSuchPodError(f"the Job '{job}' in namespace '{namespace}' has no Pods, or does not exist")
+    if index in newest or (not index and len(newest) == 1):
+        return str(newest.get(index, pods[-1])["metadata"]["name"])
+    phases = ", ".join(f"{each} {phase(newest[each])}" for each in sorted(newest, key=lambda each: (len(each), each)))
+    raise NoSuchPodError(f"the Job '{job}' has these indexes: {phases}; name one: job/{job}/INDEX")
+
+
+def _index(pod: Mapping[str, Any]) -> str:
+    return str((pod["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, ""))
 
 
 def _suggestion(cluster: Cluster, name: PodName) -> str:

@@ -54,5 +54,9 @@ def test_each_index_runs_its_part(monopod, api, cluster, write, tmp_path):
         assert api.changed.wait_for(lambda: set(phases().values()) <= {"Succeeded", "Failed"} and phases(), 60)
     assert phases() == {"wide-0-pod": "Succeeded", "wide-1-pod": "Failed", "wide-2-pod": "Succeeded"}
     for index, file in enumerate("abc"):
-        ran = monopod("logs", f"wide-{index}-pod", "each", "--context", "test")
+        ran = monopod("logs", f"job/wide/{index}", "each", "--context", "test")
         assert (ran.code, ran.out) == (0, f"{file} by {index}\n"), ran.err
+    ran = monopod("status", "job/wide", "--context", "test")
+    assert ran.code != 0
+    assert "the Job 'wide' has these indexes: 0 Succeeded, 1 Failed, 2 Succeeded; name one: job/wide/INDEX" in ran.err
+    assert "has no Pods, or does not exist" in monopod("logs", "job/nope", "--context", "test").err
