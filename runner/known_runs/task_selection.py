@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,16 +19,21 @@ class NoSuchTaskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The selected Steps, and the name of the Step for each container in which it may run."""
+    """The selected Steps, and the name of one for each container in which they may run.
+
+    ``names`` are the names of all of them, slot for slot. ``shared`` are the containers that also run other Steps.
+    """
 
     source: Source
     steps: Mapping[str, str]
+    names: tuple[str, ...]
+    shared: frozenset[str] = frozenset()
 
     @property
     def is_single(self) -> bool:
         """Whether all lines come from one Step of one Task instance."""
-        one_instance = self.source.combination is not None and len(set(self.steps.values())) == 1
-        return one_instance or len(self.steps) == 1
+        one_instance = self.source.combination is not None and len(set(self.names)) == 1
+        return one_instance or len(self.names) == 1
 
     def wants(self, lines: OutputLines, names: InstanceNames) -> bool:
         """Whether lines come from one of these Steps."""
@@ -41,15 +47,17 @@ def choose(plan: Plan, text: str) -> Selection:
     source = find_source(text, tasks, combinations)
     if isinstance(source, str):
         raise NoSuchTaskError(source)
-    steps = {
-        container: name
+    steps = [
+        (container, name)
         for task in tasks
         if source.covers(task.path, None, InstanceNames()) or task.path == source.path
         for slot in _slots(task.task, _index(source, combinations))
         for container, name in zip((*slot.containers, *slot.sidecars), step_names(task.task), strict=True)
         if source.step in (None, name)
-    }
-    return Selection(source, steps)
+    ]
+    users = Counter(name for task in tasks for slot in task.task.slots for name in slot.containers)
+    shared = frozenset(container for container, _ in steps if users[container] > 1)
+    return Selection(source, dict(steps), tuple(name for _, name in steps), shared)
 
 
 def _index(source: Source, combinations: Mapping[str, Sequence[str]]) -> int | None:

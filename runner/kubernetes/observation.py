@@ -30,6 +30,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
@@ -648,10 +649,13 @@ def _event_of_interest(line: bytes) -> RunEvent | None:
 
 
 def _container_names(plan: planned.Plan) -> Iterator[tuple[str, str]]:
-    """Yield each container and its name in messages."""
-    for each in planned.walk(plan.pipeline):
+    """Yield each container and its name in messages. One that several Steps share has only its own name."""
+    tasks = list(planned.walk(plan.pipeline))
+    users = Counter(name for each in tasks for slot in each.task.slots for name in slot.containers)
+    for each in tasks:
         for slot in each.task.slots:
             for container, step in zip(slot.containers, each.task.steps, strict=False):
-                yield container, f"Step '{step.name}' of Task '{each.path}'"
+                alone = f"Step '{step.name}' of Task '{each.path}'"
+                yield container, alone if users[container] == 1 else f"container '{container}'"
             for container, sidecar in zip(slot.sidecars, each.task.sidecars, strict=False):
                 yield container, f"Sidecar '{sidecar.step.name}' of Task '{each.path}'"

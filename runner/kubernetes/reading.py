@@ -5,6 +5,7 @@ Rules: reading changes nothing. Without `follow` it ends with what exists now.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -29,6 +30,7 @@ from monopod.runner.masking.masks import Masks
 from monopod.runner.masking.secret_values import masks_of
 from monopod.runner.records.replay import Replayed
 from monopod.runner.run import LONGEST_EVENT
+from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.run_events import RunEvent, TaskStarted, from_line
 
 
@@ -176,13 +178,31 @@ def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) ->
         raise NoSuchPodError("only runs started by `monopod run` report which combination ran in which container")
     masks = _masks(existing)
     splitters = {container: LineSplitter(masks=masks) for container in selection.steps}
+    writers: dict[str, tuple[str, str]] = {}  # in shared containers
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         if isinstance(event, ContainerOutput) and event.container in splitters:
             text = splitters[event.container].feed_text(event.data)
-            if text is not None:
+            if text is not None and event.container in selection.shared:
+                _print_titled(event.container, masks.mask_output(text), selection, writers)
+            elif text is not None:
                 prefix = "" if selection.is_single else f"[{selection.steps[event.container]}] "
                 _print_output(masks.mask_output(text), prefix)
+
+
+_TITLE = re.compile(r"==> (.+)/([^/ ]+)(?: \(attempt \d+\))? <==")
+
+
+def _print_titled(container: str, text: str, selection: Selection, writers: dict[str, tuple[str, str]]) -> None:
+    """Print lines of a container that several Steps share: a title says which of them writes the lines after it."""
+    for line in text.split("\n"):
+        title = _TITLE.fullmatch(line)
+        if title is not None:
+            writers[container] = title[1], title[2]
+            continue
+        task, step = writers.get(container, ("", ""))
+        if selection.source.covers(task, step, InstanceNames()):
+            _print_output(line, "" if selection.is_single else f"[{step}] ")
 
 
 def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
