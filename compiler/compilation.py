@@ -33,7 +33,7 @@ from monopod.compiler.documents.run_selection import Run, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.options import Options
 from monopod.compiler.packing.choice import pack_choice
-from monopod.compiler.packing.containers import pack
+from monopod.compiler.packing.containers import Packed, pack
 from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.architectures import architecture_problems, architectures_of
 from monopod.compiler.pod.assembly import make_pod, size_problem
@@ -94,12 +94,14 @@ class Compilation:
 class Outcome:
     """The outcome of compiling one document: all problems, in order, and the compiled run unless one is an error.
 
-    ``remote`` are the remote references, each with its document.
+    ``remote`` are the remote references, each with its document. ``unpacked`` are the containers before Steps shared
+    any, if nobody has chosen whether they do.
     """
 
     problems: tuple[Problem, ...]
     compilation: Compilation | None = None
     remote: tuple[tuple[RemoteReference, Resolved, Document], ...] = ()
+    unpacked: Packed | None = None
 
 
 def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, ...]:
@@ -132,7 +134,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     report = Report()
     report.extend(documents.warnings)
     catalog = Catalog(documents, options.context, options.sources, report)
-    compilation = None
+    compilation = unpacked = None
     try:
         run = select(document, catalog, options, report)
         options = replace(options, workload=with_annotations(options.workload, run.annotations, report))
@@ -142,7 +144,11 @@ def compile_document(document: Document, documents: Documents, options: Options,
         parts = _assemble(lowered, options, report)
         ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace)
         report.extend(_check(lowered, parts, documents, options))
-        lowered, parts = _pack(lowered, parts, options, report)
+        choice = pack_choice(lowered.run.annotations, report, option=options.pack)
+        if not report.has_errors:  # what is wrong may have no order
+            unpacked = Packed(lowered.pipeline, parts.containers) if choice is None else None
+            packed = pack(lowered.pipeline, parts.containers, choice)
+            lowered, parts = replace(lowered, pipeline=packed.pipeline), replace(parts, containers=packed.containers)
         report.extend(_check_resources(lowered, parts, options, ranges))
         if not report.has_errors:
             compilation = _write(lowered, parts, documents, options, report, ranges=ranges)
@@ -150,7 +156,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         report.add(document.problem((), str(error), "too-large"))
     except CompilationStoppedError:
         pass  # the report says why
-    return Outcome(tuple(sorted(set(report.problems))), compilation, catalog.remote.resolved())
+    return Outcome(tuple(sorted(set(report.problems))), compilation, catalog.remote.resolved(), unpacked)
 
 
 def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, report: Report) -> CompilerState:
@@ -291,18 +297,6 @@ def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
     for (place, text), problem_of in ((namespace, label_problem), (beginning, prefix_problem)):
         if text and (message := problem_of(text)) is not None:
             yield place.problem("invalid-value", message)
-
-
-# Pack
-
-
-def _pack(lowered: Lowered, parts: PodParts, options: Options, report: Report) -> tuple[Lowered, PodParts]:
-    """Let Steps share containers, unless there are errors: what is wrong may have no order."""
-    choice = pack_choice(lowered.run.annotations, report, option=options.pack)
-    if report.has_errors:
-        return lowered, parts
-    packed = pack(lowered.pipeline, parts.containers, choice)
-    return replace(lowered, pipeline=packed.pipeline), replace(parts, containers=packed.containers)
 
 
 # Write

@@ -105,6 +105,7 @@ Rule: TypeAlias = Literal[
     "unused-result",
     "unwritten-result",
     "unused-document",
+    "packing",
     "no-requests",
     "request-over-limit",
     "never-true",
@@ -238,6 +239,7 @@ SUMMARIES: dict[Rule, str] = {
         "A Task declares a Result, but no Step mentions its file, so Tasks that use the Result will fail."
     ),
     "unused-document": "Nothing in the files refers to a Pipeline, Task or StepAction, though something could.",
+    "packing": "Many Steps could share a container, so that the Pod starts sooner.",
     "no-requests": (
         "Steps or Sidecars have no cpu and memory requests, so the Pod may be scheduled where it does not fit."
     ),

@@ -20,6 +20,7 @@ from monopod.compiler.advice.guards import never_true
 from monopod.compiler.advice.images import unpinned_images
 from monopod.compiler.advice.injection import script_injection
 from monopod.compiler.advice.left_as_text import LeftAsText, left_as_text
+from monopod.compiler.advice.packing import suggest_packing
 from monopod.compiler.advice.parallel_writers import parallel_writers
 from monopod.compiler.advice.resources import missing_requests, requests_over_limits
 from monopod.compiler.advice.specs import specs_in
@@ -182,7 +183,9 @@ def _names_in(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
 
 
 def _problems_of(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> set[Problem]:
-    problems = [_as_advice(each) for each in compile_document(document, documents, options, lookup).problems]
+    outcome = compile_document(document, documents, options, lookup)
+    problems = [_as_advice(each) for each in outcome.problems]
+    problems += filter(None, [suggest_packing(document, outcome)])
     if isinstance(document.model, PipelineRun | TaskRun):
         return set(problems)
     has_placeholders = any(text.startswith((_PLACEHOLDER, f'["{_PLACEHOLDER}', '{"')) for _, text in options.params)
