@@ -13,10 +13,12 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import Backend, FilesPod, Pod, RunningPod
 from monopod.runner.commands.options.cluster import program_name
+from monopod.runner.display.ci_systems import job_environment, systems_of
 from monopod.runner.display.display import make_display
 from monopod.runner.display.summary import summarize
 from monopod.runner.exit_codes import CANCELLED, FAILED
@@ -33,11 +35,13 @@ from monopod.runner.reports.failures import More, failure_context, images, memor
 from monopod.runner.run import Run
 from monopod.runner.run_options import Ended, Options
 from monopod.runner.signals import caught
-from monopod.schemas.plan import Plan
+from monopod.schemas.plan import Plan, runnable_tasks
 from monopod.schemas.run_progress import progress_of
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
+    from monopod.compiler.diagnostics import Position
+    from monopod.runner.ci.job_reports import Locate
     from monopod.runner.records.repetition import Repetition
 
 
@@ -71,11 +75,37 @@ def follow_run(
     plan = compilation.plan
     masks = secret_masks(pod, compilation.secrets)
     ended = follow_pod(
-        pod, running, plan, options, wake_up, masks=masks, limits=limits, unused_images=unused, recorder=recorder
+        pod,
+        running,
+        plan,
+        options,
+        wake_up,
+        masks=masks,
+        limits=limits,
+        unused_images=unused,
+        recorder=recorder,
+        locate=partial(_locate, compilation),
     )
     if recorder is not None and pod.kept_volumes:
         recorder.keep(pod.kept_volumes)
     return _with_files(ended, pod, compilation, options)
+
+
+def _locate(compilation: Compilation, label: str, step: str) -> Position | None:
+    """Return where a Step of a Task instance is in the files of a run; None if they do not have it."""
+    tasks = {planned.path: planned.task for planned in runnable_tasks(compilation.plan.pipeline)}
+    task = tasks.get(label.partition("[")[0])
+    if task is None or not compilation.texts:
+        return None
+    # needed only for failures in CI
+    from monopod.compiler.diagnostics import Problems  # noqa: PLC0415
+    from monopod.compiler.documents.documents import load  # noqa: PLC0415
+    from monopod.compiler.documents.step_positions import step_position  # noqa: PLC0415
+
+    try:
+        return step_position(load(list(compilation.texts), recorded=compilation.texts), task, step)
+    except Problems:  # they have been changed since
+        return None
 
 
 def _with_files(ended: Ended, pod: FilesPod, compilation: Compilation, options: Options) -> Ended:
@@ -105,11 +135,13 @@ def follow_pod(
     limits: Mapping[str, str],
     unused_images: Mapping[str, str] | None = None,
     recorder: Recorder | None = None,
+    locate: Locate = lambda *_: None,
 ) -> Ended:
     """Follow a Pod that was started to its end, and show and record it.
 
     `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced, and
-    `unused_images` their images, where they are not used. `masks` are the secrets of the run.
+    `unused_images` their images, where they are not used. `masks` are the secrets of the run. `locate` finds Steps in
+    the files, for CI systems.
     """
     follower = Follower(plan, limits, unused_images, masks)
     display = recording(make_display(options.stream, follower, os.environ, options.lines, running.usage), recorder)
@@ -129,6 +161,10 @@ def follow_pod(
             recorder.end(outcome, ended)
     finally:
         display.close(summary)
+    if systems_of(environment := job_environment(os.environ)):
+        from monopod.runner.ci.job_reports import report_to_ci  # noqa: PLC0415  # needed only in CI
+
+        report_to_ci(summary, options.stream, environment, locate)
     document = ended_document(plan, progress_of(plan, run.events), outcome, ended, pod=pod.metadata, began=began)
     document = masked_document(completed(document, plan, run.status), follower.masks)
     record, problem = (None, "") if recorder is None else (recorder.directory, recorder.problem)

@@ -79,14 +79,15 @@ def _buildkite_begin(title: str, _identifier: str, _now: int) -> str:
 
 
 def _teamcity_begin(title: str, _identifier: str, _now: int) -> str:
-    return f"##teamcity[blockOpened name='{_teamcity_value(title)}']"
+    return f"##teamcity[blockOpened name='{teamcity_value(title)}']"
 
 
 def _teamcity_end(title: str, _identifier: str, _now: int) -> str:
-    return f"##teamcity[blockClosed name='{_teamcity_value(title)}']"
+    return f"##teamcity[blockClosed name='{teamcity_value(title)}']"
 
 
-def _teamcity_value(text: str) -> str:
+def teamcity_value(text: str) -> str:
+    """Return a text of one line as the value of a service message of TeamCity."""
     return re.sub(r"([|'\[\]])", r"|\1", text)
 
 
