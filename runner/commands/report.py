@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.recorded_run import add_recorded_run_argument, find_recorded_run
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 SUMMARY = "export a recorded run as an HTML page, JUnit XML, a trace or JSON"
 
 EXAMPLES = """\
-  monopod report -o report.html                       (the latest run, as one self-contained file)
+  monopod report --open                               (the latest run, in the browser)
+  monopod report -o report.html                       (as one self-contained file)
   monopod report ci-x7k2p -o report.html
   monopod report --format junit -o junit.xml          (for CI systems that display test results)
   monopod report --format trace -o trace.json         (OpenTelemetry spans, OTLP JSON)
@@ -35,12 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("html", "junit", "trace", "json"), default="html", help="the format (default: html)"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="open the page in the browser, and print where it is: FILE, or a file in the record of the run. Without a "
+        "browser, only print it",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the report. Raises OSError."""
-    if arguments.format == "html" and arguments.output is None and sys.stdout.isatty():
-        print("monopod report: refusing to print HTML to a terminal; use -o FILE", file=sys.stderr)
+    problem = _misused_option(arguments)
+    if problem is not None:
+        print(f"monopod report: {problem}", file=sys.stderr)
         return WRONG_INPUT
     run = find_recorded_run("report", arguments.run)
     if run is None:
@@ -52,6 +61,8 @@ def execute(arguments: argparse.Namespace) -> int:
     except RecordError as error:
         print(visible_lines(f"monopod report: {error}"), file=sys.stderr)
         return WRONG_INPUT
+    if arguments.open:
+        return _open(text, Path(arguments.output or run.record.directory / "report.html"))
     if arguments.output in (None, "-"):
         from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
 
@@ -59,6 +70,32 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         with open(arguments.output, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
+    return SUCCEEDED
+
+
+def _misused_option(arguments: argparse.Namespace) -> str | None:
+    """Return a message about options that do not fit together; None if they do."""
+    if arguments.open and arguments.format != "html":
+        return f"--open shows HTML; leave out --format {arguments.format}"
+    if arguments.open and arguments.output == "-":
+        return "--open requires a file; use -o FILE, or leave out -o"
+    if arguments.format == "html" and arguments.output is None and not arguments.open and sys.stdout.isatty():
+        return "refusing to print HTML to a terminal; use --open or -o FILE"
+    return None
+
+
+def _open(text: str, path: Path) -> int:
+    """Write a page and open it in the browser, if there is one. Raises OSError."""
+    import webbrowser  # noqa: PLC0415  # needed only here
+
+    path.write_text(text, "utf-8", "replace")
+    print(visible_lines(str(path.absolute())), flush=True)
+    try:
+        opened = webbrowser.open(path.absolute().as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        print("monopod report: no browser found; open this file in a browser", file=sys.stderr)
     return SUCCEEDED
 
 

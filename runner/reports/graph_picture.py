@@ -24,7 +24,7 @@ from monopod.schemas.plan import Pipeline, Plan, Task
 BACK, TEXT, MUTED, LINE, RAISED = "#ffffff", "#1f2328", "#59636e", "#8c959f", "#f6f8fa"
 TITLE_SIZE, NAME_SIZE, DETAIL_SIZE = 16, 13, 12
 """Font sizes in pixels."""
-TEXT_LEFT, NAME_LINE, DETAIL_LINE = 14.0, 18.0, 35.0
+TEXT_LEFT, NAME_LINE, ONLY_LINE, DETAIL_LINE = 14.0, 18.0, 26.0, 35.0
 """Where the text of a node begins, and its baselines, from the left and the top of the node."""
 DASHES = (5.0, 4.0)
 RADIUS = 6.0
@@ -49,6 +49,11 @@ class Box:
     def shown_name(self) -> str:
         """The name, shortened if it is long."""
         return short(self.name)
+
+    @property
+    def name_line(self) -> float:
+        """The baseline of the name: in the middle if there are no remarks."""
+        return self.top + (NAME_LINE if self.detail else ONLY_LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,6 @@ def _box_element(box: Box) -> Html:
         stroke_dasharray=dashes,
     )
     x = f"{box.left + TEXT_LEFT:.0f}"
-    name = tag("text", box.shown_name, x=x, y=f"{box.top + NAME_LINE:.0f}", font_size=NAME_SIZE, fill=TEXT)
+    name = tag("text", box.shown_name, x=x, y=f"{box.name_line:.0f}", font_size=NAME_SIZE, fill=TEXT)
     detail = tag("text", box.detail, x=x, y=f"{box.top + DETAIL_LINE:.0f}", font_size=DETAIL_SIZE, fill=MUTED)
     return tag("g", tag("title", " · ".join((box.name, *box.remarks))), frame, name, detail if box.detail else None)

@@ -20,7 +20,6 @@ from monopod.runner.reports.graph_picture import (
     DETAIL_SIZE,
     LINE,
     MUTED,
-    NAME_LINE,
     NAME_SIZE,
     RADIUS,
     RAISED,
@@ -84,7 +83,7 @@ class _Canvas:
 def _draw_box(canvas: _Canvas, box: Box) -> None:
     canvas.area(box.left, box.top, box.width, NODE_HEIGHT)
     canvas.line(_outline(box), is_dashed=box.is_dashed)
-    canvas.text(box.left + TEXT_LEFT, box.top + NAME_LINE, box.shown_name, NAME_SIZE, TEXT)
+    canvas.text(box.left + TEXT_LEFT, box.name_line, box.shown_name, NAME_SIZE, TEXT)
     canvas.text(box.left + TEXT_LEFT, box.top + DETAIL_LINE, box.detail, DETAIL_SIZE, MUTED)
 
 

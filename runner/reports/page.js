@@ -1,9 +1,9 @@
-// Searches the output, links to lines, and opens the element that a URL points to.
+// Searches and filters the output, links to lines, and opens the element that a URL points to.
 "use strict";
 (() => {
   const byId = (id) => document.getElementById(id);
   const logs = [...document.querySelectorAll(".log")];
-  const query = byId("query"), found = byId("found");
+  const query = byId("query"), found = byId("found"), filter = byId("filter"), only = byId("switch-only");
   const MOST_HITS = 20000;
   let hits = [], current = -1, timer = 0;
 
@@ -14,6 +14,7 @@
     const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(name);
     const target = byId(id);
     if (!target) return;
+    if (target.classList.contains("none")) { filter.value = ""; select(); }
     open(target);
     const line = number && lineOf(target, Number(number));
     document.querySelectorAll(".target").forEach((old) => old.classList.remove("target"));
@@ -45,17 +46,42 @@
     const needle = query ? query.value.toLowerCase() : "";
     for (const log of logs) {
       const before = hits.length;
-      if (needle && hits.length < MOST_HITS) {
+      if (needle && hits.length < MOST_HITS && !log.classList.contains("none")) {
         for (const chunk of log.querySelectorAll(".chunk")) {
+          chunk.style.setProperty("--hits", "0px");
           if (!chunk.textContent.toLowerCase().includes(needle)) continue;
-          for (const line of chunk.children) if (line.textContent.toLowerCase().includes(needle)) hits.push(line);
+          const first = hits.length;
+          for (const [place, line] of [...chunk.children].entries()) {
+            if (!line.textContent.toLowerCase().includes(needle)) continue;
+            line.dataset.n = Number(chunk.dataset.first) + place;  // hidden lines are not counted
+            hits.push(line);
+          }
+          chunk.style.setProperty("--hits", `${(hits.length - first) * 1.4}em`);
         }
       }
       const count = hits.length - before, total = log.querySelector(".count");
+      log.classList.toggle("has-hits", count > 0);
       total.textContent = total.dataset.total + (needle ? `, ${count.toLocaleString("en")} found` : "");
     }
     for (const hit of hits) hit.classList.add("hit");
+    document.querySelector(".logs").classList.toggle("searched", needle !== "");
+    openFound();
     showCount(needle);
+  }
+
+  // With "only lines found", there is no other way to see that a Step has some.
+  function openFound() {
+    if (only.checked) for (const log of logs) if (log.classList.contains("has-hits")) log.open = true;
+  }
+
+  // Shows the output of the Tasks and Steps whose names contain the text.
+  function select() {
+    const needle = filter.value.toLowerCase();
+    for (const log of logs) log.classList.toggle("none", !log.dataset.name.toLowerCase().includes(needle));
+    for (const group of document.querySelectorAll(".group")) {
+      group.classList.toggle("none", !group.querySelector(".log:not(.none)"));
+    }
+    if (query.value) search();
   }
 
   function showCount(needle) {
@@ -85,6 +111,8 @@
       if (event.key === "Enter") { event.preventDefault(); go(event.shiftKey ? -1 : 1); }
       if (event.key === "Escape") { query.value = ""; search(); }
     });
+    filter.addEventListener("input", select);
+    only.addEventListener("change", openFound);
     byId("next").addEventListener("click", () => go(1));
     byId("previous").addEventListener("click", () => go(-1));
   }

@@ -2,13 +2,13 @@
 
 Rules:
 
-- The page makes no requests, and a Content-Security-Policy allows only its own script. Everything except the search
-  works without the script.
+- The page makes no requests, and a Content-Security-Policy allows only its own script. Everything except the search,
+  the filter and zooming works without the script.
 - Text from a run is never markup (``html``). Colour is never the only way to convey information.
 - Failures come first.
 
-The parts are in ``dag_picture``, ``timeline``, ``logs`` and ``time_spent``; style and script in ``page.css`` and
-``page.js``.
+The parts are in ``dag_picture``, ``timeline``, ``output_section`` and ``time_spent``; the style is in ``page.css``, the
+scripts are in ``page.js`` and ``dag.js``.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from monopod.runner.reports.descriptions import (
 from monopod.runner.reports.failures import describe_command
 from monopod.runner.reports.html import Child, Html, joined, tag
 from monopod.runner.reports.logs import Log, lines_markup, logs_of
+from monopod.runner.reports.output_section import OutputSection, count_lines
 from monopod.runner.reports.page_pieces import (
     SYMBOLS,
-    checkbox,
     fine_duration,
     item_list,
     kibibytes,
     listed,
     moment,
     scrolled,
-    search_form,
     section,
     status_mark,
     status_words,
     symbol,
     table,
     values_table,
+    zoom_tools,
 )
 from monopod.runner.reports.time_spent import TimeSpent, time_spent
 from monopod.runner.reports.timeline import Bars
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.plan import LEFT_OUT, REUSED
-from monopod.schemas.run_progress import SidecarRun, StepRun
+from monopod.schemas.run_progress import Attempt, SidecarRun, StepRun
 
 LAST_LINES = 20
 """Lines of output of a failed Step that are shown at the top."""
@@ -75,6 +75,7 @@ class _Page:
         self._spent: TimeSpent = time_spent(run)
         self._logs = logs_of(run)
         self._anchors = Anchors()
+        self._output = OutputSection(run, self._logs, self._anchors)
         self._bars = Bars(self._spent.total)
         self._log_of = {(log.source.task, log.source.step, log.source.attempt): log for log in self._logs}
         self._spans = {span.label: span for span in self._spent.spans}
@@ -83,7 +84,7 @@ class _Page:
     def document(self) -> Html:
         """Return the whole document."""
         run = self._run
-        style, script = _resource("page.css"), _resource("page.js")
+        style, script = _resource("page.css"), _resource("page.js") + _resource("dag.js")
         title = f"{SYMBOLS[run.record.status]} {run.record.identity}: {status_words(run.record.status)}"
         body = (
             tag("a", "Skip to the content", href="#content", class_="skip"),
@@ -110,7 +111,7 @@ class _Page:
         yield section("time", "Where the time went", self._time_spent())
         if values := self._values():
             yield section("values", "Params and Results", values)
-        yield section("logs", "Output", self._output())
+        yield section("logs", "Output", self._output.markup())
 
     # The header
 
@@ -222,7 +223,7 @@ class _Page:
         markup = lines_markup(lines, log.count - len(lines) + 1, self._run.started)
         return joined(
             scrolled(f"The last lines of {log.source.task} : {log.source.step}", markup),
-            tag("p", tag("a", _count_lines(log.count, whole=True), href=f"#{self._log_anchor(log)}")),
+            tag("p", tag("a", f"Full output, {count_lines(log.count)}", href=f"#{self._output.anchor(log)}")),
         )
 
     # The DAG
@@ -242,6 +243,7 @@ class _Page:
         path = [self._run.by_label[span.label].state.path for span in self._spent.critical]
         nodes = [self._node(name, tasks, is_critical=name in path) for name, tasks in groups.items()]
         critical = {(before, after) for before, after in pairwise(path) if before != after}
+        yield zoom_tools()
         yield scrolled("The DAG of the Tasks", dag_picture(nodes, edges, critical))
         yield tag(
             "p",
@@ -335,6 +337,8 @@ class _Page:
                     yield tag("p", attempt.message)
             if attempt.steps:
                 yield self._steps(task, attempt.number, attempt.steps)
+            if task.planned is not None and task.planned.sidecars:
+                yield self._sidecars(task, attempt)
         if task.params:
             yield values_table("Params", task.label, task.params)
         if task.results:
@@ -345,9 +349,24 @@ class _Page:
         heads = ("Step", "Ended", "Started", "Took", "CPU", "Peak memory", "Output")
         return table(caption, heads, [self._step_cells(task, attempt, step) for step in steps])
 
+    def _sidecars(self, task: TaskRun, attempt: Attempt) -> Html:
+        """Return the table of a Task's Sidecars in one attempt."""
+        caption = f"Sidecars of {task.label}" + (f", attempt {attempt.number + 1}" if len(task.attempts) > 1 else "")
+        endings = {sidecar.name: sidecar.ending for sidecar in attempt.sidecars if sidecar.reason}
+        names = [] if task.planned is None else [sidecar.step.name for sidecar in task.planned.sidecars]
+        rows = [
+            (name, endings.get(name, "stopped after the Steps"), self._output_link(task.label, name, attempt.number))
+            for name in names
+        ]
+        return table(caption, ("Sidecar", "Ended", "Output"), rows)
+
+    def _output_link(self, task: str, name: str, attempt: int) -> str:
+        """Return the link to the output of a Step or Sidecar, or a dash if it wrote nothing."""
+        log = self._log_of.get((task, name, attempt))
+        return "-" if log is None else tag("a", count_lines(log.count), href=f"#{self._output.anchor(log)}")
+
     def _step_cells(self, task: TaskRun, attempt: int, step: StepRun) -> tuple[Child, ...]:
-        log = self._log_of.get((task.label, step.name, attempt))
-        output = "-" if log is None else tag("a", _count_lines(log.count), href=f"#{self._log_anchor(log)}")
+        output = self._output_link(task.label, step.name, attempt)
         name = (symbol(step_status(step)), step.name)
         if step.seconds is None or step.start is None:
             return (name, describe_step_end(step), "-", "-", "-", "-", output)
@@ -400,61 +419,11 @@ class _Page:
             tables.append(values_table("Results", "the run", run.results))
         return tables
 
-    def _output(self) -> Iterator[Html]:
-        if not self._logs:
-            yield tag("p", "No Step wrote any output.")
-            return
-        yield search_form()
-        yield tag(
-            "p",
-            checkbox("numbers", "line numbers", checked=True),
-            checkbox("times", "times"),
-            checkbox("wrap", "wrap long lines"),
-            class_="switches",
-        )
-        yield tag("div", map(self._log, self._logs), class_="logs")
-
-    def _log(self, log: Log) -> Html:
-        source = log.source
-        name = f"{source.task} : {source.step}" if source.step else source.task
-        task = self._run.by_label.get(source.task)
-        if task is not None and len(task.attempts) > 1:
-            name += f", attempt {source.attempt + 1}"
-        return tag(
-            "details",
-            tag(
-                "summary",
-                tag("span", name, class_="label"),
-                tag("span", f" {_count_lines(log.count)}", class_="count"),
-            ),
-            tag("p", "Earlier output exceeded the size of a record.", class_="gap") if log.is_cut else None,
-            tag(
-                "div", self._log_lines(log), class_="lines", tabindex="0", role="group", aria_label=f"Output of {name}"
-            ),
-            id=self._log_anchor(log),
-            class_="log",
-        )
-
-    def _log_lines(self, log: Log) -> Iterator[Html]:
-        yield from lines_markup(log.beginning, 1, self._run.started)
-        if log.left_out:
-            yield tag(
-                "p",
-                f"{log.left_out:,} lines omitted; the full record is in ",
-                tag("code", str(self._run.record.directory)),
-                class_="gap",
-            )
-        yield from lines_markup(log.end, log.count - len(log.end) + 1, self._run.started)
-
     def _task_link(self, label: str) -> Html:
         return tag("a", label, href=f"#{self._task_anchor(self._run.by_label[label])}")
 
     def _task_anchor(self, task: TaskRun) -> str:
         return self._anchors.of("task", task.label)
-
-    def _log_anchor(self, log: Log) -> str:
-        attempt = f"{log.source.attempt + 1}" if log.source.attempt else ""
-        return self._anchors.of("log", log.source.task, log.source.step, attempt)
 
 
 def _resource(name: str) -> str:
@@ -484,11 +453,6 @@ def _head(title: str, status: str, style: str, script: str) -> Iterator[Html]:
     yield tag("title", title)
     yield tag("link", rel="icon", href="data:image/svg+xml," + quote(picture))
     yield Html(f"<style>{style}</style>")
-
-
-def _count_lines(count: int, *, whole: bool = False) -> str:
-    lines = "1 line" if count == 1 else f"{count:,} lines"
-    return f"Full output, {lines}" if whole else lines
 
 
 def _note(task: TaskRun) -> str:

@@ -122,7 +122,7 @@ def checkbox(identity: str, text: str, *, checked: bool = False) -> Html:
 
 
 def search_form() -> Html:
-    """Return the search form. It stays hidden unless the script, which it needs, shows it."""
+    """Return the search form and the filter. They stay hidden unless the script, which they need, shows them."""
     return tag(
         "div",
         tag(
@@ -132,9 +132,29 @@ def search_form() -> Html:
         ),
         tag("button", "Previous", type="button", id="previous"),
         tag("button", "Next", type="button", id="next"),
+        checkbox("only", "only lines found"),
         tag("span", id="found", role="status"),
+        tag(
+            "label",
+            "Tasks and Steps ",
+            tag("input", type="search", id="filter", autocomplete="off", spellcheck="false", placeholder="all"),
+        ),
         class_="search",
         id="search",
         role="search",
+        hidden=True,
+    )
+
+
+def zoom_tools() -> Html:
+    """Return the buttons that zoom the picture of the DAG. They stay hidden unless the script shows them."""
+    buttons = (("out", "-", "Zoom out"), ("in", "+", "Zoom in"), ("fit", "Fit", "Fit the window"))
+    return tag(
+        "p",
+        (tag("button", text, type="button", data_zoom=action, aria_label=label) for action, text, label in buttons),
+        tag("span", "100 %", id="percent", class_="muted", role="status"),
+        tag("span", "Drag to move; Ctrl and the wheel, or the keys + and - to zoom; 0 fits.", class_="muted small"),
+        class_="tools",
+        id="zoom",
         hidden=True,
     )

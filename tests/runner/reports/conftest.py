@@ -3,7 +3,7 @@
 import pytest
 from recorded import recorded_run
 
-from monopod.schemas.plan import Matrix, Param
+from monopod.schemas.plan import Matrix, Param, Sidecar, Step
 
 HOSTILE = [
     "<script>window.hacked = 1</script>",
@@ -16,12 +16,18 @@ HOSTILE = [
 ]
 
 
+def _with_sidecar(task, name):
+    (slot,) = task.slots
+    slot = slot._replace(sidecars=(f"{slot.name}-{name}",))
+    return task._replace(sidecars=(Sidecar(Step(name)),), slots=(slot,))
+
+
 @pytest.fixture(scope="session")
 def a_run(sample):
     """A Plan and its events: a failure, a retry, a matrix, skipped Tasks, finally, hostile names and values."""
     plan = sample.plan(
         sample.task("clone", "fetch", params=(Param("url", "$(params.url)"), Param("list", ("a", "$(params.url)")))),
-        sample.task("unit-tests", "install", "pytest", "coverage", after=("clone",)),
+        _with_sidecar(sample.task("unit-tests", "install", "pytest", "coverage", after=("clone",)), "database"),
         sample.task("scan", "run", after=("clone",), index_count=2)._replace(matrix=Matrix(pinned=True)),
         sample.task("flaky", "try", after=("clone",), retries=1),
         sample.task("docs", "build", after=("clone",)),
@@ -54,6 +60,7 @@ def a_run(sample):
         sample.step_finished("unit-tests", "install", 2.5),
         sample.step_started("unit-tests", "pytest", 2.5),
         ("unit-tests-pytest", output),
+        ("unit-tests-database", b"ready to accept connections\n"),
         ("flaky-try", b"no luck\n"),
         sample.step_finished("flaky", "try", 2.6, code=137, reason="OOMKilled", message="out of memory, <limit> 512Mi"),
         sample.task_finished("flaky", 2.6, "Failed", will_retry=True),

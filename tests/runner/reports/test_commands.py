@@ -44,11 +44,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def monopod(folder):
-    def monopod(*arguments, expected=0, state="state"):
+    def monopod(*arguments, expected=0, state="state", **environment):
         done = subprocess.run(
             [MONOPOD, *arguments],
             cwd=folder,
-            env={**os.environ, "XDG_STATE_HOME": str(folder / state)},
+            env={**os.environ, "XDG_STATE_HOME": str(folder / state), **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -101,6 +101,25 @@ def test_page(failed, monopod, folder):
     assert "<code>cart</code>" in text  # a param of the run, and of the Task
     assert text.count("<code>abc</code>") == 2  # the Result, and the param that refers to it
     assert monopod("report", "shop").stdout == text
+
+
+def test_page_opens_in_the_browser(failed, monopod, folder):
+    browser = folder / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {folder}/opened\n')
+    browser.chmod(0o755)
+    path = f"{folder}/state/monopod/runs/{failed}/report.html"
+    assert monopod("report", "--open", BROWSER=f"{browser} %s").stdout == f"{path}\n"
+    assert (folder / "opened").read_text() == f"file://{path}\n"
+    assert Path(path).read_text() == monopod("report").stdout
+    monopod("report", "--open", "-o", "page.html", BROWSER=f"{browser} %s")
+    assert (folder / "opened").read_text() == f"file://{folder}/page.html\n"
+
+
+def test_page_is_named_without_a_browser(failed, monopod, folder):
+    done = monopod("report", "--open", PATH="/nonexistent", DISPLAY="", WAYLAND_DISPLAY="", BROWSER="")
+    assert done.stdout == f"{folder}/state/monopod/runs/{failed}/report.html\n"
+    assert done.stderr == "monopod report: no browser found; open this file in a browser\n"
+    assert "--format junit" in monopod("report", "--open", "--format", "junit", expected=2).stderr
 
 
 def test_reports_of_the_run_match_its_record(failed, monopod, folder):

@@ -95,7 +95,7 @@ def test_png_shows_the_boxes(plan):
     for box in picture.boxes:
         middle = round((box.left + box.width / 2) * 2)
         assert image.getpixel((middle, round(box.top * 2))) != (255, 255, 255)
-        name = image.crop((round(box.left + 14) * 2, round(box.top + 6) * 2, middle, round(box.top + 20) * 2))
+        name = image.crop((round(box.left + 14) * 2, round(box.top + 6) * 2, middle, round(box.top + 28) * 2))
         assert min(low for low, _ in name.getextrema()) < 100
 
 

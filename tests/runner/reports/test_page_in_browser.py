@@ -6,6 +6,7 @@ from importlib import resources
 import pytest
 from browser import MISSING, chromium
 from recorded import recorded_run
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -80,10 +81,104 @@ def test_policy_blocks_other_scripts(driver, run, tmp_path):
 
 
 def test_link_to_a_step_opens_its_output(driver):
-    assert visible(driver, "#log-unit-tests-pytest .chunk") == []
-    driver.find_element(By.CSS_SELECTOR, "#failures a[href='#log-unit-tests-pytest']").click()
-    wait_for(driver, "document.getElementById('log-unit-tests-pytest').open")
-    assert len(visible(driver, "#log-unit-tests-pytest .chunk")) == 1
+    driver.execute_script("document.getElementById('task-unit-tests').open = true")
+    assert visible(driver, "#log-unit-tests-database .chunk") == []
+    driver.find_element(By.CSS_SELECTOR, "#timeline a[href='#log-unit-tests-database']").click()
+    wait_for(driver, "document.getElementById('log-unit-tests-database').open")
+    assert len(visible(driver, "#log-unit-tests-database .chunk")) == 1
+
+
+def test_output_is_grouped_by_task_and_filtered(driver):
+    headings = [each.text for each in driver.find_elements(By.CSS_SELECTOR, ".group > h3")]
+    assert [text.lstrip("✓✗") for text in headings][:2] == ["clone", "unit-tests"]
+    assert "Sidecar" in driver.find_element(By.CSS_SELECTOR, "#log-unit-tests-database summary").text
+    driver.find_element(By.ID, "filter").send_keys("TESTS : p")
+    assert [each.get_attribute("id") for each in visible(driver, ".log")] == ["log-unit-tests-pytest"]
+    assert len(visible(driver, ".group")) == 1
+    driver.execute_script("location.hash = '#log-flaky-try'")  # a link to hidden output shows it
+    wait_for(driver, "document.getElementById('log-flaky-try').checkVisibility()")
+
+
+def test_only_lines_found(driver):
+    driver.find_element(By.ID, "switch-only").click()
+    driver.find_element(By.ID, "query").send_keys("package 99", Keys.ENTER)
+    assert [each.text for each in visible(driver, ".logs .chunk > span")][:2] == ["package 99", "package 990"]
+    assert [each.get_attribute("id") for each in visible(driver, ".log")] == ["log-unit-tests-install"]
+    numbers = "return [...document.querySelectorAll('.hit')].map((line) => line.dataset.n)"
+    assert driver.execute_script(numbers)[:2] == ["100", "991"]
+
+
+DISTANCE = "const lines = document.querySelector('.log.failed .lines'), box = lines.getBoundingClientRect();"
+DISTANCE += (
+    "return lines.querySelector('.chunk:last-child > span:last-child').getBoundingClientRect().bottom - box.bottom"
+)
+
+
+def write_failed(tmp_path, sample, lines):
+    """Write the page of a run whose Step wrote many lines and failed."""
+    feed = [
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.step_started("a", "b", 0),
+        ("a-b", b"".join(b"line %d of a Step\n" % number for number in range(lines))),
+        sample.step_finished("a", "b", 1, code=3),
+        sample.task_finished("a", 1, "Failed"),
+        sample.run_finished(1, "Failed"),
+    ]
+    (tmp_path / "page.html").write_text(page(recorded_run(tmp_path, sample.plan(sample.task("a", "b")), feed)))
+    return (tmp_path / "page.html").as_uri()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_failed_step_opens_at_its_end(tmp_path, sample, javascript):
+    address = write_failed(tmp_path, sample, 10_000)
+    with chromium(javascript=javascript) as driver:
+        driver.get(address)
+        assert driver.find_element(By.CSS_SELECTOR, ".log.failed").get_attribute("open")
+        assert "exit code 3" in driver.find_element(By.CSS_SELECTOR, ".log.failed summary").text
+        assert -40 < driver.execute_script(DISTANCE) <= 1
+        driver.get(f"{address}#log-a-b.12")  # a link to a line still leads to the line
+        if javascript:
+            (line,) = driver.find_elements(By.CSS_SELECTOR, ".target")
+            assert line.text == "line 11 of a Step"
+
+
+def test_dag_zooms_and_moves(tmp_path, sample):
+    names = [f"a-task-with-a-long-name-{number}" for number in range(12)]
+    tasks = [
+        sample.task(name, "s", after=(before,) if before else ())
+        for name, before in zip(names, ["", *names], strict=False)
+    ]
+    feed = [sample.run_started(), sample.run_finished(1)]
+    (tmp_path / "page.html").write_text(page(recorded_run(tmp_path, sample.plan(*tasks), feed)))
+    with chromium() as driver:
+        driver.get((tmp_path / "page.html").as_uri())
+        frame = driver.find_element(By.CSS_SELECTOR, "#dag .scrolled")
+        percent = driver.find_element(By.ID, "percent")
+        size = "return Number(document.querySelector('.dag').getAttribute('width'))"
+        width = driver.execute_script(size)
+        driver.find_element(By.CSS_SELECTOR, "[data-zoom=in]").click()
+        assert (percent.text, driver.execute_script(size)) == ("125 %", width * 1.25)
+        frame.send_keys("-", "-")
+        assert percent.text == "80 %"
+        frame.send_keys("0")
+        assert driver.execute_script("const f = arguments[0]; return f.scrollWidth - f.clientWidth", frame) <= 1
+        frame.send_keys("1")
+        assert percent.text == "100 %"
+        origin = driver.execute_script(
+            "arguments[0].scrollIntoView({block: 'center'}); arguments[0].scrollLeft = 0", frame
+        )
+        assert origin is None
+        before = driver.current_url
+        ActionChains(driver).move_to_element(frame).click_and_hold().move_by_offset(-200, 0).release().perform()
+        assert driver.execute_script("return arguments[0].scrollLeft", frame) == 200
+        assert driver.current_url == before
+        frame.send_keys(Keys.ARROW_LEFT)
+        wait_for(driver, "document.querySelector('#dag .scrolled').scrollLeft < 200")
+        wheel = "const box = arguments[0].getBoundingClientRect(); arguments[0].dispatchEvent(new WheelEvent('wheel',"
+        wheel += "{deltaY: -100, ctrlKey: true, cancelable: true, clientX: box.left + 50, clientY: box.top + 20}))"
+        driver.execute_script(wheel, frame)
+        assert percent.text == "135 %"
 
 
 def test_address_scrolls_to_a_line(driver, address):
@@ -156,7 +251,6 @@ def test_switches_work_without_scripts(address):
     with chromium(javascript=False) as driver:
         driver.get(address)
         assert visible(driver, "#search") == []
-        driver.find_element(By.CSS_SELECTOR, "#log-unit-tests-pytest > summary").click()
         (chunk,) = visible(driver, "#log-unit-tests-pytest .chunk")
         assert "<script>window.hacked = 1</script>" in chunk.text
         script = "return getComputedStyle(document.querySelector('#log-unit-tests-pytest .chunk > span')).whiteSpace"
