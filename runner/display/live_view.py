@@ -21,13 +21,14 @@ from typing import TypeAlias
 from rich.cells import cell_len, set_cell_size
 
 from monopod.runner.display.status_styles import MARKS, STYLES
-from monopod.runner.display.task_lines import TaskLine, arrange
+from monopod.runner.display.task_lines import TaskLine, arrange, held_steps
 from monopod.runner.follow.follower import Follower
 from monopod.runner.follow.usage import Load, LoadMeter, format_memory
 from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.plan import LEFT_OUT, REUSED
-from monopod.schemas.run_progress import TaskState, TaskStatus
+from monopod.schemas.run_events import describe_hold
+from monopod.schemas.run_progress import StepRun, TaskState, TaskStatus
 
 Row: TypeAlias = list[tuple[str, str]]
 """Pieces of text with their styles."""
@@ -42,6 +43,7 @@ _COLUMNS_PER_LEVEL = 12
 _FEWEST_ROWS = 3
 """Rows that the headline and the Tasks may use on a low terminal."""
 _SHORTEST_BAR, _LONGEST_BAR = 8, 30
+_HELD = "bold yellow"
 _STATUS_WORDS = {"TimedOut": "timed out"}
 
 
@@ -109,7 +111,7 @@ class View:
             yield self._task_row(line.task, set_cell_size(shortened(name, room), room), load, now, has_load=has_load)
 
     def _task_row(self, task: TaskState, name: str, load: Load | None, now: float, *, has_load: bool) -> Row:
-        style = STYLES[task.status]
+        style = _HELD if held_steps(task) else STYLES[task.status]
         label_start = len(name) - len(name.lstrip("─│├└ "))
         row: Row = [
             (f"{MARKS[task.status]} ", style),
@@ -122,7 +124,7 @@ class View:
             row.append((usage.rjust(13), "dim"))
         detail = self._detail(task, now)
         if detail:
-            row.append((f"  {detail}", "" if task.status == "Running" else style))
+            row.append((f"  {detail}", "" if style == STYLES["Running"] else style))
         return row
 
     def _detail(self, task: TaskState, now: float) -> str:
@@ -131,7 +133,7 @@ class View:
                 return f"{task.why}; attempt {task.attempt + 2} in {format_clock(task.retry_at - now)}"
             case "Running":
                 attempt = [f"attempt {task.attempt + 1}"] if task.attempt else []
-                return ", ".join([*(step.name for step in task.running_steps), *attempt])
+                return ", ".join([*map(_running_step, task.running_steps), *attempt])
             case "Waiting":
                 waits = self.follower.progress.waits_for(task)
                 turn = "" if self.follower.progress.max_parallel is None else "waits for its turn"
@@ -191,6 +193,11 @@ def _name(line: TaskLine) -> str:
     """Return the label of a Task, or the name of a matrix with the number of its combinations on this line."""
     count = len(line.tasks)
     return line.task.label if count == 1 else f"{line.task.path} ({count} combinations)"
+
+
+def _running_step(step: StepRun) -> str:
+    """Return the name of a running Step, and where it is held at a breakpoint."""
+    return step.name if step.held is None else f"{step.name} {describe_hold(step.held)}"
 
 
 def _folded_row(tasks: Sequence[TaskState]) -> Row:

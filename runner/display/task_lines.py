@@ -2,7 +2,8 @@
 
 Rules:
 
-- Running Tasks come first, then those that failed or were cancelled, then those that wait, the next ones to run first.
+- Tasks held at a breakpoint come first, since they wait for a person. Then come running Tasks, then those that failed
+  or were cancelled, then those that wait, the next ones to run first.
 - Tasks that succeeded or were skipped are folded into one line. Waiting combinations of one matrix share a line.
 - If there are more lines than rows, the last line counts the Tasks that are not shown. In fewer than `_FOLDING_ROWS`
   rows it counts the folded Tasks as well.
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from monopod.schemas.run_progress import TaskState
+from monopod.schemas.run_progress import StepRun, TaskState
 
 _FOLDED = ("Succeeded", "Skipped")
 _FOLDING_ROWS = 4
@@ -75,14 +76,19 @@ def arrange(tasks: Sequence[TaskState], rows: int) -> Arrangement:
 def _ranked(tasks: Sequence[TaskState]) -> list[TaskLine]:
     """Return the lines of all Tasks that are not folded, the most important ones first."""
     levels = layout(tasks).levels
-    running = [TaskLine((task,)) for task in tasks if task.status == "Running"]
+    running = sorted((task for task in tasks if task.status == "Running"), key=lambda task: not held_steps(task))
     ended = [TaskLine((task,)) for task in tasks if task.is_over and task.status not in _FOLDED]
     waiting: dict[str, list[TaskState]] = {}
     for task in tasks:
         if task.status == "Waiting":
             waiting.setdefault(task.path, []).append(task)
     next_ones = sorted(waiting, key=lambda path: levels[path])
-    return [*running, *ended, *(TaskLine(tuple(waiting[path])) for path in next_ones)]
+    return [*(TaskLine((task,)) for task in running), *ended, *(TaskLine(tuple(waiting[path])) for path in next_ones)]
+
+
+def held_steps(task: TaskState) -> list[StepRun]:
+    """Return the Steps of a Task that are held at a breakpoint."""
+    return [step for step in task.running_steps if step.held is not None]
 
 
 def _with_guides(lines: Sequence[TaskLine], tasks: Sequence[TaskState]) -> tuple[TaskLine, ...]:

@@ -15,7 +15,7 @@ from monopod.runner.display.selection import Selection, Source
 from monopod.runner.display.summary import Outcome, summarize
 from monopod.runner.follow.follower import Follower, OutputLines
 from monopod.runner.follow.usage import ContainerUsage, LoadMeter
-from monopod.schemas.run_events import RunWarning
+from monopod.schemas.run_events import RunWarning, StepHeld, StepReleased
 
 
 class View:
@@ -417,3 +417,16 @@ def test_no_color_removes_the_colours_and_not_the_view(failed_run, start):
     assert "\x1b[?2026h" in written.getvalue()
     assert "E  assert 1 == 2" in written.getvalue()
     assert set(re.findall(r"\x1b\[([0-9;]*)m", written.getvalue())) <= {"", "0", "1", "2"}
+
+
+def test_task_held_at_a_breakpoint_comes_first_and_says_so(view, sample, start):
+    run = view(sample.plan(sample.task("a", "s"), sample.task("b", "make")), 80, 24)
+    for task, step in (("a", "s"), ("b", "make")):
+        run.feed([sample.task_started(task, 1), sample.step_started(task, step, 1)])
+    run.feed([StepHeld(start + 2, "b", None, 0, "make", "b-make", has_failed=True, exit_code=3)])
+    held, other = (row for row in run.terminal.rows if row.startswith("● "))
+    assert (held.split()[1], other.split()[1]) == ("b", "a")
+    assert held.endswith("  make held after it failed (exit code 3)")
+    assert run.terminal.colour_of("● b") == "brown"  # pyte's name of yellow
+    run.feed([StepReleased(start + 3, "b", None, 0, "make", "b-make", "continue")])
+    assert not [row for row in run.terminal.rows if " held " in row]
