@@ -31,6 +31,7 @@ from monopod.runner.masking.secret_values import values_of
 from monopod.runner.secrets.secret_lines import SecretLine, SecretLinesError, parse_lines
 from monopod.runner.secrets.secret_option import STANDARD_INPUT, SecretOption, has_lines
 from monopod.schemas.formats.object_names import key_problem
+from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.kubernetes.objects import Secret
 
 AUTOMATIC = ".secrets"
@@ -41,10 +42,10 @@ _NAME_FIELDS = {"secretKeyRef": "name", "secretRef": "name", "secret": "secretNa
 
 @dataclass(frozen=True, slots=True)
 class GivenSecrets:
-    """The Secrets of the command line: by name, their values by key. ``files`` are files of lines that were read."""
+    """The Secrets of the command line: by name, their values by key. ``of_files`` are the names by file."""
 
     values: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
+    of_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_secrets(
@@ -56,17 +57,17 @@ def read_secrets(
     project's ``.secrets`` is used as well.
     """
     values: dict[str, dict[str, bytes]] = {}
-    files = []
+    of_files: dict[str, tuple[str, ...]] = {}
     existing = {document.name for document, _ in documents.of(Secret)} | {option.name for option in options}
     missing = [name for name in dict.fromkeys((*bound, *_references(documents))) if name not in existing]
     if file is not None:
-        files.append(file)
         _add_lines(values, _lines_of(file), missing)
+        of_files[file] = tuple(values)
     elif automatic and (path := _automatic_file()) is not None:
         found: dict[str, dict[str, bytes]] = {}
         _add_lines(found, _lines_of(path), missing)
         values |= {name: keys for name, keys in found.items() if name in missing}
-        files += [path] if values else []
+        of_files |= {path: tuple(values)} if values else {}
     problems = []
     for option in {(option.name, option.key or option.where): option for option in options}.values():
         try:
@@ -76,7 +77,7 @@ def read_secrets(
             problems.append(Problem(None, f"--secret {option}: {text}", "unreadable-file"))
     if problems:
         raise Problems(problems)
-    return GivenSecrets(values, tuple(files))
+    return GivenSecrets(values, of_files)
 
 
 def with_secrets(documents: Documents, given: GivenSecrets) -> Documents:
@@ -99,11 +100,11 @@ def with_secrets(documents: Documents, given: GivenSecrets) -> Documents:
 
 def report_files(given: GivenSecrets) -> None:
     """Say which files were used, and whether git would commit them."""
-    for file in given.files:
-        names = ", ".join(given.values)
-        print(f"Secrets from {file}: {names}", file=sys.stderr)
+    for file, names in given.of_files.items():
+        print(visible_lines(f"Secrets from {file}: {', '.join(names)}"), file=sys.stderr)
         if _may_be_committed(file):
-            print(f"warning: git does not ignore {file}, so it may be committed; add it to .gitignore", file=sys.stderr)
+            text = f"warning: git does not ignore {file}, so it may be committed; add it to .gitignore"
+            print(visible_lines(text), file=sys.stderr)
 
 
 def _automatic_file() -> str | None:

@@ -99,7 +99,7 @@ def test_secrets_of_the_project_fill_what_nothing_else_has(directory):
         "bound": {"TOKEN": b"x2"},
         "app": {"TOKEN": b"x2"},
     }
-    assert found.files == (".secrets",)
+    assert found.of_files == {".secrets": ("db", "bound", "app")}
 
 
 def test_secrets_of_the_project_are_not_used_in_a_cluster_or_with_another_file(directory):
@@ -107,12 +107,12 @@ def test_secrets_of_the_project_are_not_used_in_a_cluster_or_with_another_file(d
     (directory / "mine").write_text("db/password=x2\n")
     assert values(given(automatic=False)[1]) == {"known": KNOWN}
     assert values(given(file="mine")[1])["db"] == {"password": b"x2"}
-    assert given("db/password=@mine")[0].files == ()
+    assert given("db/password=@mine")[0].of_files == {}
 
 
 def test_files_are_reported_and_git_is_asked(directory, capsys):
     (directory / ".secrets").write_text("db/password=x1\n")
-    report_files(given()[0])
+    report_files(given("app=env:HOME")[0])
     assert capsys.readouterr().err == "Secrets from .secrets: db\n"
     subprocess.run(["git", "init", "-q"], check=True)
     report_files(given()[0])
