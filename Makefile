@@ -59,7 +59,7 @@ help:
 	@echo 'PYTHON=python3.12 selects the Python of .venv (3.11 or newer)'
 
 demo: .venv/monopod-installed
-	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml -w source=emptyDir \
+	@.venv/bin/monopod run --backend host -f examples/python-ci/pipeline.yaml -w source=emptyDir \
 	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository="$(CURDIR)") \
 	    -p revision="$(REVISION)" -p base-revision=none
 

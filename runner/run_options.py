@@ -13,6 +13,7 @@ from monopod.runner.exit_codes import WRONG_INPUT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from monopod.compiler.diagnostics import Problem
     from monopod.runner.files.fetch import Fetch
     from monopod.runner.records.repetition import Repetition
     from monopod.runner.reports.failures import More
@@ -28,7 +29,8 @@ class Options:
     ``report`` receives the records of all runs at the end, and why runs could not be recorded. ``lines`` selects and
     formats the lines of a run. ``more`` returns a command that shows the output of a Step, if there is neither a record
     nor a log. ``fetches`` are the files that are fetched after each run. ``repetitions`` say how each run can be
-    repeated, if records are kept.
+    repeated, if records are kept. ``falls_back``: another backend is used if the first Pod cannot be started.
+    ``shown_warnings`` were shown before.
     """
 
     output: Output
@@ -40,6 +42,8 @@ class Options:
     more: More | None = None
     fetches: tuple[Fetch, ...] = ()
     repetitions: Sequence[Repetition] = ()
+    falls_back: bool = False
+    shown_warnings: Sequence[Problem] = ()
 
     @property
     def stream(self) -> TextIO:

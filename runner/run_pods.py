@@ -32,9 +32,14 @@ from monopod.schemas.formats.visible_text import visible_lines
 
 
 def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Options) -> int:
-    """Run compiled Pods, show them, and return the exit code of the command."""
+    """Run compiled Pods, show them, and return the exit code of the command.
+
+    Raises PodRefusedError or BackendUnavailableError if the first Pod cannot be started, and another backend is used
+    then.
+    """
     with background_output() as output:
-        print_problems(warnings_of(compilations), sys.stderr)
+        warnings = warnings_of(compilations)
+        print_problems([each for each in warnings if each not in options.shown_warnings], sys.stderr)
         _report_ignored_objects(backend, compilations[0].passed_through)
         ended: list[Ended] = []
         with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.on_loss(signals.report_reader_gone):
@@ -86,6 +91,8 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
             if _is_interrupted(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
                 print("monopod run: cancelled before it was started", file=sys.stderr)
                 return Ended(CANCELLED, was_interrupted=True)
+            if options.falls_back and number == 0:
+                raise
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
             print(*map(visible_lines, problems), sep="\n", file=sys.stderr)
             return Ended(WRONG_INPUT)

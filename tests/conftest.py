@@ -1,4 +1,7 @@
-"""For all tests: none fails because a busy machine is slow, none waits forever, and none leaves records behind."""
+"""For all tests: none fails because a busy machine is slow, none waits forever, and none leaves records behind.
+
+`monopod run` without ``--backend`` means the host in tests, also on a machine that has podman.
+"""
 
 import os
 import signal
@@ -9,6 +12,8 @@ from hypothesis import settings
 
 settings.register_profile("monopod", deadline=None)
 settings.load_profile("monopod")
+
+os.environ["MONOPOD_BACKEND"] = "host"
 
 LONGER = ("MONOPOD_EVERY_POINT", "MONOPOD_FUZZ_EXAMPLES", "MONOPOD_HOSTILE_RUNS", "MONOPOD_OUTPUT_MIB",
           "MONOPOD_RANDOM_PIPELINES")  # fmt: skip

@@ -98,7 +98,7 @@ class ImageLookup:
         try:
             in_registry = registry_images.look_up(name, pull_secrets, self._options)
         except RegistryError as error:
-            return LookedUp(None, reasons=(*reasons, f"{name.registry}: {_said(error)}"))
+            return LookedUp(None, reasons=(*reasons, f"{name.registry}: {registry_images.describe_error(error)}"))
         warning = ""
         if in_registry.differing:
             warning = (
@@ -106,12 +106,6 @@ class ImageLookup:
                 "whose values are used"
             )
         return LookedUp(in_registry.program, "registry", in_registry.digest, warning)
-
-
-def _said(error: RegistryError) -> str:
-    if error.status == 404:
-        return "no such image"
-    return f"access denied ({error.status}), log in to the registry" if error.status in {401, 403} else str(error)
 
 
 def _of_config(config: ImageConfig, source: str, name: ImageName) -> LookedUp:

@@ -13,14 +13,16 @@ Left to others: the registry API (``remote.registry``).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.images.image_config import ConfigError, read_config
+from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.reference import RemoteError, ResolverOptions
 from monopod.compiler.remote.registry import Image, Registry, RegistryError
 from monopod.compiler.remote.registry_credentials import Login, login_of_secret, login_of_user
+from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.schemas.plan import ImageProgram
 
 _PREFERRED = "linux/amd64"
@@ -48,6 +50,35 @@ def look_up(name: ImageName, pull_secrets: Sequence[str], options: ResolverOptio
     program = programs[platform]
     differing = tuple(platform for platform, other in programs.items() if other != program)
     return RegistryImage(program, digest, platform, differing)
+
+
+def why_missing(text: str, environment: Mapping[str, str], seconds: float) -> str | None:
+    """Return why an image cannot be pulled from its registry with this user's logins; None if it can.
+
+    The registry has `seconds` to answer.
+    """
+    try:
+        name = ImageName.parse(text)
+    except ValueError as error:
+        return str(error)
+
+    def ask() -> None:
+        Registry(name, login_of_user(name.context, environment), Cache.of_user(dict(environment))).image()
+
+    try:
+        call_before(deadline_after(seconds), ask)
+    except TimeoutError:
+        return f"{name.registry} did not answer within {seconds:g} seconds"
+    except RegistryError as error:
+        return f"{name.registry}: {describe_error(error)}"
+    return None
+
+
+def describe_error(error: RegistryError) -> str:
+    """Return what the error of a registry means for an image."""
+    if error.status == 404:
+        return "no such image"
+    return f"access denied ({error.status}), log in to the registry" if error.status in {401, 403} else str(error)
 
 
 def _login(name: ImageName, pull_secrets: Sequence[str], options: ResolverOptions) -> Login:

@@ -9,26 +9,27 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.backend import UsageError, add_backend_options, chosen_backend
 from monopod.runner.commands.options.breakpoints import add_breakpoint_options, breakpoints
-from monopod.runner.commands.options.cluster import is_kubectl_plugin, program_name
+from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.commands.options.input import (
     add_file_options,
     add_run_options,
     compile_documents,
-    duration,
     input_files,
 )
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
-from monopod.runner.exit_codes import WRONG_INPUT
+from monopod.runner.exit_codes import CANCELLED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from monopod.compiler.compilation import Compilation
+    from monopod.compiler.diagnostics import Problem
     from monopod.runner.backend import Backend
     from monopod.runner.files.fetch import Fetch
     from monopod.runner.repeating.compiled import Compiled
@@ -105,42 +106,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copy all files of a folder to its Workspace, including what .gitignore and .dockerignore exclude "
         "(kubernetes only; other backends mount the folder)",
     )
-    _add_backend_options(parser)
+    add_backend_options(parser)
     parser.set_defaults(repeated=None, recorded={}, words=None)  # `monopod rerun` sets them
     parser.set_defaults(given_secrets=frozenset())  # the names, once the Secrets are read
-
-
-def _add_backend_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the Pod runs."""
-    parser.add_argument(
-        "--backend",
-        choices=("host", "podman", "kubernetes"),
-        help="where to run the Steps: host (the default) is this machine, without the Steps' images; podman runs "
-        "containers on this machine; kubernetes runs a Pod in a cluster, and is the default of `kubectl monopod`",
-    )
-    parser.add_argument(
-        "--network", metavar="NETWORK", help="the network of the Pod (podman only): host, none, or a podman network"
-    )
-    parser.add_argument(
-        "--context", metavar="CONTEXT", help="run in the cluster of this kubectl context (implies kubernetes)"
-    )
-    parser.add_argument(
-        "--detach", action="store_true", help="create the Pod, print its name, and return (kubernetes only)"
-    )
-    parser.add_argument(
-        "--ttl",
-        type=duration,
-        metavar="DURATION",
-        help="create a Job, which the cluster deletes this long after its end, such as 1h (kubernetes only)",
-    )
-    parser.add_argument(
-        "--start-timeout",
-        type=duration,
-        metavar="DURATION",
-        help="how long a container may fail to start before its Task or the run fails (kubernetes only, default: 5m). "
-        "Examples: an image that cannot be pulled, a Pod that fits no node. A Task that is already running fails as "
-        "soon as kubelet reports the error",
-    )
 
 
 def _fetch(text: str) -> Fetch:
@@ -155,31 +123,22 @@ def _fetch(text: str) -> Fetch:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run one Pod for each run and return the exit code. Raises Problems."""
-    is_in_cluster = arguments.context is not None or is_kubectl_plugin()
-    chosen = arguments.backend or ("kubernetes" if is_in_cluster else "host")
-    problem = _misplaced_option(arguments, chosen)
-    if problem is not None:
-        print(visible_lines(f"monopod run: {problem}"), file=sys.stderr)
-        return WRONG_INPUT
-    return {"host": _run_on_host, "podman": _run_with_podman, "kubernetes": _run_in_cluster}[chosen](arguments)
+    try:
+        chosen = chosen_backend(arguments)
+    except UsageError as error:
+        return _refuse(str(error))
+    runners = {
+        "auto": _run_where_possible,
+        "host": _run_on_host,
+        "podman": _run_with_podman,
+        "kubernetes": _run_in_cluster,
+    }
+    return runners[chosen](arguments)
 
 
-def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None:
-    """Return a message about an option that does not apply to this backend; None if all options do."""
-    of_kubernetes = ("context", "detach", "ttl", "start_timeout", "include_ignored")
-    for option in (*of_kubernetes, "network"):
-        required = "kubernetes" if option in of_kubernetes else "podman"
-        if getattr(arguments, option) not in (None, False) and backend != required:
-            return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {backend}"
-    if arguments.keep == "on-failure" and backend != "kubernetes":
-        return f"--keep on-failure applies only to --backend kubernetes, not to {backend}"
-    if arguments.detach and arguments.output in ("json", "yaml"):
-        return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
-    if arguments.detach and (arguments.junit or arguments.trace):
-        return "--detach does not support --junit and --trace, which need the finished run"
-    if arguments.detach and arguments.fetches:
-        return "--detach does not support --fetch, because the Pod ends with its run; leave --detach out"
-    return None
+def _refuse(message: str) -> int:
+    print(visible_lines(f"monopod run: {message}"), file=sys.stderr)
+    return WRONG_INPUT
 
 
 _ON_THIS_MACHINE: dict[str, Any] = {"log_format": "json", "local": True, "folders": "mounted"}
@@ -225,19 +184,49 @@ def _compile(
     return Compiled(compile_documents(arguments, further, selection=selection(arguments), **options))
 
 
-def _run_on_host(arguments: argparse.Namespace) -> int:
+def _run_where_possible(arguments: argparse.Namespace) -> int:
+    """Run with podman if it works here and has all images or can pull them, else on the host; say which, and why."""
+    from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError  # noqa: PLC0415
+    from monopod.runner.podman.command import why_unusable  # noqa: PLC0415
+
+    reason = why_unusable()
+    shown_warnings: list[Problem] = []
+    if reason is None:
+        try:
+            return _run_with_podman(arguments, shown_warnings)
+        except (BackendUnavailableError, PodRefusedError) as error:
+            reason = str(error).splitlines()[0]
+        except Problems as problems:  # the host backend reports its own, unless only podman has them
+            reason = f"podman cannot run it: {problems.problems[0]}"
+    notice = f"Backend host ({reason}): Steps run with this machine's programs, not in their images. {_HOW_TO_CHOOSE}"
+    return _run_on_host(arguments, visible_lines(notice), shown_warnings)
+
+
+_HOW_TO_CHOOSE = "Choose with --backend."
+
+
+def _run_on_host(
+    arguments: argparse.Namespace, notice: str | None = None, shown_warnings: Sequence[Problem] = ()
+) -> int:
     from monopod.compiler.pod.kube_version import WITH_RESTART_RULES  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.host.backend import HostBackend  # noqa: PLC0415
+    from monopod.runner.host.backend import NOTICE, HostBackend  # noqa: PLC0415
 
     options = {**_fetched(arguments), **_named("default"), **_ON_THIS_MACHINE, "uses_images": False}
     options |= _default_cache_store(arguments)
     compiled = _compile(arguments, **options, kube_version=WITH_RESTART_RULES)
     _prepare_cache_stores(compiled.compilations)
-    return _run(arguments, compiled, HostBackend())
+    return _run(arguments, compiled, HostBackend(NOTICE if notice is None else notice), shown_warnings=shown_warnings)
 
 
-def _run_with_podman(arguments: argparse.Namespace) -> int:
+def _run_with_podman(arguments: argparse.Namespace, shown_warnings: list[Problem] | None = None) -> int:
+    """Run with podman.
+
+    With a list for the warnings that were shown, another backend can be used instead: raises BackendUnavailableError
+    or PodRefusedError if podman cannot run the Pod.
+    """
     from monopod.compiler.pod.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.display.problem_report import warnings_of  # noqa: PLC0415
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
     compiled = _compile(
@@ -249,7 +238,35 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
         kube_version=WITHOUT_NATIVE_SIDECARS,
     )
     _prepare_cache_stores(compiled.compilations)
-    return _run(arguments, compiled, PodmanBackend(arguments.network))
+    if shown_warnings is None:
+        return _run(arguments, compiled, PodmanBackend(arguments.network))
+    if not _provide_images(arguments, compiled):
+        print("monopod run: cancelled before it was started", file=sys.stderr)
+        return CANCELLED
+    shown_warnings += warnings_of(compiled.compilations)
+    return _run(arguments, compiled, PodmanBackend(arguments.network), falls_back=True)
+
+
+def _provide_images(arguments: argparse.Namespace, compiled: Compiled) -> bool:
+    """Say that podman runs the Pods, and pull the images that are missing; return False after Ctrl-C.
+
+    Raises BackendUnavailableError if an image is missing and cannot be pulled.
+    """
+    from monopod.runner.podman.availability import missing_images, pull  # noqa: PLC0415  # only for this backend
+    from monopod.runner.podman.command import InterruptedPodmanError  # noqa: PLC0415
+
+    def show(text: str) -> None:
+        print(visible_lines(text), file=sys.stderr, flush=True)
+
+    missing = missing_images(compilation.pod for compilation in compiled.compilations)
+    reason = f"it pulls {len(missing)} image{'s' * (len(missing) > 1)} first" if missing else "all images are here"
+    if missing or not arguments.quiet:
+        show(f"Backend podman ({reason}): Steps run in containers. {_HOW_TO_CHOOSE}")
+    try:
+        pull(missing, show)
+    except InterruptedPodmanError:
+        return False
+    return True
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
@@ -290,8 +307,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 return start_pods(compiled.compilations, backend, arguments.output)
             return _run(arguments, compiled, backend)
     except BackendUnavailableError as error:
-        print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
-        return WRONG_INPUT
+        return _refuse(str(error))
 
 
 def _named(default_namespace: str) -> dict[str, Any]:
@@ -301,7 +317,8 @@ def _named(default_namespace: str) -> dict[str, Any]:
     return {"new_name": generated_name, "default_namespace": default_namespace}
 
 
-def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) -> int:
+def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend, **options: Any) -> int:
+    """Run compiled Pods; `options` are further ones of `run_pods`."""
     from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
     from monopod.runner.repeating.compiled import repetitions  # noqa: PLC0415
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
@@ -317,15 +334,14 @@ def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) ->
             report_files = {"junit": arguments.junit, "trace": arguments.trace}
             reports = stack.enter_context(run_reports(report_files, records))
         except OSError as error:
-            print(visible_lines(f"monopod run: {error.filename}: {error.strerror}"), file=sys.stderr)
-            return WRONG_INPUT
+            return _refuse(f"{error.filename}: {error.strerror}")
         command_line = [*program_name(), *without_line_options(sys.argv[1:])]
 
         def more(task: str, step: str, _container: str) -> str:
             return shlex.join([*command_line, "--logs", f"{task}/{step}"])
 
         is_repeatable = "-" not in files
-        options = Options(
+        run_options = Options(
             arguments.output,
             arguments.keep == "always",
             reports.records,
@@ -335,6 +351,7 @@ def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) ->
             more if is_repeatable else None,
             tuple(arguments.fetches),
             () if records is None else repetitions(arguments, files, compiled),
+            **options,
         )
-        exit_code = run_pods(compilations, backend, options)
+        exit_code = run_pods(compilations, backend, run_options)
         return exit_code or int(reports.failed)

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
 
 
+NOTICE = "The host backend does not use images: Steps run with this machine's programs."
+
+
 class HostBackend:
     """Runs Pods as processes on this machine."""
 
     name = "host"
     context = ""
-    notice = "The host backend does not use images: Steps run with this machine's programs."
+
+    def __init__(self, notice: str = NOTICE) -> None:
+        self.notice = notice
 
     def pod(self, compilation: Compilation, *, keep: bool) -> HostPod:
         """Return the Pod of a compiled run, not yet started."""

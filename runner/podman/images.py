@@ -37,7 +37,7 @@ def provide(pod: Mapping[str, Any], runtime_image: str, show: Callable[[str], No
 
     Raises BackendUnavailableError if the coordinator's image is not available, or Ctrl-C ends a pull.
     """
-    policies = dict(_policies(pod))
+    policies = dict(policies_of(pod))
     images = command.local_images(policies)
     missing: dict[str, tuple[str, str]] = {}
     for name, policy in policies.items():
@@ -60,7 +60,8 @@ def provide(pod: Mapping[str, Any], runtime_image: str, show: Callable[[str], No
     return Provided({name: image for name, image in images.items() if name not in missing}, missing)
 
 
-def _policies(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def policies_of(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each image of a Pod with its imagePullPolicy, empty for the default."""
     for container in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]):
         yield container["image"], container.get("imagePullPolicy") or ""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from monopod.runner.podman import command
+
 PROGRAM = """\
 #!{python} -IS
 import json, os, sys
@@ -63,4 +65,6 @@ def fake_podman(tmp_path, monkeypatch):
     directory = tmp_path / "programs"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
-    return FakePodman(directory)
+    command.why_unusable.cache_clear()
+    yield FakePodman(directory)
+    command.why_unusable.cache_clear()

@@ -57,6 +57,7 @@ def test_unsuitable_podman_is_rejected_with_a_reason(fake_podman, answer, messag
 
 def test_missing_podman_suggests_the_host_backend(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    command.why_unusable.cache_clear()
     with pytest.raises(BackendUnavailableError, match="podman is not installed; use --backend host"):
         command.check()
 

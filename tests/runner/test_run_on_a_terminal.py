@@ -102,6 +102,7 @@ def isolated(folder):
         "TMPDIR": str(folder / "state"),
         "XDG_STATE_HOME": str(folder / "home"),
         "XDG_DATA_HOME": str(folder / "home"),
+        "MONOPOD_BACKEND": "host",
     }
 
 

@@ -68,6 +68,7 @@ def session_in(folder: Path, server: str) -> Session:
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "SHELL": "/bin/bash",
+        "MONOPOD_BACKEND": "host",
         "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com",
         "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com",
     }  # fmt: skip

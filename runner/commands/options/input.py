@@ -250,7 +250,14 @@ def compile_documents(
 
 
 def load_documents(arguments: argparse.Namespace) -> Documents:
-    """Load the files of the command line. Raises Problems, also if there are no files."""
+    """Load the files of the command line, once. Raises Problems, also if there are no files."""
+    loaded: Documents | None = getattr(arguments, "loaded", None)
+    if loaded is None:
+        loaded = arguments.loaded = _load_documents(arguments)
+    return loaded
+
+
+def _load_documents(arguments: argparse.Namespace) -> Documents:
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.documents.documents import load  # noqa: PLC0415
 

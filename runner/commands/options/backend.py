@@ -1,0 +1,99 @@
+"""The options that choose where the Pod runs.
+
+The backend is, in this order: ``--backend``, ``kubernetes`` if a cluster is named (``--context``, `kubectl monopod`),
+the environment variable ``MONOPOD_BACKEND``, and ``auto``: podman if it can run the Pod here, else host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Literal, TypeAlias, cast, get_args
+
+from monopod.runner.commands.options.cluster import is_kubectl_plugin
+from monopod.runner.commands.options.input import duration
+
+BackendName: TypeAlias = Literal["auto", "host", "podman", "kubernetes"]
+BACKENDS: tuple[str, ...] = get_args(BackendName)
+VARIABLE = "MONOPOD_BACKEND"
+_OF_KUBERNETES = ("context", "detach", "ttl", "start_timeout", "include_ignored")
+
+
+class UsageError(Exception):
+    """Options do not fit together; the text is for a person."""
+
+
+def add_backend_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the Pod runs."""
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="where to run the Steps: host is this machine, without the Steps' images; podman runs containers on this "
+        "machine; kubernetes runs a Pod in a cluster, and is the default of `kubectl monopod`. auto (the default) is "
+        f"podman if it works here and the images are here or can be pulled, else host. {VARIABLE} sets the default",
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NETWORK",
+        help="the network of the Pod: host, none, or a podman network (podman only, and instead of auto)",
+    )
+    parser.add_argument(
+        "--context", metavar="CONTEXT", help="run in the cluster of this kubectl context (implies kubernetes)"
+    )
+    parser.add_argument(
+        "--detach", action="store_true", help="create the Pod, print its name, and return (kubernetes only)"
+    )
+    parser.add_argument(
+        "--ttl",
+        type=duration,
+        metavar="DURATION",
+        help="create a Job, which the cluster deletes this long after its end, such as 1h (kubernetes only)",
+    )
+    parser.add_argument(
+        "--start-timeout",
+        type=duration,
+        metavar="DURATION",
+        help="how long a container may fail to start before its Task or the run fails (kubernetes only, default: 5m). "
+        "Examples: an image that cannot be pulled, a Pod that fits no node. A Task that is already running fails as "
+        "soon as kubelet reports the error",
+    )
+
+
+def chosen_backend(arguments: argparse.Namespace) -> BackendName:
+    """Return where the command line says that the Pod runs. Raises UsageError if the options do not fit together."""
+    backend = _named_backend(arguments)
+    if backend == "auto" and arguments.network is not None:
+        backend = "podman"
+    problem = _misplaced_option(arguments, backend)
+    if problem is not None:
+        raise UsageError(problem)
+    return backend
+
+
+def _named_backend(arguments: argparse.Namespace) -> BackendName:
+    if arguments.backend is not None:
+        return cast(BackendName, arguments.backend)
+    if arguments.context is not None or is_kubectl_plugin():
+        return "kubernetes"
+    from_environment = os.environ.get(VARIABLE) or "auto"
+    if from_environment not in BACKENDS:
+        raise UsageError(f"{VARIABLE}={from_environment}: expected one of {', '.join(BACKENDS)}")
+    return cast(BackendName, from_environment)
+
+
+def _misplaced_option(arguments: argparse.Namespace, backend: BackendName) -> str | None:
+    """Return a message about an option that does not apply to this backend; None if all options do."""
+    here = "this machine" if backend == "auto" else backend
+    for option in (*_OF_KUBERNETES, "network"):
+        required = "kubernetes" if option in _OF_KUBERNETES else "podman"
+        if getattr(arguments, option) not in (None, False) and backend != required:
+            return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {here}"
+    if arguments.keep == "on-failure" and backend != "kubernetes":
+        return f"--keep on-failure applies only to --backend kubernetes, not to {here}"
+    if arguments.detach and arguments.output in ("json", "yaml"):
+        return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
+    if arguments.detach and (arguments.junit or arguments.trace):
+        return "--detach does not support --junit and --trace, which need the finished run"
+    if arguments.detach and arguments.fetches:
+        return "--detach does not support --fetch, because the Pod ends with its run; leave --detach out"
+    return None
