@@ -25,6 +25,7 @@ from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
 from monopod.runner.commands.options.cluster import is_kubectl_plugin
+from monopod.runner.commands.options.parser import CommandParser
 from monopod.runner.display.ci_systems import job_environment, systems_of
 from monopod.runner.exit_codes import BROKEN_PIPE, FAILED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
@@ -48,6 +49,7 @@ COMMANDS = (
     "graph",
     "schema",
     "completion",
+    "help",
     "version",
 )
 
@@ -83,33 +85,42 @@ def _split_command(program: str, words: list[str]) -> tuple[str, list[str]]:
     """Return the command and its arguments. Exits on --help, --version and wrong usage."""
     if words and words[0] in COMMANDS:
         return words[0], words[1:]
-    width = max(map(len, COMMANDS)) + 2
-    listed = "\n".join(f"  {name:{width}}{command_named(name).SUMMARY}" for name in COMMANDS)
-    parser = argparse.ArgumentParser(
-        prog=program,
-        usage=f"{program} COMMAND [OPTION]... (see `{program} COMMAND --help`)",
-        description="Run a whole Tekton Pipeline in one Pod: on this machine, or on any cluster.",
-        epilog=f"commands:\n{listed}\n\nexit codes:\n  {_EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=version_line())
+    parser = main_parser(program)
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     arguments, _ = parser.parse_known_args(words)
-    return _exit_without_command(parser, arguments.command, words)
+    if arguments.command is None:
+        parser.error(f"missing command; the commands are {', '.join(COMMANDS)}")
+    if arguments.command in COMMANDS:
+        parser.error(f"{words[0]} must follow the command: {arguments.command} {words[0]}")
+    return exit_unknown_command(program, arguments.command)
+
+
+def main_parser(program: str) -> CommandParser:
+    """Return the parser of `monopod` itself, whose help lists the commands."""
+    width = max(map(len, COMMANDS)) + 2
+    listed = "\n".join(f"  {name:{width}}{command_named(name).SUMMARY}" for name in COMMANDS)
+    parser = CommandParser(
+        program,
+        "Run a whole Tekton Pipeline in one Pod: on this machine, or on any cluster.",
+        f"commands:\n{listed}\n\nexit codes:\n  {_EXIT_CODES}",
+        f"{program} COMMAND [OPTION]... (see `{program} COMMAND --help`)",
+    )
+    parser.add_argument("--version", action="version", version=version_line())
+    return parser
 
 
 _EXIT_CODES = "0 Succeeded or Completed, 1 Failed, 2 invalid input (nothing was run), 130 cancelled"
+_OTHER_NAMES = {"start": "run", "exec": "run", "apply": "run", "list": "runs", "ls": "runs", "describe": "status"}
+_OTHER_NAMES |= {"lint": "check", "validate": "check", "kill": "cancel", "stop": "cancel", "retry": "rerun"}
+"""What other tools (tkn, argo, act, docker) call a command."""
 
 
-def _exit_without_command(parser: argparse.ArgumentParser, name: str | None, words: list[str]) -> NoReturn:
-    if name is None:
-        parser.error(f"missing command; the commands are {', '.join(COMMANDS)}")
-    if name in COMMANDS:
-        parser.error(f"{words[0]} must follow the command: {name} {words[0]}")
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    suggestion = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
-    parser.error(f"unknown command {name!r}; {suggestion}")
+def exit_unknown_command(program: str, name: str) -> NoReturn:
+    """Print that there is no such command, with a suggestion, and exit."""
+    close = _OTHER_NAMES.get(name) or next(iter(difflib.get_close_matches(name, COMMANDS, n=1)), None)
+    suggestion = f"did you mean {close}?" if close else f"the commands are {', '.join(COMMANDS)}"
+    print(visible_lines(f"{program}: unknown command {name!r}; {suggestion}"), file=sys.stderr)
+    sys.exit(WRONG_INPUT)
 
 
 def version_line() -> str:
@@ -167,13 +178,8 @@ def _discard_output() -> None:
 def parser_of(program: str, name: str) -> argparse.ArgumentParser:
     """Return the argument parser of a command; `program` is the name in its usage."""
     command = command_named(name)
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=command.SUMMARY[:1].upper() + command.SUMMARY[1:] + ".",
-        epilog=f"examples:\n{command.EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    description = f"{command.SUMMARY[:1].upper()}{command.SUMMARY[1:]}."
+    parser = CommandParser(program, description, f"examples:\n{command.EXAMPLES}")
     command.add_arguments(parser)
     return parser
 
