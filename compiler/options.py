@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from monopod.compiler.caches.store_option import CacheStore
 from monopod.compiler.packing.choice import PackChoice
@@ -17,6 +17,9 @@ from monopod.compiler.remote.local.sources import LocalSources
 from monopod.compiler.tasks.breakpoints import NO_BREAKPOINTS, Breakpoints
 from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 
+if TYPE_CHECKING:
+    from monopod.compiler.documents.param_files import FileParam
+
 Folders: TypeAlias = Literal["mounted", "copied", "refused"]
 """What becomes of a folder of this machine that ``-w`` binds: a hostPath, a volume for a copy of it, or an error."""
 
@@ -27,7 +30,8 @@ class Options:
 
     What to run:
 
-    - ``params`` and ``workspaces`` are as on the command line. ``name`` chooses one of several runs.
+    - ``params`` and ``workspaces`` are as on the command line. ``param_files`` are the params among them that are from
+      a file, by name. ``name`` chooses one of several runs.
     - ``timeout``, in seconds, is the limit of the whole run. ``selection`` says which Tasks of the Pipeline run, and
       ``breakpoints`` where they are held.
     - ``namespace`` is where the Pod is created. Without it, and without one in the files, ``default_namespace`` is, if
@@ -59,6 +63,7 @@ class Options:
     """
 
     params: tuple[tuple[str, str], ...] = ()
+    param_files: Mapping[str, FileParam] = field(default_factory=dict)
     workspaces: tuple[tuple[str, str], ...] = ()
     name: str | None = None
     namespace: str | None = None

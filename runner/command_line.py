@@ -32,6 +32,7 @@ from monopod.schemas.formats.visible_text import visible_lines
 from monopod.system import inherited_signals
 
 COMMANDS = (
+    "init",
     "run",
     "rerun",
     "attach",

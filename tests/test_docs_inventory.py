@@ -43,6 +43,9 @@ OTHERS = {
     "README.md": {" pipeline.yaml ──▶ compile": A_PICTURE},
     "docs/command-line.md": {
         "The host backend does not use images:": "test_docs_commands: the live view of a real run",
+        "Backend podman (all images are here)": "podman/test_automatic_choice.py: the lines",
+        "file: pipeline.yaml": "runner/test_project_files.py runs it",
+        "version: ": "runner/test_params.py reads it",
     },
     "docs/ci.md": {
         "pipeline {": "a Jenkinsfile; the page says that it has not been run",
@@ -95,6 +98,8 @@ OF_OTHER_PROGRAMS = {
     "--fail": "curl",
     "--silent": "curl",
     "--showlog": "tkn pipeline start",
+    "--last": "tkn pipeline start",
+    "--use-param-defaults": "tkn pipeline start",
     "--show-error": "curl",
     "--create": "git switch",
     "--all": "git commit",

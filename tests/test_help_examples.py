@@ -137,6 +137,9 @@ def write_files(session: Session, example: str) -> None:
     is_apart = "tasks.yaml" in example
     (session.directory / "pipeline.yaml").write_text(PIPELINE if is_apart else f"{PIPELINE}---\n{TASKS}")
     (session.directory / "tasks.yaml").write_text(TASKS)
+    if example.startswith("monopod init"):
+        (session.directory / "pipeline.yaml").unlink()
+        (session.directory / "services/shop").mkdir(parents=True, exist_ok=True)
 
 
 def test_every_command_has_examples():

@@ -6,6 +6,10 @@ Rules:
   object, or ``key:value`` pairs separated by commas.
 - A binding is a folder of this machine, ``emptyDir``, ``pvc:CLAIM``, ``hostPath:DIRECTORY``, ``secret:NAME`` or
   ``configMap:NAME``. A folder starts with ``.``, ``/`` or ``~``, so that no other binding looks like one.
+- It may also be written as with ``tkn``, as ``key=value`` pairs separated by commas: ``emptyDir=``,
+  ``claimName=CLAIM``, ``config=NAME``, ``secret=NAME`` or
+  ``volumeClaimTemplateFile=FILE``, each with ``subPath=DIRECTORY`` if needed, and
+  ``item=KEY=PATH`` for some files of a ConfigMap or Secret.
 
 Left to others: checking the names of params and Workspaces (``run_selection``).
 """
@@ -65,6 +69,8 @@ _SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def parse_binding(text: str) -> dict[str, Any]:
     """Return the volume source of a binding. Raises ValueError if the text is not a binding, or a folder."""
+    if text.partition("=")[0] in _TKN_KEYS:
+        return _parse_tkn_binding(text)
     kind, _, rest = text.partition(":")
     if text == "emptyDir":
         return {"emptyDir": {}}
@@ -88,3 +94,58 @@ def parse_folder(text: str) -> str | None:
     if os.path.lexists(path):
         raise ValueError(f"{path} is not a directory; name the directory that it is in")
     raise ValueError(f"there is no directory {path}; make it, or name another")
+
+
+_TKN_SOURCES = ("emptyDir", "claimName", "config", "secret", "volumeClaimTemplateFile", "csiFile")
+_TKN_KEYS = (*_TKN_SOURCES, "subPath", "item")
+
+
+def _parse_tkn_binding(text: str) -> dict[str, Any]:
+    """Return the fields of a binding as ``tkn`` has it, without its name. Raises ValueError."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    for key, equals, _ in pairs:
+        if key not in _TKN_KEYS or not equals:
+            known = ", ".join(f"{each}=" for each in _TKN_KEYS)
+            raise ValueError(f"'{key}' is not a part of a binding; expected {known}")
+    sources = [(key, value) for key, _, value in pairs if key in _TKN_SOURCES]
+    if len(sources) != 1:
+        raise ValueError(f"expected one of {', '.join(f'{each}=' for each in _TKN_SOURCES)}")
+    key, value = sources[0]
+    fields = _tkn_source(key, value)
+    paths = [value for key, _, value in pairs if key == "subPath"]
+    items = [value.partition("=") for key, _, value in pairs if key == "item"]
+    if items:
+        source = fields.get("configMap", fields.get("secret"))
+        if source is None or not all(name and path for name, _, path in items):
+            raise ValueError("item=KEY=PATH needs a ConfigMap or a Secret")
+        source["items"] = [{"key": name, "path": path} for name, _, path in items]
+    return fields | ({"subPath": paths[-1]} if paths else {})
+
+
+def _tkn_source(key: str, value: str) -> dict[str, Any]:
+    if key == "emptyDir":
+        return {"emptyDir": {"medium": value} if value else {}}
+    if not value:
+        raise ValueError(f"{key}= needs a value")
+    if key == "csiFile":
+        raise ValueError("csiFile= is not supported; write the csi volume in the workspaces of a PipelineRun")
+    if key == "volumeClaimTemplateFile":
+        return {"volumeClaimTemplate": _claim_template(value)}
+    return _SOURCES[{"claimName": "pvc", "config": "configMap", "secret": "secret"}[key]](value)
+
+
+def _claim_template(path: str) -> dict[str, Any]:
+    from monopod.compiler.documents.validation import validate  # noqa: PLC0415  # rarely needed
+    from monopod.compiler.documents.yaml_files import read_file  # noqa: PLC0415
+    from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim  # noqa: PLC0415
+
+    trees, problems = read_file(path)
+    if problems:
+        raise ValueError(str(problems[0]))
+    if len(trees) != 1 or not isinstance(trees[0].data, dict):
+        raise ValueError(f"{path}: expected one PersistentVolumeClaim")
+    template: dict[str, Any] = trees[0].data
+    _, complaints = validate(PersistentVolumeClaim, template)
+    if complaints:
+        raise ValueError(f"{path}: {complaints[0].message}")
+    return template

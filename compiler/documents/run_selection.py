@@ -35,7 +35,7 @@ from monopod.compiler.scope.run_names import RunNames
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.schemas.formats.duration import to_text
 from monopod.schemas.plan import Value, ValueType
-from monopod.schemas.tekton.params import type_of
+from monopod.schemas.tekton.params import ParamSpec, type_of
 from monopod.schemas.tekton.pipelines import Pipeline, PipelineSpec, PipelineWorkspaceDeclaration
 from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRun, TaskRunSpec
 from monopod.schemas.tekton.tasks import Task, TaskSpec, WorkspaceDeclaration
@@ -194,6 +194,41 @@ def _not_used_by_others(pipelines: Sequence[Document]) -> Sequence[Document]:
     return [document for document in pipelines if document.name not in used] or pipelines
 
 
+def params_without_value(documents: Documents, name: str | None, given: Iterable[str]) -> tuple[ParamSpec, ...]:
+    """Return the params of the chosen runs that have neither a default nor a value; `given` have one.
+
+    Those of a Pipeline or Task that the files do not have are not known. Raises Problems as `choose` does.
+    """
+    specs: dict[str, ParamSpec] = {}
+    for document in choose(documents, name):
+        declared, set_by_run = _declared_params(document, documents)
+        missing = (spec for spec in declared if spec.default is None and spec.name not in {*given, *set_by_run})
+        specs.update((spec.name, spec) for spec in missing)
+    return tuple(specs.values())
+
+
+def declared_params(documents: Documents, name: str | None) -> Iterable[Sequence[ParamSpec]]:
+    """Yield the params that the Pipeline or Task of each chosen run declares, as far as the files have it."""
+    for document in choose(documents, name):
+        yield _declared_params(document, documents)[0]
+
+
+def _declared_params(document: Document, documents: Documents) -> tuple[Sequence[ParamSpec], Iterable[str]]:
+    """Return the params that the Pipeline or Task of a document declares, and those that the document sets."""
+    match document.model:
+        case Pipeline() | Task():
+            return document.model.spec.params, ()
+        case PipelineRun(spec=spec):
+            found_pipeline = documents.find(Pipeline, spec.pipeline_ref.name or "") if spec.pipeline_ref else None
+            pipeline = found_pipeline[1].spec if found_pipeline else spec.pipeline_spec
+            return () if pipeline is None else pipeline.params, (param.name for param in spec.params)
+        case TaskRun(spec=spec_of_task):
+            found_task = documents.find(Task, spec_of_task.task_ref.name or "") if spec_of_task.task_ref else None
+            task = found_task[1].spec if found_task else spec_of_task.task_spec
+            return () if task is None else task.params, (param.name for param in spec_of_task.params)
+    return (), ()
+
+
 # The run
 
 
@@ -299,7 +334,7 @@ def _without_filled_params(run: Run, options: Options, filled: frozenset[str]) -
 
 def _with_options(run: Run, options: Options, report: Report) -> Run:
     params = {param.name: param for param in run.params}
-    params.update((param.name, param) for param in _params(run, options.params, report))
+    params.update((param.name, param) for param in _params(run, options, report))
     if options.unknown_params:
         for declared in run.definition.spec.params:
             if declared.default is None and declared.name not in params:
@@ -338,12 +373,13 @@ def _timeout_fields(run: Run, timeout: str) -> dict[str, Any]:
     return {"timeouts": {**run.document["spec"].get("timeouts", {}), "pipeline": timeout}}
 
 
-def _params(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[Argument]:
+def _params(run: Run, options: Options, report: Report) -> Iterable[Argument]:
     types = {param.name: type_of(param.value) for param in run.params}
     types.update((spec.name, spec.value_type) for spec in run.definition.spec.params)
-    set_already = {param.name for param in run.params} | {name for name, _ in options}
-    for name, text in options:
-        place = OptionPlace(f"-p {name}={text}")
+    set_already = {param.name for param in run.params} | {name for name, _ in options.params}
+    for name, text in options.params:
+        in_file = options.param_files.get(name)
+        place: Place = OptionPlace(f"-p {name}={text}") if in_file is None else in_file
         if name not in types:
             message = f"there is no param '{name}'{did_you_mean(name, types)}"
             report.add(place.problem("unknown-param", message))
@@ -352,6 +388,8 @@ def _params(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Ite
                 yield Argument(meant, _NO_VALUE[types[meant]], place, unresolved=True)
             continue
         try:
+            if in_file is not None and in_file.kind not in ("string", types[name]):
+                raise ValueError(f"the param is of type {types[name]}, but this value is of type {in_file.kind}")
             yield Argument(name, parse_param(text, types[name]), place)
         except ValueError as error:
             report.add(place.problem("param-type", str(error)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monopod.runner.commands.options.input import add_files, add_params, load_documents
+from monopod.runner.commands.options.input import add_files, load_documents
+from monopod.runner.commands.options.params import add_params
 from monopod.runner.exit_codes import SUCCEEDED
 
 SUMMARY = "write Argo, Furiko, Knative, Triggers or v1beta1 documents as Tekton v1"

@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 
-from monopod.runner.commands.options.input import add_params
 from monopod.runner.commands.options.lines import add_line_options
 from monopod.runner.commands.options.output import add_output_option
+from monopod.runner.commands.options.params import add_params, params_of, words_of
 from monopod.runner.commands.options.recorded_run import add_recorded_run_argument
 from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
@@ -77,7 +77,7 @@ def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     repetition = read_repetition(record.directory)
     if record.status == "Running":
         raise RecordError(f"'{record.identity}' is still running")
-    words = [*repetition.words, *(word for name, value in arguments.params for word in ("-p", f"{name}={value}"))]
+    words = [*repetition.words, *words_of(params_of(arguments))]
     words += [f"--secret={option}" for option in arguments.secrets]
     words += [] if arguments.secret_file is None else ["--secret-file", arguments.secret_file]
     again = parser_of("monopod run", "run").parse_intermixed_args(words)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from monopod.runner.commands.options.input import (
     add_file_options,
-    add_params,
     load_documents,
     placeholder_names,
 )
 from monopod.runner.commands.options.output import add_output_option
+from monopod.runner.commands.options.params import add_params, file_params, params_of
+from monopod.runner.commands.options.project import name_of_run
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.exit_codes import SUCCEEDED
 
@@ -85,8 +86,9 @@ def _options(arguments: argparse.Namespace, lock: Lock) -> Options:
 
     used = None if arguments.update else lock if arguments.check else lock.lenient()
     return Options(
-        params=tuple(arguments.params),
-        name=arguments.name,
+        params=params_of(arguments),
+        param_files=file_params(arguments),
+        name=name_of_run(arguments),
         context=arguments.context,
         sources=replace(local_sources(arguments.resolve), lock=used),
         unknown_params=True,

@@ -15,14 +15,18 @@ from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.commands.options.input import (
     add_file_options,
     add_run_options,
+    ask_for_params,
     compile_documents,
     input_files,
+    load_documents,
 )
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.runner.commands.options.output import add_output_option
+from monopod.runner.commands.options.params import words_of, words_of_project
+from monopod.runner.commands.options.project import name_of_run, namespace_of
 from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
-from monopod.runner.exit_codes import CANCELLED, WRONG_INPUT
+from monopod.runner.exit_codes import CANCELLED, SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 SUMMARY = "run a Pipeline and follow it to its end"
 
 EXAMPLES = """\
+  monopod run                                             (what the project has: .tekton, pipeline.yaml, monopod.yaml)
   monopod run -f pipeline.yaml -p version=1.2
   monopod run -f pipeline.yaml -w source=.                (on your working tree, uncommitted files included)
   monopod run -f run.yaml -o json > finished-run.json     (save the PipelineRun with its status)
@@ -46,6 +51,7 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml --context prod --detach    (and return; see monopod attach, logs, status, cancel)
   monopod run -f pipeline.yaml --only unit-tests          (one Task; see also --from, --skip and --result)
   monopod run -f pipeline.yaml --pause-on-failure         (hold a Step that fails; see monopod shell, continue, fail)
+  monopod run -f pipeline.yaml --dry-run                  (print what would run)
   monopod run -f pipeline.yaml --junit junit.xml --trace trace.json
   monopod run -f pipeline.yaml --logs build --logs unit-tests/pytest     (show only this output, and failures)
   kubectl get pipeline build -o yaml | monopod run -f -
@@ -106,8 +112,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copy all files of a folder to its Workspace, including what .gitignore and .dockerignore exclude "
         "(kubernetes only; other backends mount the folder)",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what would run: Tasks in order, params, Workspaces, the backend; run nothing",
+    )
     add_backend_options(parser)
-    parser.set_defaults(repeated=None, recorded={}, words=None)  # `monopod rerun` sets them
+    parser.set_defaults(repeated=None, recorded={}, words=None, may_ask=True, asked=[])  # `monopod rerun` sets them
     parser.set_defaults(given_secrets=frozenset())  # the names, once the Secrets are read
 
 
@@ -127,6 +138,9 @@ def execute(arguments: argparse.Namespace) -> int:
         chosen = chosen_backend(arguments)
     except UsageError as error:
         return _refuse(str(error))
+    if arguments.repeated is None:
+        ask_for_params(arguments)
+        arguments.words = (*words_of_project(arguments), *words_of(arguments.asked), *sys.argv[2:])
     runners = {
         "auto": _run_where_possible,
         "host": _run_on_host,
@@ -263,7 +277,7 @@ def _provide_images(arguments: argparse.Namespace, compiled: Compiled) -> bool:
     if missing or not arguments.quiet:
         show(f"Backend podman ({reason}): Steps run in containers. {_HOW_TO_CHOOSE}")
     try:
-        pull(missing, show)
+        pull(() if arguments.dry_run else missing, show)
     except InterruptedPodmanError:
         return False
     return True
@@ -276,7 +290,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
 
     try:
         with connect(arguments.context) as cluster:
-            discovery = Discovery(cluster, arguments.namespace)  # the cluster answers while the rest is imported
+            discovery = Discovery(cluster, namespace_of(arguments))  # the cluster answers while the rest is imported
             from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
             from monopod.runner.kubernetes.claims_in_use import free_claim  # noqa: PLC0415
 
@@ -301,7 +315,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 include_ignored=arguments.include_ignored,
                 given_secrets=arguments.given_secrets,
             )
-            if arguments.detach:
+            if arguments.detach and not arguments.dry_run:
                 from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
 
                 return start_pods(compiled.compilations, backend, arguments.output)
@@ -317,8 +331,25 @@ def _named(default_namespace: str) -> dict[str, Any]:
     return {"new_name": generated_name, "default_namespace": default_namespace}
 
 
+def _show_runs(arguments: argparse.Namespace, compiled: Compiled, backend: Backend) -> int:
+    """Print what would run, and return the exit code."""
+    from monopod.compiler.documents.run_selection import declared_params  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.display.problem_report import print_problems, warnings_of  # noqa: PLC0415
+    from monopod.runner.reports.dry_run import describe_run  # noqa: PLC0415
+
+    print_problems(warnings_of(compiled.compilations), sys.stderr)
+    if backend.notice:
+        print(backend.notice, file=sys.stderr)
+    declared = declared_params(load_documents(arguments), name_of_run(arguments))
+    for compilation, specs in zip(compiled.compilations, declared, strict=True):
+        sys.stdout.write(describe_run(compilation, specs, backend.name))
+    return SUCCEEDED
+
+
 def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend, **options: Any) -> int:
-    """Run compiled Pods; `options` are further ones of `run_pods`."""
+    """Run compiled Pods, or show what would run; `options` are further ones of `run_pods`."""
+    if arguments.dry_run:
+        return _show_runs(arguments, compiled, backend)
     from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
     from monopod.runner.repeating.compiled import repetitions  # noqa: PLC0415
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Position, Problem, Problems
 from monopod.compiler.documents import yaml_files, yaml_tree
@@ -23,18 +23,21 @@ from monopod.compiler.remote.local.rules import Rule
 from monopod.compiler.rules import Rule as RuleOfProblem
 from monopod.schemas.model import Path, format_path
 
+if TYPE_CHECKING:
+    from monopod.schemas.project.configuration import Configuration
+
 CONFIGURATION, LOCK = "monopod.yaml", "monopod.lock"
 
 
 def project_directory(names: tuple[str, ...] = (CONFIGURATION,)) -> str | None:
     """Return the nearest directory that has one of these files, relative to the current one; None if none has."""
-    for directory in _candidates():
+    for directory in project_directories():
         if any(os.path.lexists(os.path.join(directory, name)) for name in names):
             return os.path.relpath(directory)
     return None
 
 
-def _candidates() -> Iterator[str]:
+def project_directories() -> Iterator[str]:
     """Yield the current directory and, in a git checkout, those above it up to its root."""
     current = os.getcwd()
     above = [current]
@@ -46,22 +49,45 @@ def _candidates() -> Iterator[str]:
     return iter(above)
 
 
-def read_rules() -> tuple[Rule, ...]:
-    """Return the rules of the repository's ``monopod.yaml``; none without this file. Raises Problems."""
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A repository's ``monopod.yaml``: what it says, and the directory that it is in, relative to the current one."""
+
+    directory: str
+    file: ProjectFile
+    configuration: Configuration
+
+    def path(self, relative: str) -> str:
+        """Return a path of the file, relative to the current directory; it starts with ``./``, ``../`` or ``/``."""
+        path = os.path.normpath(os.path.join(self.directory, os.path.expanduser(relative)))
+        return path if path.startswith((os.sep, os.pardir)) else os.path.join(os.curdir, path)
+
+
+def read_project() -> Project | None:
+    """Return the repository's ``monopod.yaml``; None if it has none. Raises Problems."""
     directory = project_directory()
     if directory is None:
-        return ()
+        return None
     from monopod.schemas.project.configuration import Configuration  # noqa: PLC0415  # many directories have none
 
     file = ProjectFile.read(os.path.normpath(os.path.join(directory, CONFIGURATION)))
     configuration, complaints = validate(Configuration, file.mapping())
-    problems = [file.problem(each.path, each.message, each.rule, at_key=each.at_key) for each in complaints]
-    rules = []
-    for pattern, target in () if configuration is None else configuration.resolve.items():
+    if configuration is None:
+        raise Problems(file.problem(each.path, each.message, each.rule, at_key=each.at_key) for each in complaints)
+    return Project(directory, file, configuration)
+
+
+def read_rules() -> tuple[Rule, ...]:
+    """Return the rules of the repository's ``monopod.yaml``; none without this file. Raises Problems."""
+    project = read_project()
+    if project is None:
+        return ()
+    problems, rules = [], []
+    for pattern, target in project.configuration.resolve.items():
         try:
-            rules.append(Rule.make(pattern, target, f"{CONFIGURATION} '{pattern}'", directory))
+            rules.append(Rule.make(pattern, target, f"{CONFIGURATION} '{pattern}'", project.directory))
         except ValueError as error:
-            problems.append(file.problem(("resolve", pattern), str(error), "invalid-value", at_key=True))
+            problems.append(project.file.problem(("resolve", pattern), str(error), "invalid-value", at_key=True))
     if problems:
         raise Problems(problems)
     return tuple(rules)
@@ -93,8 +119,12 @@ class ProjectFile:
             raise Problems([self.problem((), f"expected a mapping, got {describe(data)}", "wrong-type")])
         return data
 
+    def position(self, path: Path, *, at_key: bool = False) -> Position:
+        """Return the position of a path in the file."""
+        line, column = yaml_tree.find(self.tree.marks, path, key=at_key)
+        return Position(self.path, line + 1, column + 1)
+
     def problem(self, path: Path, message: str, rule: RuleOfProblem, *, at_key: bool = False) -> Problem:
         """Return a problem at a path in the file."""
-        line, column = yaml_tree.find(self.tree.marks, path, key=at_key)
         text = f"{format_path(path)}: {message}" if path else message
-        return Problem(Position(self.path, line + 1, column + 1), text, rule)
+        return Problem(self.position(path, at_key=at_key), text, rule)

@@ -1,7 +1,8 @@
 """The options that choose where the Pod runs.
 
 The backend is, in this order: ``--backend``, ``kubernetes`` if a cluster is named (``--context``, `kubectl monopod`),
-the environment variable ``MONOPOD_BACKEND``, and ``auto``: podman if it can run the Pod here, else host.
+the environment variable ``MONOPOD_BACKEND``, the ``backend`` or ``context`` of ``monopod.yaml``, and ``auto``: podman
+if it can run the Pod here, else host.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from monopod.runner.commands.options.cluster import is_kubectl_plugin
 from monopod.runner.commands.options.input import duration
+from monopod.runner.commands.options.project import project_of
 
 BackendName: TypeAlias = Literal["auto", "host", "podman", "kubernetes"]
 BACKENDS: tuple[str, ...] = get_args(BackendName)
-VARIABLE = "MONOPOD_BACKEND"
 _OF_KUBERNETES = ("context", "detach", "ttl", "start_timeout", "include_ignored")
 
 
@@ -30,7 +31,8 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
         choices=BACKENDS,
         help="where to run the Steps: host is this machine, without the Steps' images; podman runs containers on this "
         "machine; kubernetes runs a Pod in a cluster, and is the default of `kubectl monopod`. auto (the default) is "
-        f"podman if it works here and the images are here or can be pulled, else host. {VARIABLE} sets the default",
+        "podman if it works here and the images are here or can be pulled, else host. MONOPOD_BACKEND and monopod.yaml "
+        "set the default",
     )
     parser.add_argument(
         "--network",
@@ -60,8 +62,18 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_backend(arguments: argparse.Namespace) -> BackendName:
-    """Return where the command line says that the Pod runs. Raises UsageError if the options do not fit together."""
+    """Return where the Pod runs, and set the context that the project sets for it.
+
+    Raises UsageError if the options do not fit together, and Problems.
+    """
     backend = _named_backend(arguments)
+    project = project_of(arguments)
+    if project is not None:
+        if backend is None:
+            backend = project.configuration.backend or ("kubernetes" if project.configuration.context else None)
+        if backend == "kubernetes" and arguments.context is None and not is_kubectl_plugin():
+            arguments.context = project.configuration.context
+    backend = backend or "auto"
     if backend == "auto" and arguments.network is not None:
         backend = "podman"
     problem = _misplaced_option(arguments, backend)
@@ -70,14 +82,17 @@ def chosen_backend(arguments: argparse.Namespace) -> BackendName:
     return backend
 
 
-def _named_backend(arguments: argparse.Namespace) -> BackendName:
+def _named_backend(arguments: argparse.Namespace) -> BackendName | None:
+    """Return the backend that the command line or the environment names."""
     if arguments.backend is not None:
         return cast(BackendName, arguments.backend)
     if arguments.context is not None or is_kubectl_plugin():
         return "kubernetes"
-    from_environment = os.environ.get(VARIABLE) or "auto"
+    from_environment = os.environ.get("MONOPOD_BACKEND")
+    if not from_environment:
+        return None
     if from_environment not in BACKENDS:
-        raise UsageError(f"{VARIABLE}={from_environment}: expected one of {', '.join(BACKENDS)}")
+        raise UsageError(f"MONOPOD_BACKEND={from_environment}: expected one of {', '.join(BACKENDS)}")
     return cast(BackendName, from_environment)
 
 

@@ -9,7 +9,16 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.commands.options.asking import ask_param, can_ask, choose
 from monopod.runner.commands.options.caches import add_cache_option, chosen_cache_store
+from monopod.runner.commands.options.params import add_params, file_params, name_and_value, params_of
+from monopod.runner.commands.options.project import (
+    files_of_project,
+    name_of_run,
+    names_files,
+    namespace_of,
+    workspaces_of,
+)
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.commands.options.secrets import with_given_secrets
 from monopod.runner.garbage_collection import without_garbage_collection
@@ -21,10 +30,6 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.compiler.documents.documents import Documents
     from monopod.compiler.options import Options
-
-
-_TEKTON_DIRECTORY = ".tekton"
-"""Where Pipelines-as-Code has a repository's runs."""
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
@@ -60,20 +65,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_pod_options(parser)
 
 
-def add_params(parser: argparse.ArgumentParser) -> None:
-    """Add ``-p NAME=VALUE``."""
-    parser.add_argument(
-        "-p",
-        "--param",
-        action="append",
-        default=[],
-        dest="params",
-        type=name_and_value,
-        metavar="NAME=VALUE",
-        help="set a param (repeatable). An array is a,b,c or JSON; an object is key:value,... or JSON",
-    )
-
-
 def _add_binding_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-w",
@@ -81,10 +72,10 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         dest="workspaces",
-        type=name_and_value,
+        type=_binding,
         metavar="NAME=BINDING",
         help="bind a Workspace (repeatable): a folder of this machine (., ./DIR, /DIR), emptyDir, pvc:CLAIM, "
-        "hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+        "hostPath:DIRECTORY, secret:NAME or configMap:NAME; or as in tkn: name=NAME,claimName=CLAIM",
     )
     parser.add_argument(
         "--view",
@@ -181,12 +172,13 @@ def _add_pod_options(parser: argparse.ArgumentParser) -> None:
     add_resolve_option(parser)
 
 
-def name_and_value(text: str) -> tuple[str, str]:
-    """Return the two parts of ``NAME=VALUE``. Raises ArgumentTypeError, which argparse reports."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
-    return name, value
+def _binding(text: str) -> tuple[str, str]:
+    """Return a Workspace and its binding. Raises ArgumentTypeError, which argparse reports."""
+    name, binding = name_and_value(text)
+    first, comma, rest = binding.partition(",")
+    if name == "name" and comma and "=" in rest:  # as in tkn: name=NAME,claimName=CLAIM
+        return first, rest
+    return name, binding
 
 
 def view(text: str) -> tuple[str, str, str]:
@@ -263,34 +255,54 @@ def _load_documents(arguments: argparse.Namespace) -> Documents:
 
     files = input_files(arguments)
     if not files:
-        raise Problems([Problem(None, "no input file; use -f FILE, or -f - for standard input", "no-input")])
-    documents = load(files, params=arguments.params, recorded=getattr(arguments, "recorded", {}))
-    if not (arguments.files or arguments.more_files):
-        _check_choice(documents, getattr(arguments, "name", None))
+        message = "no input file; use -f FILE, or -f - for standard input; monopod init writes a first pipeline"
+        raise Problems([Problem(None, message, "no-input")])
+    documents = load(files, params=params_of(arguments), recorded=getattr(arguments, "recorded", {}))
+    if not names_files(arguments) and hasattr(arguments, "name"):
+        _choose_run(documents, arguments)
     return documents
 
 
+def ask_for_params(arguments: argparse.Namespace) -> None:
+    """Ask for the params that have no value, if there is somebody to ask. Raises Problems.
+
+    The answers become values of ``-p``, and `asked`.
+    """
+    if not can_ask() or "-" in arguments.files:
+        return
+    from monopod.compiler.documents.run_selection import params_without_value  # noqa: PLC0415  # not needed for --help
+
+    documents = load_documents(arguments)
+    given = {name for name, _ in params_of(arguments)} | documents.filled_params
+    for spec in params_without_value(documents, name_of_run(arguments), given):
+        arguments.asked.append((spec.name, ask_param(spec)))
+    arguments.params = [*arguments.params, *arguments.asked]
+
+
 def input_files(arguments: argparse.Namespace) -> list[str]:
-    """Return the files of the command line; without any, those in ``.tekton`` and below."""
-    files = [*arguments.files, *arguments.more_files]
-    if files:
-        return files
-    in_directories = sorted(os.walk(_TEKTON_DIRECTORY))
-    paths = [os.path.join(directory, name) for directory, _, names in in_directories for name in sorted(names)]
-    return [path for path in paths if path.endswith((".yaml", ".yml"))]
+    """Return the files of the command line; without any, those of the project. Raises Problems."""
+    if names_files(arguments):
+        return [*arguments.files, *arguments.more_files]
+    files: list[str] | None = getattr(arguments, "project_files", None)
+    if files is None:
+        files = arguments.project_files = files_of_project(arguments)
+    return files
 
 
-def _check_choice(documents: Documents, name: str | None) -> None:
-    """Raise Problems if the files that were not named hold several runs, and none was chosen."""
+def _choose_run(documents: Documents, arguments: argparse.Namespace) -> None:
+    """Let the user choose if the project's files hold several runs. Raises Problems if nobody can be asked."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
 
     runs = [document for document in documents if document.kind in {"PipelineRun", "TaskRun"}]
-    if name is not None or len(runs) < 2:
+    if name_of_run(arguments) is not None or len(runs) < 2:
         return
-    names = [str((run.data.get("metadata") or {}).get("generateName") or "") for run in runs]
-    listed = ", ".join(run.name or generated for run, generated in zip(runs, names, strict=True))
-    message = f"{_TEKTON_DIRECTORY} defines several runs ({listed}); choose one with --name, or a file with -f"
-    raise Problems([Problem(None, message, "several-runs")])
+    names = [run.name or str((run.data.get("metadata") or {}).get("generateName") or "") for run in runs]
+    if getattr(arguments, "may_ask", False):
+        arguments.name = choose("Which run?", names)
+    if arguments.name is None:
+        where = os.path.commonpath(input_files(arguments))
+        message = f"{where} defines several runs ({', '.join(names)}); choose one with --name, or a file with -f"
+        raise Problems([Problem(None, message, "several-runs")])
 
 
 def placeholder_names() -> dict[str, Any]:
@@ -307,10 +319,11 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
 
     return Options(
         architectures=tuple(name for names in arguments.architectures for name in names),
-        params=tuple(arguments.params),
-        workspaces=tuple(arguments.workspaces),
-        name=arguments.name,
-        namespace=arguments.namespace,
+        params=params_of(arguments),
+        param_files=file_params(arguments),
+        workspaces=workspaces_of(arguments),
+        name=name_of_run(arguments),
+        namespace=namespace_of(arguments),
         max_concurrency=arguments.max_concurrency,
         views=tuple(arguments.views),
         max_parallel=arguments.max_parallel,

@@ -31,6 +31,15 @@ _OTHER_NAMES = {
 """What other tools (docker, helm, act, argo) call an option."""
 
 
+_NOT_NEEDED = {
+    "--showlog": "monopod run always shows the log",
+    "--use-param-defaults": "defaults always apply",
+    "--last": "monopod rerun repeats the latest run",
+    "-L": "monopod rerun repeats the latest run",
+}
+"""Options of tkn that have no counterpart, each with the reason."""
+
+
 class CommandParser(argparse.ArgumentParser):
     """A parser without abbreviated options."""
 
@@ -57,6 +66,8 @@ class CommandParser(argparse.ArgumentParser):
         if not options:
             return f"unexpected argument {text!r}; see {self.prog} --help"
         name = options[0].partition("=")[0]
+        if name in _NOT_NEEDED:
+            return f"unknown option {name}: {_NOT_NEEDED[name]}; leave it out"
         return f"unknown option {name}{self._suggestion(name)}; see {self.prog} --help"
 
     def _suggestion(self, name: str) -> str:
