@@ -137,7 +137,7 @@ def _tkn_source(key: str, value: str) -> dict[str, Any]:
 def _claim_template(path: str) -> dict[str, Any]:
     from monopod.compiler.documents.validation import validate  # noqa: PLC0415  # rarely needed
     from monopod.compiler.documents.yaml_files import read_file  # noqa: PLC0415
-    from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim  # noqa: PLC0415
+    from monopod.schemas.kubernetes.claims import PersistentVolumeClaim  # noqa: PLC0415
 
     trees, problems = read_file(path)
     if problems:

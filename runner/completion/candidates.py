@@ -5,7 +5,8 @@ Rules:
 - Completion is quick and silent. A file that cannot be read or parsed, a cluster that cannot be reached, or a kubectl
   that is not installed offers nothing.
 - Files are parsed as plain YAML, not validated: the compiler's models take 0.2 s to import.
-- Only Pods need the cluster. kubectl lists them, and has `_CLUSTER_SECONDS` to do so.
+- Only Pods and namespaces need the cluster. kubectl lists them, and has `_CLUSTER_SECONDS` to do so.
+- A command line without files means those of the project, as for the commands.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from monopod.compiler.remote.local.project_directories import nearest_with
+from monopod.runner.commands.options import project
 from monopod.runner.completion.words import Line, Listed
 
 Candidate: TypeAlias = tuple[str, str]
@@ -103,28 +106,52 @@ def _active_runs(_line: Line, _current: str) -> Iterator[Candidate]:
 
 
 def _pods(line: Line, _current: str) -> Iterator[Candidate]:
-    import subprocess  # noqa: PLC0415  # only for Pods
+    words = ("pods", "--selector", "app.kubernetes.io/managed-by=monopod")
+    for name in _objects(line, ("--context", "--namespace"), words):
+        yield name, ""
 
-    command = ["kubectl", "get", "pods", "--selector", "app.kubernetes.io/managed-by=monopod", "--output", "name"]
-    command.append(f"--request-timeout={_CLUSTER_SECONDS}s")
-    for option in ("--context", "--namespace"):
+
+def _namespaces(line: Line, _current: str) -> Iterator[Candidate]:
+    """Yield the namespaces of the contexts, and those in the cluster."""
+    named: dict[str, str] = {}
+    for configuration in _kubeconfigs():
+        for entry in _mappings(configuration.get("contexts")):
+            namespace = _mapping(entry.get("context")).get("namespace")
+            if namespace:
+                named.setdefault(str(namespace), f"of the context {entry.get('name', '')}")
+    yield from named.items()
+    for name in _objects(line, ("--context",), ("namespaces",)):
+        if name not in named:
+            yield name, ""
+
+
+def _objects(line: Line, options: Iterable[str], words: Iterable[str]) -> Iterator[str]:
+    """Yield the names of objects in the cluster, as ``kubectl get`` lists them."""
+    import subprocess  # noqa: PLC0415  # only for objects in a cluster
+
+    command = ["kubectl", "get", *words, "--output", "name", f"--request-timeout={_CLUSTER_SECONDS}s"]
+    for option in options:
         command += [f"{option}={value}" for value in line.options.get(option, ())[-1:]]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_CLUSTER_SECONDS, check=True
         )
         for name in done.stdout.split():
-            yield name.removeprefix("pod/"), ""
+            yield name.partition("/")[2]
 
 
 def _contexts(_line: Line, _current: str) -> Iterator[Candidate]:
-    paths = (os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")).split(os.pathsep)
-    configurations = [content for path in paths for content in _read_yaml(path)]
+    configurations = _kubeconfigs()
     current = next(filter(None, (configuration.get("current-context") for configuration in configurations)), None)
     for configuration in configurations:
         for context in _mappings(configuration.get("contexts")):
             name = str(context.get("name", ""))
             yield name, "the current context" if name == current else ""
+
+
+def _kubeconfigs() -> list[Mapping[str, Any]]:
+    paths = (os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")).split(os.pathsep)
+    return [content for path in paths for content in _read_yaml(path)]
 
 
 # What the files define
@@ -269,13 +296,24 @@ def _pipelines(documents: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, 
 
 
 def _read_files(line: Line) -> Iterator[Mapping[str, Any]]:
-    for path in (*line.options.get("--filename", ()), *line.arguments):
+    for path in (*line.options.get("--filename", ()), *line.arguments) or _files_of_project():
         if os.path.isdir(path):
             names = sorted(name for name in os.listdir(path) if name.endswith((".yaml", ".yml", ".json")))
             for name in names:
                 yield from _read_yaml(os.path.join(path, name))
         else:
             yield from _read_yaml(path)
+
+
+def _files_of_project() -> Iterator[str]:
+    """Yield the files that commands read if the command line names none."""
+    configured = None
+    directory = nearest_with("monopod.yaml")
+    if directory is not None:
+        for content in _read_yaml(os.path.join(directory, "monopod.yaml")):
+            configured = os.path.join(directory, str(content["file"])) if "file" in content else configured
+    for path in project.candidates(configured):
+        yield from project.files_below(path) if os.path.basename(path) == project.TEKTON_DIRECTORY else (path,)
 
 
 def _read_yaml(path: str) -> list[Mapping[str, Any]]:
@@ -309,6 +347,7 @@ _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
     "active run": _active_runs,
     "pod": _pods,
     "context": _contexts,
+    "namespace": _namespaces,
     "document": _documents,
     "param": _params,
     "workspace": _workspaces,

@@ -20,6 +20,7 @@ Listed: TypeAlias = Literal[
     "active run",
     "pod",
     "context",
+    "namespace",
     "document",
     "param",
     "workspace",
@@ -42,6 +43,7 @@ _KINDS: dict[str, Values] = {
     "STORE": "file",
     "RUN": "run",
     "CONTEXT": "context",
+    "NAMESPACE": "namespace",
     "NAME=VALUE": "param",
     "NAME=BINDING": "workspace",
     "WORKSPACE[/PATH]:DIR": "fetch",
@@ -116,6 +118,10 @@ def words_of_command(name: str) -> Words:
 def _values_of(action: argparse.Action) -> Values | None:
     if action.nargs == 0:
         return None
+    if action.metavar == "COMMAND":
+        from monopod.runner.command_line import COMMANDS  # noqa: PLC0415  # its commands import this
+
+        return COMMANDS
     if action.choices is not None:
         return tuple(map(str, action.choices))
     if action.dest in _BY_DESTINATION:

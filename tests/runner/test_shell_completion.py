@@ -43,7 +43,7 @@ spec: {params: [{name: of-the-task}], results: [{name: report}], steps: [{name: 
 """
 KUBECONFIG = """\
 current-context: prod
-contexts: [{name: prod}, {name: "arn:aws:eks:west:1:cluster/ci"}]
+contexts: [{name: prod, context: {namespace: shop}}, {name: "arn:aws:eks:west:1:cluster/ci"}]
 """
 VIEWS = """\
 kind: Pipeline
@@ -173,6 +173,16 @@ class TestOffered:
         assert offered(shell, folder, "monopod", "run", "--context=p") == {
             "prod" if shell == "bash" else "--context=prod"
         }
+
+    def test_namespaces_and_commands(self, shell, folder):
+        need(shell)
+        assert "shop" in offered(shell, folder, "monopod", "run", "-n", "s")
+        assert offered(shell, folder, "monopod", "help", "vers") == {"version"}
+
+    def test_params_and_workspaces_of_the_project(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "run", "-p", "") == {"version=", "mode="}
+        assert offered(shell, folder, "monopod", "run", "-w", "s") == {"source="}
 
     def test_params_and_workspaces_of_the_files(self, shell, folder):
         need(shell)

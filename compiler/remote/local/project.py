@@ -12,13 +12,13 @@ Left to others: the format (``monopod.schemas.project``), the meaning of its rul
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Position, Problem, Problems
 from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.validation import describe, validate
+from monopod.compiler.remote.local.project_directories import nearest_with
 from monopod.compiler.remote.local.rules import Rule
 from monopod.compiler.rules import Rule as RuleOfProblem
 from monopod.schemas.model import Path, format_path
@@ -31,22 +31,7 @@ CONFIGURATION, LOCK = "monopod.yaml", "monopod.lock"
 
 def project_directory(names: tuple[str, ...] = (CONFIGURATION,)) -> str | None:
     """Return the nearest directory that has one of these files, relative to the current one; None if none has."""
-    for directory in project_directories():
-        if any(os.path.lexists(os.path.join(directory, name)) for name in names):
-            return os.path.relpath(directory)
-    return None
-
-
-def project_directories() -> Iterator[str]:
-    """Yield the current directory and, in a git checkout, those above it up to its root."""
-    current = os.getcwd()
-    above = [current]
-    while not os.path.lexists(os.path.join(above[-1], ".git")):
-        parent = os.path.dirname(above[-1])
-        if parent == above[-1]:
-            return iter([current])
-        above.append(parent)
-    return iter(above)
+    return nearest_with(*names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from monopod.compiler.remote.local.project_directories import project_directories
+
 if TYPE_CHECKING:
     from monopod.compiler.documents.param_files import FileParam
     from monopod.compiler.remote.local.project import Project
@@ -40,12 +42,13 @@ def names_files(arguments: argparse.Namespace) -> bool:
     return not hasattr(arguments, "files") or bool(arguments.files or arguments.more_files)
 
 
-def candidates(project: Project | None) -> tuple[str, ...]:
-    """Return what a project has to run: files, or directories ``.tekton``, relative to the current directory."""
-    from monopod.compiler.remote.local.project import project_directories  # noqa: PLC0415  # it imports pydantic
+def candidates(configured: str | None) -> tuple[str, ...]:
+    """Return what a project has to run: files, or directories ``.tekton``, relative to the current directory.
 
-    if project is not None and project.configuration.file is not None:
-        return (os.path.normpath(project.path(project.configuration.file)),)
+    `configured` is the file that ``monopod.yaml`` names.
+    """
+    if configured is not None:
+        return (os.path.normpath(configured),)
     for directory in project_directories():
         relative = os.path.relpath(directory)
         tekton = os.path.normpath(os.path.join(relative, TEKTON_DIRECTORY))
@@ -69,7 +72,9 @@ def files_of_project(arguments: argparse.Namespace) -> list[str]:
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
     from monopod.runner.commands.options.asking import choose  # noqa: PLC0415
 
-    found = candidates(project_of(arguments))
+    project = project_of(arguments)
+    file = None if project is None else project.configuration.file
+    found = candidates(None if project is None or file is None else project.path(file))
     if not found:
         return []
     if len(found) > 1:
