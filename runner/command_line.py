@@ -39,6 +39,9 @@ COMMANDS = (
     "logs",
     "status",
     "cancel",
+    "shell",
+    "continue",
+    "fail",
     "runs",
     "report",
     "explain",
@@ -53,6 +56,10 @@ COMMANDS = (
     "help",
     "version",
 )
+
+
+WITH_A_COMMAND = ("shell",)
+"""Commands that run another command, which follows ``--``. They get both as ``arguments.command``."""
 
 
 class Command(Protocol):
@@ -131,7 +138,8 @@ def version_line() -> str:
 
 def command_named(name: str) -> Command:
     """Return the module of a command, one of `COMMANDS`."""
-    return cast(Command, import_module(f"monopod.runner.commands.{name}"))
+    module = "continue_" if name == "continue" else name  # a keyword of Python
+    return cast(Command, import_module(f"monopod.runner.commands.{module}"))
 
 
 def _execute(program: str, name: str, words: list[str]) -> int:
@@ -198,7 +206,10 @@ def _skip_search_for_plugins() -> None:
 def _run_command(program: str, name: str, words: list[str]) -> int:
     _skip_search_for_plugins()
     command = command_named(name)
-    arguments = parser_of(program, name).parse_intermixed_args(words)
+    ends = words.index("--") if name in WITH_A_COMMAND and "--" in words else len(words)
+    arguments = parser_of(program, name).parse_intermixed_args(words[:ends])
+    if name in WITH_A_COMMAND:
+        arguments.command = words[ends:]
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
 
     try:

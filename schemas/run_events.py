@@ -98,7 +98,8 @@ class StepFinished(NamedTuple):
 class StepHeld(NamedTuple):
     """A breakpoint holds a Step in its container: before it starts or, if it ``has_failed``, after it did.
 
-    ``exit_code`` and ``message`` are those of the failure. The clocks of the timeouts of its Task and run stop.
+    ``exit_code`` and ``message`` are those of the failure. ``mark`` is as in StepFinished, which repeats it: its output
+    has ended. The clocks of the timeouts of its Task and run stop.
     """
 
     at: float
@@ -110,6 +111,7 @@ class StepHeld(NamedTuple):
     has_failed: bool
     exit_code: int = 0
     message: str = ""
+    mark: str | None = ""
 
 
 class StepReleased(NamedTuple):

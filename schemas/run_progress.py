@@ -36,6 +36,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    describe_hold,
     describe_sidecar_end,
 )
 
@@ -71,6 +72,11 @@ class StepRun:
         self.peak = 0
         self.results: Sequence[ResultStatus] = ()
         self.artifacts: dict[str, list[dict[str, Any]]] = {}
+
+    @property
+    def activity(self) -> str:
+        """What it does, while it has not ended: its name, and whether it is held."""
+        return self.name if self.held is None else f"{self.name} {describe_hold(self.held)}"
 
     @property
     def failed(self) -> bool:

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "docs/rules.md": "tests/test_docs_rules.py runs its examples, and each breaks its rule",
 }
 NOT_RUN: dict[str, dict[str, str]] = {
+    "docs/debugging.md": {"monopod": "needs two terminals; runner/test_debugging.py runs these commands"},
     "README.md": {
         "make test": "it runs this test",
         ". .venv/bin/activate": "the session has it on its PATH",

@@ -61,6 +61,7 @@ OTHERS = {
         "conflict: ": "coordinator/test_views.py: a merge prints it",
         "metadata:\n  annotations:": "compiler/stages/test_views.py compiles it",
     },
+    "docs/debugging.md": {"spec:\n  debug:": "compiler/stages/test_breakpoints.py compiles it"},
     "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
     "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: it has the rights of the table"},
     "docs/kubernetes-objects.md": {

@@ -40,9 +40,9 @@ class Holds:
             self._commands.pause_timer(timer)
         self._commands.do(HoldStep(attempt.slot.name, step.container, before))
         has_failed = state is State.HELD_FAILED
-        code, why = (step.exit_code, step.message) if has_failed else (0, "")
+        code, why, mark = (step.exit_code, step.message, step.exit.mark) if has_failed else (0, "", "")
         who = (attempt.instance.task.path, attempt.instance.index, attempt.number, step.plan.name, step.container)
-        self._commands.report(StepHeld(now, *who, has_failed, code, why))
+        self._commands.report(StepHeld(now, *who, has_failed, code, why, mark))
 
     def end(self, step: StepState, verdict: Verdict | Literal[""] = "") -> None:
         """End the hold of a Step, as somebody requested, or for another reason."""

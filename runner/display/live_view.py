@@ -27,8 +27,7 @@ from monopod.runner.follow.usage import Load, LoadMeter, format_memory
 from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.plan import LEFT_OUT, REUSED
-from monopod.schemas.run_events import describe_hold
-from monopod.schemas.run_progress import StepRun, TaskState, TaskStatus
+from monopod.schemas.run_progress import TaskState, TaskStatus
 
 Row: TypeAlias = list[tuple[str, str]]
 """Pieces of text with their styles."""
@@ -133,7 +132,7 @@ class View:
                 return f"{task.why}; attempt {task.attempt + 2} in {format_clock(task.retry_at - now)}"
             case "Running":
                 attempt = [f"attempt {task.attempt + 1}"] if task.attempt else []
-                return ", ".join([*map(_running_step, task.running_steps), *attempt])
+                return ", ".join([*(step.activity for step in task.running_steps), *attempt])
             case "Waiting":
                 waits = self.follower.progress.waits_for(task)
                 turn = "" if self.follower.progress.max_parallel is None else "waits for its turn"
@@ -193,11 +192,6 @@ def _name(line: TaskLine) -> str:
     """Return the label of a Task, or the name of a matrix with the number of its combinations on this line."""
     count = len(line.tasks)
     return line.task.label if count == 1 else f"{line.task.path} ({count} combinations)"
-
-
-def _running_step(step: StepRun) -> str:
-    """Return the name of a running Step, and where it is held at a breakpoint."""
-    return step.name if step.held is None else f"{step.name} {describe_hold(step.held)}"
 
 
 def _folded_row(tasks: Sequence[TaskState]) -> Row:

@@ -6,9 +6,11 @@ its own (``[build] Succeeded in 3.1s``). Lines are never changed after they are 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TextIO
 
+from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.printable import printable, printable_lines
 from monopod.runner.display.summary import Summary
@@ -22,9 +24,13 @@ from monopod.schemas.run_events import (
     RunWarning,
     SidecarFinished,
     StepFinished,
+    StepHeld,
+    StepReleased,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    describe_hold,
+    describe_release,
     describe_retry,
     describe_sidecar_end,
 )
@@ -117,12 +123,21 @@ class PlainDisplay:
                 text = self._task_finished(event)
             case StepFinished() if ending := step_ending(event):
                 text = f"[{self._follower.label(event.task, event.index)} : {event.step}] {ending}"
+            case StepHeld() | StepReleased():
+                text = self._hold(event)
             case SidecarFinished():
                 name = self._follower.label(event.task, event.index)
                 text = f"[{name} : {event.sidecar}] {describe_sidecar_end(event)}"
             case _:
                 pass  # the output of a successful Step is enough
         return text
+
+    def _hold(self, event: StepHeld | StepReleased) -> str:
+        """Describe a hold, and what to do about it."""
+        name = self._follower.label(event.task, event.index)
+        if isinstance(event, StepReleased):
+            return f"[{name} : {event.step}] {describe_release(event)}"
+        return f"[{name} : {event.step}] {describe_hold(event)}; {hold_commands(self._follower.name, name, event.step)}"
 
     def _task_finished(self, event: TaskFinished) -> str:
         name = self._follower.label(event.task, event.index)
@@ -132,6 +147,13 @@ class PlainDisplay:
         took = f" in {format_duration(event.at - task.started)}" if task is not None and task.started else ""
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
         return f"[{name}] {event.status}{took}{why}"
+
+
+def hold_commands(run: str, task: str, step: str) -> str:
+    """Return what a person can do with a Step that is held."""
+    where = shlex.join([run, f"{task}/{step}"])
+    program = " ".join(program_name())
+    return f"timeout clocks stop; {program} shell {where}, then continue or fail instead of shell"
 
 
 def _without_blanks(text: str) -> str:

@@ -32,6 +32,7 @@ from monopod.schemas.run_events import (
     RunFinished,
     SidecarFinished,
     StepFinished,
+    StepHeld,
     StepStarted,
     TaskStarted,
 )
@@ -231,6 +232,8 @@ class Follower:
                 has_run = (source.task, source.step) == (self.label(event.task, event.index), event.step)
                 if has_run and event.reason not in NOT_FAILURES:
                     self._last_lines[_key(event, event.container, event.step)] = tuple(source.last_lines)
+            case StepHeld(has_failed=True):
+                lines = self._source(event, event.step).rest()
             case SidecarFinished():
                 source = self._source(event, event.sidecar)
                 lines = source.rest()
@@ -241,7 +244,7 @@ class Follower:
                 lines = []
         return lines
 
-    def _source(self, event: StepFinished | SidecarFinished, name: str) -> _Source:
+    def _source(self, event: StepFinished | StepHeld | SidecarFinished, name: str) -> _Source:
         source = _Source(self.label(event.task, event.index), name, self.masks)
         return self._containers.setdefault(event.container, source)
 

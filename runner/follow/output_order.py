@@ -40,6 +40,7 @@ from monopod.schemas.run_events import (
     RunEvent,
     RunWarning,
     StepFinished,
+    StepHeld,
     StepStarted,
     TaskStarted,
 )
@@ -132,7 +133,11 @@ class OutputOrder:
                 waiting = _Waiting(event, self._started(event, (name,)))
             case TaskStarted(slot=slot):
                 waiting = _Waiting(event, self._started(event, self._sidecars.get(slot, ())))
-            case StepFinished(container=name, mark=token) | OutputEnded(container=name, mark=token):
+            case (
+                StepFinished(container=name, mark=token)
+                | OutputEnded(container=name, mark=token)
+                | StepHeld(container=name, has_failed=True, mark=token)
+            ):
                 waiting = _Waiting(event, ends=self._ended(event, self._container(name), token))
             case ContainerRestarted(container=name):
                 waiting = _Waiting(event, self._restarted(event, self._container(name)))
@@ -173,13 +178,13 @@ class OutputOrder:
         return tuple(started)
 
     def _ended(
-        self, event: StepFinished | OutputEnded, container: _Container, token: str | None
+        self, event: StepFinished | StepHeld | OutputEnded, container: _Container, token: str | None
     ) -> tuple[_Container, int] | None:
         """Note the end of the latest request of a container; return which one it is, if it had begun."""
         number = len(container.starts) - 1
         if number < 0 or number in container.ends:
             return None
-        if isinstance(event, StepFinished) and not _is_same(container.starts[-1], event):
+        if isinstance(event, StepFinished | StepHeld) and not _is_same(container.starts[-1], event):
             return None  # of a Step that never began
         container.ends[number] = _End(None if token is None else mark(token) if token else b"", container.life)
         self._touched[container.name] = container
@@ -344,12 +349,12 @@ def _left(stream: _Stream, *, is_reported: bool) -> Iterator[bytes]:
     yield data if is_reported else without_last_mark(data)
 
 
-def _is_same(start: Start, event: StepStarted | StepFinished | TaskStarted) -> bool:
+def _is_same(start: Start, event: StepStarted | StepFinished | StepHeld | TaskStarted) -> bool:
     """Whether an event is of the request that began so."""
     if (start.task, start.index, start.attempt) != (event.task, event.index, event.attempt):
         return False
     if isinstance(start, StepStarted):
-        return isinstance(event, StepStarted | StepFinished) and start.step == event.step
+        return isinstance(event, StepStarted | StepFinished | StepHeld) and start.step == event.step
     return isinstance(event, TaskStarted)
 
 

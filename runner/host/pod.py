@@ -177,11 +177,13 @@ class HostPod:
             for mount in container.mounts
             if mount.path == running_pod.CONTROL_DIRECTORY
         }
-        running_pod.write(self._state.path, self.manifest, control)
         self._visits = VisitSocket(self._state.path)
         self._poll.register(self._visits, select.EPOLLIN)
         self._launch(pickle.dumps((pod, self.keep)))
         self._await_ready()
+        running_pod.write(
+            self._state.path, self.manifest, control, launcher=self._launcher.pid if self._launcher else 0
+        )
         return self
 
     def _launch(self, pod: bytes) -> None:

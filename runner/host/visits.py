@@ -29,6 +29,10 @@ class VisitError(Exception):
     """The command could not be run. The text is for people."""
 
 
+class CutOffError(VisitError):
+    """The Pod ended while the command ran."""
+
+
 @contextlib.contextmanager
 def _address(directory: str) -> Iterator[str]:
     """Yield the address of the socket in a state directory; one is limited to 107 bytes. Raises OSError."""
@@ -98,4 +102,6 @@ def read_answer(reader: int) -> int:
         answer = file.read().decode(errors="replace")
     if answer.isdecimal():
         return int(answer)
-    raise VisitError(answer or "its container has ended")
+    if not answer:
+        raise CutOffError("the run has ended")
+    raise VisitError(answer)

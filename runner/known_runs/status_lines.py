@@ -43,7 +43,7 @@ def _why(task: TaskState, follower: Follower) -> str:
         return f"waits for {', '.join(waits_for)}" if waits_for else ""
     if task.status == "Running":
         attempt = f"attempt {task.attempt + 1}" if task.attempt else ""
-        return ", ".join(filter(None, (attempt, *(step.name for step in task.running_steps))))
+        return ", ".join(filter(None, (attempt, *(step.activity for step in task.running_steps))))
     return "" if task.status == "Succeeded" else task.why
 
 

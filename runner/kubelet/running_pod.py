@@ -17,19 +17,26 @@ _FILE = "running.json"
 class RunningPod(NamedTuple):
     """The manifest of a Pod, and the control directory of each container on this machine.
 
-    ``engine_pod`` is the name of podman's pod; empty for a Pod of the host backend.
+    ``engine_pod`` is the name of podman's pod; empty for a Pod of the host backend, whose control directories are in
+    memory: only the sandbox, a child of the process ``launcher``, sees them.
     """
 
     manifest: dict[str, Any]
     control_directories: dict[str, str]
     engine_pod: str
+    launcher: int
 
 
 def write(
-    state_directory: str, manifest: Mapping[str, Any], control_directories: Mapping[str, str], *, engine_pod: str = ""
+    state_directory: str,
+    manifest: Mapping[str, Any],
+    control_directories: Mapping[str, str],
+    *,
+    engine_pod: str = "",
+    launcher: int = 0,
 ) -> None:
     """Write the file. Raises OSError."""
-    pod = RunningPod(dict(manifest), dict(control_directories), engine_pod)
+    pod = RunningPod(dict(manifest), dict(control_directories), engine_pod, launcher)
     with open(f"{state_directory}/{_FILE}", "w", encoding="utf-8") as file:
         json.dump(pod._asdict(), file)
 

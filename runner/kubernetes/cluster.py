@@ -34,6 +34,7 @@ from monopod.runner.kubernetes.api_errors import ApiError
 
 if TYPE_CHECKING:
     from monopod.runner.kubernetes.exec_channel import ExecChannel
+    from monopod.runner.kubernetes.exec_session import ExecSession
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -150,6 +151,19 @@ class Cluster:
         url, query = self._command_request(pod, container, command, "stdin", "stdout", "stderr")
         try:
             return ExecChannel.connect(self._access.configuration(), url, query, self._headers())
+        except ConnectionError as error:
+            raise UnreachableError(_reason(error)) from error
+
+    def open_session(self, pod: PodName, container: str, command: Sequence[str], *, on_terminal: bool) -> ExecSession:
+        """Start a command in a container, on the streams of this process. Raises ApiError, UnreachableError."""
+        from monopod.runner.kubernetes.exec_session import ExecSession  # noqa: PLC0415  # slow to import
+
+        streams = ("stdin", "stdout", "tty") if on_terminal else ("stdin", "stdout", "stderr")
+        url, query = self._command_request(pod, container, command, *streams)
+        try:
+            return ExecSession.connect(
+                self._access.configuration(), url, query, self._headers(), on_terminal=on_terminal
+            )
         except ConnectionError as error:
             raise UnreachableError(_reason(error)) from error
 

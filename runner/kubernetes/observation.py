@@ -89,6 +89,7 @@ from monopod.schemas.run_events import (
     RunStarted,
     SidecarStarted,
     StepFinished,
+    StepHeld,
     StepStarted,
     TaskStarted,
     from_line,
@@ -187,6 +188,8 @@ class PodObservation:
         self._timers = Timers()
         self._logs = LogSet(self._named, is_live=is_live)
         self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
+        self._held: set[str] = set()
+        """Containers in which a Step has failed and is held: the end of its output is known already."""
         self._warned: dict[object, str] = {}
         self._unreachable: dict[str, str] = {}  # what is out of reach, and why
         self._taken_away: tuple[str, str] | None = None  # why, before the run had an outcome
@@ -377,7 +380,14 @@ class PodObservation:
                 self._read(container, self._states.get(container, (0, ""))[0])
             case TaskStarted(slot=slot) if slot in self._slots:
                 self._starts.task_started(self._slots[slot], self._now.monotonic)
-            case StepFinished(container=container, mark=token) | OutputEnded(container=container, mark=token):
+            case StepFinished(container=container) if container in self._held:
+                self._held.remove(container)
+            case (
+                StepFinished(container=container, mark=token)
+                | OutputEnded(container=container, mark=token)
+                | StepHeld(container=container, has_failed=True, mark=token)
+            ) as event:
+                self._held |= {container} if isinstance(event, StepHeld) else set()
                 self._add(self._logs.request_ended(container, mark(token) if token else b""))
             case ContainerRestarted(container=container, life=life):
                 self._logs.restarted(container, life)
@@ -632,7 +642,7 @@ class PodObservation:
 
 
 _INTERESTING = (
-    *(b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"OutputEnded"),
+    *(b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"StepHeld", b"OutputEnded"),
     *(b"ContainerRestarted", b"RunStarted", b"RunFinished"),
 )
 _BEGINNING = b'{"event":"'

@@ -64,6 +64,7 @@ class ApiServer:
         self.exec_result = lambda pod, container, command: (0, "")
         self.exec_start = None  # starts a command whose standard input is connected, and returns its Popen
         self.exec_protocols = PROTOCOLS
+        self.exec_sizes = []  # of the terminals of such commands
         self.exec_cuts = []  # after how many bytes the connections of such commands break
         self.kubelet = None
         self.is_lagging = False  # kubelet reports nothing that runs
@@ -587,7 +588,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, process, *, can_close):
         with self.api.changed:
             cut = self.api.exec_cuts.pop(0) if self.api.exec_cuts else None
-        ExecStreams(self.rfile, self.wfile, self.connection, process, can_close=can_close, cut=cut).run()
+        streams = self.rfile, self.wfile, self.connection, process
+        ExecStreams(*streams, can_close=can_close, cut=cut, sizes=self.api.exec_sizes).run()
 
     # HTTP
 

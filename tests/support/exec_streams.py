@@ -14,7 +14,7 @@ import struct
 import threading
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-_STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
+_STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 
 
 def status_of(code):
@@ -40,13 +40,14 @@ def frame(opcode, payload):
 class ExecStreams:
     """Connects a process (``subprocess.Popen`` with three pipes) with a client.
 
-    `cut`: the connection breaks after this many bytes of both directions.
+    `cut`: the connection breaks after this many bytes of both directions. `sizes` gets the sizes of its terminal.
     """
 
-    def __init__(self, reader, writer, connection, process, *, can_close, cut=None):
+    def __init__(self, reader, writer, connection, process, *, can_close, cut=None, sizes=None):
         self._reader, self._writer, self._connection = reader, writer, connection
         self._process = process
         self._can_close = can_close
+        self._sizes = sizes
         self._left = cut
         self._lock = threading.Lock()
 
@@ -92,6 +93,8 @@ class ExecStreams:
                 if message[:1] == bytes([_STDIN]):
                     self._process.stdin.write(message[1:])
                     self._process.stdin.flush()
+                elif message[:1] == bytes([_RESIZE]) and self._sizes is not None:
+                    self._sizes.append(json.loads(message[1:]))
                 elif self._can_close and message == bytes([_CLOSE, _STDIN]):
                     self._process.stdin.close()
         except (OSError, ValueError):

@@ -61,13 +61,17 @@ class HostKubelet:
         return 0, ""
 
     def start_command(self, pod, container, command):
-        """Start a command that copies files in a container, with three pipes."""
-        assert command[:5] == ["python3", "-P", "-S", "-m", _FILES], command
+        """Start a command that copies files, or one of the entrypoint, in a container, with three pipes."""
         process = self._first_process(pod, container)
         user, group = (_ids(process, name) for name in ("Uid", "Gid"))
         enter = ["nsenter", f"--target={process}", "--mount", "--pid", "--root", "--wdns=/"]
         enter += [f"--setgid={group}", f"--setuid={user}"]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        if command[0] == "/monopod/bin/entrypoint":
+            with open(f"/proc/{process}/environ", "rb") as file:
+                variables = dict(each.split(b"=", 1) for each in file.read().split(b"\0") if each)
+            return subprocess.Popen([*enter, *command], **pipes, env=variables)
+        assert command[:5] == ["python3", "-P", "-S", "-m", _FILES], command
         # monopod and its Python are where they are on this machine: that is the root of every container
         return subprocess.Popen(
             [*enter, sys.executable, "-P", "-m", _FILES, *command[5:]],
