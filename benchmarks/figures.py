@@ -182,6 +182,19 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def packing() -> Iterator[Figure]:
+    """Whole runs with a container for each Step, and with Steps that share one."""
+    pipelines = (
+        ("1 Task of 10 Steps", generated.chain_of_steps(10)),
+        ("200 Tasks in a chain", generated.chain_of_tasks(200)),
+    )
+    for what, pipeline in pipelines:
+        with written(pipeline) as file:
+            for option, how in (("--no-pack", "apart"), ("--pack", "packed")):
+                seconds = command_seconds("run", "--backend", "host", "--no-record", option, "-f", file)
+                yield Figure(f"run of {what}, {how}", f"{seconds:.2f} s")
+
+
 FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "hand-off": hand_off,
     "fan-out": fan_out,
@@ -192,4 +205,5 @@ FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "command-line": command_line,
     "recording": recording,
     "output": output,
+    "packing": packing,
 }

@@ -51,16 +51,18 @@ class _Run:
 def in_cluster(options: ClusterOptions) -> Iterator[Figure]:
     """Command to outcome, the client's time before and after, and its requests. Raises MeasurementError."""
     pipelines = (
-        ("1 Task", generated.chain_of_tasks(1), 1),
-        (f"{TASKS} Tasks in a chain", generated.chain_of_tasks(TASKS), TASKS),
-        (f"{TASKS} Tasks at once", generated.tasks_at_once(TASKS), TASKS),
-        (f"1 Task of {TASKS} Steps", generated.chain_of_steps(TASKS), TASKS),
+        ("1 Task", generated.chain_of_tasks(1), 1, ()),
+        (f"{TASKS} Tasks in a chain", generated.chain_of_tasks(TASKS), TASKS, ()),
+        (f"{TASKS} Tasks in a chain, packed", generated.chain_of_tasks(TASKS), 1, ("--pack",)),
+        (f"{TASKS} Tasks at once", generated.tasks_at_once(TASKS), TASKS, ()),
+        (f"1 Task of {TASKS} Steps", generated.chain_of_steps(TASKS), TASKS, ()),
+        (f"1 Task of {TASKS} Steps, packed", generated.chain_of_steps(TASKS), 1, ("--pack",)),
     )
     with tempfile.TemporaryDirectory(prefix="monopod-bench-") as directory:
         proxy = ObservingProxy(options.context, Path(directory))
         try:
-            for what, pipeline, containers in pipelines:
-                yield from _figures(what, _runs(proxy, options, pipeline), containers)
+            for what, pipeline, containers, packing in pipelines:
+                yield from _figures(what, _runs(proxy, options, pipeline, packing), containers)
         finally:
             proxy.close()
 
@@ -78,9 +80,20 @@ def _figures(what: str, runs: list[_Run], containers: int) -> Iterator[Figure]:
     yield Figure("  requests for logs, at most", str(logs), f"<= {allowed}", logs <= allowed)
 
 
-def _runs(proxy: ObservingProxy, options: ClusterOptions, pipeline: str) -> list[_Run]:
+def _runs(proxy: ObservingProxy, options: ClusterOptions, pipeline: str, packing: tuple[str, ...]) -> list[_Run]:
     with written(pipeline.replace(generated.IMAGE, options.image)) as file:
-        command = [MONOPOD, "run", "--context", "measured", "-n", options.namespace, "--no-record", "-f", file]
+        command = [
+            MONOPOD,
+            "run",
+            "--context",
+            "measured",
+            "-n",
+            options.namespace,
+            "--no-record",
+            *packing,
+            "-f",
+            file,
+        ]
         _measured(proxy, command)
         return [_measured(proxy, command) for _ in range(options.runs)]
 
