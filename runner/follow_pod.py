@@ -154,7 +154,7 @@ def follow_pod(
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        context = failure_context(plan, _what_shows_more(pod, recorder, options))
+        context = failure_context(plan, _what_shows_more(pod, recorder, options), _what_runs_again(recorder))
         pod.take_outcome(outcome, is_reported=follower.finished is not None)
         summary = summarize(follower, run.outcome_shown(outcome), ended, pod.kept or None, context)
         if recorder is not None:
@@ -170,6 +170,13 @@ def follow_pod(
     record, problem = (None, "") if recorder is None else (recorder.directory, recorder.problem)
     is_reported = follower.finished is not None
     return Ended(outcome.exit_code, document, run.is_interrupted, record, problem, is_reported=is_reported)
+
+
+def _what_runs_again(recorder: Recorder | None) -> str:
+    """Return the command that runs the Tasks again that failed; empty if the record does not suffice."""
+    if recorder is None or recorder.directory is None or not recorder.repeats_failed:
+        return ""
+    return shlex.join([*program_name(), "rerun", recorder.directory.name, "--failed"])
 
 
 def _what_shows_more(pod: Pod, recorder: Recorder | None, options: Options) -> More:

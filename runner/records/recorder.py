@@ -85,6 +85,14 @@ class Recorder:
         self._names = InstanceNames()
         self._flushed = 0.0
 
+    @property
+    def repeats_failed(self) -> bool:
+        """Whether the Tasks that failed can be run again: no Workspace is lost with the Pod."""
+        volumes = self._pod["spec"].get("volumes") or ()
+        of_pod = [volume for volume in volumes if "emptyDir" in volume or "ephemeral" in volume]
+        is_lost = any(volume["name"].startswith("workspace-") for volume in of_pod)
+        return self._repetition is not None and not self.problem and not is_lost
+
     def take(self, shown: Shown) -> None:
         """Record lines or an event."""
         if self.problem:

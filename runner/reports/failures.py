@@ -57,6 +57,7 @@ class Failure:
     last_lines: tuple[str, ...] = ()
     skipped: str = ""
     more: str = ""
+    again: str = ""
     is_sidecar: bool = False
 
     @property
@@ -69,22 +70,26 @@ class Failure:
     @property
     def consequences(self) -> list[tuple[str, str]]:
         """What happened because of it and what to do next, each with a title."""
-        titled = (("skipped as a result", self.skipped), ("full output", self.more))
+        titled = (("skipped as a result", self.skipped), ("full output", self.more), ("run it again", self.again))
         return [(title, text) for title, text in titled if text]
 
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
-    """Context for failures: the planned Steps by Task path and name, and the command that shows more."""
+    """Context for failures: the planned Steps by Task path and name, and the command that shows more.
+
+    ``again`` is the command that runs what failed again; empty if that is not possible.
+    """
 
     steps: Mapping[tuple[str, str], Step] = dataclasses.field(default_factory=dict)
     more: More | None = None
+    again: str = ""
 
 
-def failure_context(plan: Plan, more: More) -> FailureContext:
+def failure_context(plan: Plan, more: More, again: str = "") -> FailureContext:
     """Return the context of a Plan."""
     steps = {(planned.path, step.name): step for planned in walk(plan.pipeline) for step in planned.task.steps}
-    return FailureContext(steps, more)
+    return FailureContext(steps, more, again)
 
 
 def images(pod: Mapping[str, Any]) -> dict[str, str]:
@@ -116,6 +121,8 @@ def find_failures(follower: Follower, context: FailureContext) -> tuple[Failure,
         failures += [
             _failed_step(task, step, follower.last_lines(task, step), context, skipped) for step in task.failed_steps
         ]
+    if failures:  # once
+        failures[-1] = dataclasses.replace(failures[-1], again=context.again)
     return tuple(failures)
 
 

@@ -88,7 +88,7 @@ def test_consequences_of_failures(sample):
         sample.task_skipped("notes", 3, stopping),
     ):
         follower.event(event)
-    context = failure_context(tested, lambda *names: " ".join(names))
+    context = failure_context(tested, lambda *names: " ".join(names), "monopod rerun ci --failed")
     build, lint = find_failures(follower, context)
     assert build.heading == "build : make failed: killed: out of memory, limit 64Mi"
     assert build.consequences == [
@@ -96,7 +96,7 @@ def test_consequences_of_failures(sample):
         ("full output", "build make build-make"),
     ]
     assert lint.heading == "lint failed: it took more than 2s"
-    assert lint.consequences == [("skipped as a result", "notes")]
+    assert lint.consequences == [("skipped as a result", "notes"), ("run it again", "monopod rerun ci --failed")]
 
 
 def test_many_skipped_tasks_are_counted(sample):

@@ -1,0 +1,108 @@
+"""Which run RUN means: recorded, active, or in a cluster."""
+
+import fcntl
+import os
+import tempfile
+
+import pytest
+from recorded import record_run
+
+from monopod.runner.cancellation import CancelSocket
+from monopod.runner.known_runs.finding import (
+    NoSuchRunError,
+    PodReference,
+    Wanted,
+    active_names,
+    find_active_run,
+    find_run,
+)
+from monopod.runner.kubelet import state_directory
+from monopod.runner.records import store
+from monopod.runner.records.store import records_root
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with tempfile.TemporaryDirectory() as directory:  # a short path, for sockets
+        monkeypatch.setenv("TMPDIR", directory)
+        yield
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+
+
+@pytest.fixture
+def record(sample, monkeypatch):
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+
+    def record(name="ci", **options):
+        plan = sample.plan(sample.task("a", "b"))
+        return record_run(records_root(), plan, [sample.run_started(name), sample.run_finished(1)], **options)
+
+    return record
+
+
+def hold(record):
+    """Lock a record, as the process that writes it does; return the lock."""
+    lock = os.open(record.directory / store.LOCK_FILE, os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def test_latest_run_of_the_project_is_found(record):
+    record("checkout"), record("other", project="/other")
+    assert find_run(Wanted(None)).identity == "checkout"
+    assert find_run(Wanted("pipelinerun.tekton.dev/other")).identity == "other"
+    with pytest.raises(NoSuchRunError, match=r"no recorded run 'chekout' \(did you mean 'checkout'\?\)"):
+        find_run(Wanted("chekout"))
+
+
+def test_name_without_a_record_is_a_pod_if_there_is_a_kubeconfig(record, tmp_path, monkeypatch):
+    record("ci")
+    (tmp_path / "kubeconfig").write_text("")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    assert find_run(Wanted("build")) == PodReference("build", None, None, remark="no recorded run 'build'")
+    assert find_run(Wanted("ci")).identity == "ci"
+    assert find_run(Wanted("ci", context="prod")) == PodReference("ci", None, "prod")
+    with pytest.raises(NoSuchRunError, match="no run of this project was recorded in this cluster"):
+        find_run(Wanted(None, context="prod"))
+
+
+def test_ended_run_cannot_be_cancelled(record):
+    record("ci")
+    with pytest.raises(NoSuchRunError, match="run 'ci' has ended"):
+        find_active_run(Wanted("ci"))
+    with pytest.raises(NoSuchRunError, match="no run 'nope'; you have no active run"):
+        find_active_run(Wanted("nope"))
+    with pytest.raises(NoSuchRunError, match="you have no active run"):
+        find_active_run(Wanted(None))
+
+
+def test_active_runs_are_cancelled_by_name_or_as_the_only_one(record):
+    first, second = state_directory.create("one"), state_directory.create("two")
+    with CancelSocket(first.path):
+        assert find_active_run(Wanted(None)).name == "one"
+        with CancelSocket(second.path):
+            assert active_names() == ["one", "two"]
+            with pytest.raises(NoSuchRunError, match="several runs are active; choose one: one, two"):
+                find_active_run(Wanted(None))
+            assert find_active_run(Wanted("two")).name == "two"
+            with pytest.raises(NoSuchRunError, match=r"no run 'tow' \(did you mean 'two'\?\); active runs: one, two"):
+                find_active_run(Wanted("tow"))
+    for directory in (first, second):
+        os.close(directory.lock)
+
+
+def test_active_run_in_a_cluster_is_known_by_its_record(record, monkeypatch):
+    started = record("build", ended=False)
+    header = started.directory / store.HEADER_FILE
+    header.write_text(header.read_text().replace('"backend": "host"', '"backend": "kubernetes"'))
+    lock = hold(started)
+    try:
+        found = find_active_run(Wanted(None))
+        assert (found.name, found.namespace, found.context) == ("build", "default", None)
+        assert find_run(Wanted("build")).identity == "build"
+    finally:
+        os.close(lock)
+    assert find_run(Wanted("build")).name == "build"  # its record stopped: it is read from the cluster
+    assert isinstance(find_run(Wanted("build")), PodReference)
