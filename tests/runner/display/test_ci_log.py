@@ -58,9 +58,9 @@ def seen_by_travis(text):
 
 
 SYSTEMS = {
-    "GITHUB_ACTIONS": (seen_by_github, r"\s*(::group::|::endgroup::)"),
-    "TF_BUILD": (seen_by_azure, r"##\[(group|endgroup)\]"),
-    "TEAMCITY_VERSION": (seen_by_teamcity, r"##teamcity\[block(Opened|Closed) name='"),
+    "GITHUB_ACTIONS": (seen_by_github, r"\s*(::group::|::endgroup::|::error title=(t|m)[^:]*::(t|m) : )"),
+    "TF_BUILD": (seen_by_azure, r"##\[(group|endgroup)\]|##vso\[task\.logissue type=error;[^\]]*\](t|m) : "),
+    "TEAMCITY_VERSION": (seen_by_teamcity, r"##teamcity\[(block(Opened|Closed) name|buildProblem description)='"),
     "GITLAB_CI": (seen_by_gitlab, r"section_(start|end):\d+:monopod_"),
     "BUILDKITE": (seen_by_buildkite, r"(---|\+\+\+) (t|m|monopod)"),
     "TRAVIS": (seen_by_travis, r"travis_fold:(start|end):monopod_"),
