@@ -93,8 +93,8 @@ def programs():
             container: (list(program.entrypoint), list(program.cmd))
             for task in compilation.plan.pipeline.tasks
             for slot in task.slots
-            for container in (*slot.containers, *slot.sidecars)
-            if (program := slot.image_program(container)) is not None
+            for container, program in zip((*slot.containers, *slot.sidecars), slot.image_programs, strict=False)
+            if program is not None
         }
 
     return make

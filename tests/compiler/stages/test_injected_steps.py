@@ -147,7 +147,7 @@ def test_programs_of_images_keep_their_containers(run, compiled, task_of, tmp_pa
     configs.write_text(json.dumps({"tool": {"config": {"Entrypoint": ["/tool"]}}}))
     text = filled().replace('{name: two, image: alpine, script: "true"}', "{name: two, image: tool}")
     (slot,) = task_of(compiled(text, image_configs=(str(configs),)), "build").slots
-    assert [slot.image_program(name) is not None for name in slot.containers] == [False, True, False]
+    assert [slot.program_of_step(number) is not None for number in range(3)] == [False, True, False]
 
 
 def test_only_a_pod_with_such_steps_carries_their_modules(compiled):
