@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.project import workspaces_of
+
 if TYPE_CHECKING:
     from monopod.compiler.documents.documents import Documents
+    from monopod.runner.secrets.given_secrets import GivenSecrets
     from monopod.runner.secrets.secret_option import SecretOption
 
 
@@ -50,8 +53,12 @@ def with_given_secrets(documents: Documents, arguments: argparse.Namespace, *, l
         return documents
     from monopod.runner.secrets.given_secrets import read_secrets, report_files, with_secrets  # noqa: PLC0415
 
-    bound = [binding.removeprefix("secret:") for _, binding in arguments.workspaces if binding.startswith("secret:")]
-    given = read_secrets(arguments.secrets, arguments.secret_file, documents, bound, automatic=local)
-    report_files(given)
+    given: GivenSecrets | None = getattr(arguments, "read_secrets", None)
+    if given is None:  # once: standard input cannot be read again for another backend
+        bindings = [binding for _, binding in workspaces_of(arguments)]
+        bound = [binding.removeprefix("secret:") for binding in bindings if binding.startswith("secret:")]
+        given = read_secrets(arguments.secrets, arguments.secret_file, documents, bound, automatic=local)
+        report_files(given)
+        arguments.read_secrets = given
     arguments.given_secrets = frozenset(given.values)
     return with_secrets(documents, given)
