@@ -69,7 +69,8 @@ _SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def parse_binding(text: str) -> dict[str, Any]:
     """Return the volume source of a binding. Raises ValueError if the text is not a binding, or a folder."""
-    if text.partition("=")[0] in _TKN_KEYS:
+    key, equals, _ = text.partition("=")
+    if equals and key in _TKN_KEYS:
         return _parse_tkn_binding(text)
     kind, _, rest = text.partition(":")
     if text == "emptyDir":

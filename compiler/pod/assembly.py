@@ -194,7 +194,7 @@ def _pieces(pod: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _index_of(pod: Mapping[str, Any]) -> int | None:
     """Return the index of a Pod of an Indexed Job, None for another Pod."""
-    index = str((pod["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, ""))
+    index = str((pod.get("metadata", {}).get("annotations") or {}).get(INDEX_ANNOTATION, ""))
     return int(index) if index.isascii() and index.isdecimal() else None
 
 

@@ -88,9 +88,10 @@ class Recorder:
     @property
     def repeats_failed(self) -> bool:
         """Whether the Tasks that failed can be run again: no Workspace is lost with the Pod."""
-        volumes = self._pod["spec"].get("volumes") or ()
-        of_pod = [volume for volume in volumes if "emptyDir" in volume or "ephemeral" in volume]
-        is_lost = any(volume["name"].startswith("workspace-") for volume in of_pod)
+        spec = self._pod["spec"]
+        of_pod = {each["name"] for each in spec.get("volumes") or () if "emptyDir" in each or "ephemeral" in each}
+        mounts = [mount for container in spec["containers"] for mount in container.get("volumeMounts") or ()]
+        is_lost = any(mount["name"] in of_pod and mount["mountPath"].startswith("/workspace/") for mount in mounts)
         return self._repetition is not None and not self.problem and not is_lost
 
     def take(self, shown: Shown) -> None:

@@ -1942,6 +1942,10 @@ def test_what_is_older_than_the_container_stays(make_container, left):
     (left / "image").mkdir()
     (left / "image" / "file").touch()
     (left / "empty").mkdir()
+    later = left.with_name("later")
+    later.touch()
+    while later.stat().st_ctime_ns <= (left / "empty").stat().st_ctime_ns:  # the clock of files ticks every few ms
+        later.touch()
     container = make_container()
     container.start()
     script = f"cd {left}; mkdir -p new/deep; touch new/deep/file file image/other; cp -p image/file copy"

@@ -88,6 +88,7 @@ def test_lines_of_an_env_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fields"),
     [
+        ("emptyDir", {"emptyDir": {}}),  # monopod's own spelling
         ("emptyDir=", {"emptyDir": {}}),
         ("claimName=c,subPath=d/e", {"persistentVolumeClaim": {"claimName": "c"}, "subPath": "d/e"}),
         ("config=c,item=a=b", {"configMap": {"name": "c", "items": [{"key": "a", "path": "b"}]}}),
