@@ -22,7 +22,7 @@ def complete(*words):
 
 def test_commands():
     assert complete("") == (list(COMMANDS), NO_FILES)
-    assert complete("c") == (["cancel", "cache", "compile", "convert", "check", "completion"], NO_FILES)
+    assert complete("c") == (["cancel", "continue", "cache", "compile", "convert", "check", "completion"], NO_FILES)
     assert complete("-") == (["--help", "--version"], NO_FILES)
     assert complete("no-such-command", "") == ([], NO_FILES)
 
