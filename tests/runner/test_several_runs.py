@@ -9,7 +9,7 @@ import yaml
 
 from monopod.runner import run_pods
 from monopod.runner.command_line import main
-from monopod.runner.host.backend import HostBackend
+from monopod.runner.host.backend import NOTICE
 
 RUN = """\
 ---
@@ -169,7 +169,7 @@ def test_runs_are_run_one_after_another(monopod):
     assert [run["status"]["conditions"][0]["status"] for run in (failed, succeeded)] == ["False", "True"]
     lines = errors.splitlines()
     assert "The host backend ignores Service 'web'." in lines
-    assert lines.count(HostBackend.notice) == 1
+    assert lines.count(NOTICE) == 1
     closing_table = next(number for number, line in enumerate(lines) if line.startswith("first-") and "Failed" in line)
     assert lines.index("[task1 : act] one") < closing_table < lines.index("[task2 : act] two")
 
