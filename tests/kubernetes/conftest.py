@@ -19,6 +19,12 @@ from monopod.runner.command_line import main
 from monopod.runner.kubernetes.cluster import connect
 
 
+@pytest.fixture(autouse=True)
+def _records_of_the_test(tmp_path_factory, monkeypatch):
+    """Without records of other tests: a recorded run is read from its record, not from the cluster."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def api():
     """An API server on which nothing runs."""

@@ -227,10 +227,15 @@ def test_no_such_pod(monopod, api, command):
         api.put("pods", "ci", {"kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": {"containers": []}})
     ran = monopod(command, "build-2")
     where = "there is no Pod 'build-2' in namespace 'ci'"
-    assert (ran.code, ran.err) == (2, f"monopod {command}: {where} (did you mean 'build-1'?); there are build-1\n")
+    said = f"{where} (did you mean 'build-1'?); there are build-1\n"
+    assert (ran.code, ran.err) == (2, f"monopod {command}: no recorded runs, and {said}")
+    ran = monopod(command, "build-2", "--context", "test")
+    assert (ran.code, ran.err) == (2, f"monopod {command}: {said}")
     assert "was not made by monopod" in monopod(command, "pod/web").err
     assert "there is no Pod 'web' in namespace 'prod', and no other Pod" in monopod(command, "web", "-n", "prod").err
-    assert "'job/web' is not a Pod; give its name, or pod/NAME" in monopod(command, "job/web").err
+    assert "the Job 'web' in namespace 'ci' has no Pods, or does not exist" in monopod(command, "job/web").err
+    said = "'cronjob/web' is not a Pod; give its name, pod/NAME, or job/NAME/INDEX"
+    assert said in monopod(command, "cronjob/web").err
     assert "this Pod has no coordinator" in monopod(command, "build-1").err
 
 
