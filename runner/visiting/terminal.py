@@ -15,9 +15,9 @@ TERMINAL = 0
 
 @contextlib.contextmanager
 def raw_terminal() -> Iterator[None]:
-    """Pass on every key as it is in the block, Ctrl-C and Ctrl-Z too."""
+    """Pass on every key as it is in the block, Ctrl-C and Ctrl-Z too, and what was typed before it."""
     before = termios.tcgetattr(TERMINAL)
-    tty.setraw(TERMINAL)
+    tty.setraw(TERMINAL, termios.TCSADRAIN)  # its default discards what was typed
     try:
         yield
     finally:

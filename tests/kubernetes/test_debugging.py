@@ -38,21 +38,23 @@ def test_command_beside_a_held_step_and_its_release(held, start_monopod, monopod
     wrong = monopod("shell", "build", "biuld", "--context", "test")
     assert (wrong.code, wrong.err) == (2, "monopod shell: there is no Task 'biuld' (did you mean 'build'?)\n")
     released = monopod("continue", "build", "--context", "test")
-    assert (released.code, released.out) == (0, "Continuing build/act of run 'build'\n")
+    assert (released.code, released.out) == (0, "Continuing build/act of run 'build'\n"), released.err
     assert held.wait(300) == 0
     assert monopod("continue", "build", "--context", "test").code == 2
 
 
 def test_terminal_and_its_size(held, api, kubeconfig, monopod):
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    command = [sys.executable, "-c", PROGRAM, "shell", "build", "build", "--context", "test", "--", "cat"]
+    command = [sys.executable, "-c", PROGRAM, "shell", "build", "build", "--context", "test"]
+    command += ["--", "sh", "-c", "echo ready; cat"]
     with Terminal(command, environment, 100, 30) as terminal:
+        terminal.wait_for("ready")  # from now on the terminal echoes nothing: what is seen comes from the container
         terminal.type("hello\r")
         terminal.wait_for("hello")
         terminal.resize(90, 20)
         terminal.type("again\r")
         terminal.wait_for("again")
-    assert api.exec_sizes[0] == {"Width": 100, "Height": 30}
-    assert api.exec_sizes[-1] == {"Width": 90, "Height": 20}
+        assert api.exec_sizes[0] == {"Width": 100, "Height": 30}
+        api.wait_for(lambda: api.exec_sizes[-1] == {"Width": 90, "Height": 20})
     assert monopod("fail", "build", "build/act", "--context", "test").code == 0
     assert held.wait(300) == 1

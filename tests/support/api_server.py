@@ -589,7 +589,12 @@ class _Handler(BaseHTTPRequestHandler):
         with self.api.changed:
             cut = self.api.exec_cuts.pop(0) if self.api.exec_cuts else None
         streams = self.rfile, self.wfile, self.connection, process
-        ExecStreams(*streams, can_close=can_close, cut=cut, sizes=self.api.exec_sizes).run()
+        ExecStreams(*streams, can_close=can_close, cut=cut, on_size=self._note_size).run()
+
+    def _note_size(self, size):
+        with self.api.changed:
+            self.api.exec_sizes.append(size)
+            self.api.changed.notify_all()
 
     # HTTP
 

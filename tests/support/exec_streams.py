@@ -40,14 +40,14 @@ def frame(opcode, payload):
 class ExecStreams:
     """Connects a process (``subprocess.Popen`` with three pipes) with a client.
 
-    `cut`: the connection breaks after this many bytes of both directions. `sizes` gets the sizes of its terminal.
+    `cut`: the connection breaks after this many bytes of both directions. `on_size` takes the sizes of its terminal.
     """
 
-    def __init__(self, reader, writer, connection, process, *, can_close, cut=None, sizes=None):
+    def __init__(self, reader, writer, connection, process, *, can_close, cut=None, on_size=None):
         self._reader, self._writer, self._connection = reader, writer, connection
         self._process = process
         self._can_close = can_close
-        self._sizes = sizes
+        self._on_size = on_size
         self._left = cut
         self._lock = threading.Lock()
 
@@ -63,6 +63,7 @@ class ExecStreams:
         for thread in threads:
             thread.join()
         code = self._process.wait()
+        code = code if code >= 0 else 128 - code  # killed by a signal, as container runtimes report it
         self._write(frame(2, bytes([_ERROR]) + json.dumps(status_of(code)).encode()))
         self._write(frame(8, struct.pack(">H", 1000)))
         reader.join(10)
@@ -93,8 +94,8 @@ class ExecStreams:
                 if message[:1] == bytes([_STDIN]):
                     self._process.stdin.write(message[1:])
                     self._process.stdin.flush()
-                elif message[:1] == bytes([_RESIZE]) and self._sizes is not None:
-                    self._sizes.append(json.loads(message[1:]))
+                elif message[:1] == bytes([_RESIZE]) and self._on_size is not None:
+                    self._on_size(json.loads(message[1:]))
                 elif self._can_close and message == bytes([_CLOSE, _STDIN]):
                     self._process.stdin.close()
         except (OSError, ValueError):
