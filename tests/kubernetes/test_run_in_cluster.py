@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 
@@ -187,18 +188,26 @@ def test_kept_pod_is_named_and_can_be_attached_to(monopod, api, file):
     api.wait_for(lambda: api.pod()["status"]["phase"] == "Failed")
     attached = monopod("attach", "build", "--context", "test")
     assert attached.code == 1
-    assert sorted([*attached.out.splitlines(), kept]) == sorted(ran.out.splitlines())
-    status = monopod("status", "pod/build")
+    again = next(line for line in ran.out.splitlines() if line.startswith("  run it again: "))
+    assert re.fullmatch("  run it again: monopod rerun build[^ ]* --failed", again)
+    assert sorted([*attached.out.splitlines(), again, kept]) == sorted(ran.out.splitlines())
+    status = monopod("status", "pod/build", "--context", "test")
     assert status.code == 0
-    assert set(status.out.splitlines()) <= set(ran.out.splitlines())
+    steps = {*status.out.splitlines()} - {*ran.out.splitlines()}
+    assert {tuple(line.split()[:2]) for line in steps} == {("act", "Succeeded"), ("act", "Failed")}
     more = next(line for line in ran.out.splitlines() if line.startswith("  full output: "))
     assert more == "  full output: monopod logs build second/act -n ci --context test"
     assert monopod(*shlex.split(more.partition(": ")[2])[1:]).out == "last words\n"
-    assert json.loads(monopod("status", "build", "-o", "json").out)["status"]["conditions"][0]["reason"] == "Failed"
-    story = monopod("logs", "build").out
-    assert "second        act: Error: exit code 3" in story
-    assert monopod("logs", "build", "first").out == "one\ntwo\nno newline\n"
-    assert monopod("logs", "build", "report/act", "-f").out == "second was Failed\n"
+    for where in ((), ("--context", "test")):  # from the record, and from the Pod
+        document = json.loads(monopod("status", "build", "-o", "json", *where).out)
+        assert document["status"]["conditions"][0]["reason"] == "Failed"
+        log = monopod("logs", "build", *where).out.splitlines()
+        assert set(log) <= set(ran.out.splitlines())
+        words = [line for line in log if line.startswith("[second : act] ")]
+        assert words == ["[second : act] last words", "[second : act] exit code 3"]
+        assert "[report : act] second was Failed" in log
+        assert monopod("logs", "build", "first", *where).out == "one\ntwo\nno newline\n"
+        assert monopod("logs", "build", "report/act", "-f", *where).out == "second was Failed\n"
 
 
 @pytest.mark.parametrize("script", ["true", "exit 3"])
@@ -225,7 +234,8 @@ def test_detached_run_prints_the_name_of_its_pod(monopod, api, file):
     name = monopod("run", "-f", file, "--context", "test", "--detach", "-o", "name").out.strip()
     assert name == "pipelinerun.tekton.dev/build"
     assert monopod("attach", name).code == 1
-    assert monopod("logs", name, "first").out == "one\ntwo\nno newline\n"
+    ran = monopod("logs", name, "first")
+    assert (ran.out, ran.err) == ("one\ntwo\nno newline\n", "")
 
 
 def test_attached_run_is_recorded_once(monopod, api, file, tmp_path, monkeypatch):
