@@ -181,9 +181,11 @@ class HostPod:
         self._poll.register(self._visits, select.EPOLLIN)
         self._launch(pickle.dumps((pod, self.keep)))
         self._await_ready()
-        running_pod.write(
-            self._state.path, self.manifest, control, launcher=self._launcher.pid if self._launcher else 0
-        )
+        launcher = self._launcher.pid if self._launcher else 0
+        try:
+            running_pod.write(self._state.path, self.manifest, control, launcher=launcher)
+        except OSError as error:  # the Pod has started; only other commands miss the file
+            self._pending.append(PodWarning(f"monopod shell cannot find this run: {error.strerror}"))
         return self
 
     def _launch(self, pod: bytes) -> None:
