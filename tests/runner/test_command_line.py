@@ -143,7 +143,6 @@ def test_missing_file_is_reported(monopod):
             ["run", "pipeline.yaml", "--context", "prod", "--backend", "host"],
             "--context applies only to --backend kube",
         ),
-        (["run"], "no input file; use -f FILE, or -f - for standard input"),
         (["compile", "-f", "missing.yaml"], "missing.yaml"),
     ],
 )
@@ -158,6 +157,14 @@ def test_wrong_usage_is_reported(tmp_path, monkeypatch, capsys, arguments, messa
     output, errors = capsys.readouterr()
     assert (exit_code, output) == (2, "")
     assert message in errors
+
+
+def test_run_in_an_empty_directory_names_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["monopod", "run"])
+    assert main() == 2
+    message = "no input file; use -f FILE, or -f - for standard input; monopod init writes a first pipeline\n"
+    assert capsys.readouterr() == ("", message)
 
 
 def test_usage_as_a_kubectl_plugin(monopod):
