@@ -26,6 +26,10 @@ EXAMPLES = {
 }
 NOT_RUN = {
     "monopod run -f pipeline.yaml --backend podman": "test_docs_commands runs it, with a network that there is here",
+} | {
+    example: "needs a held Step of an active run; runner/test_debugging.py runs this command"
+    for name in ("shell", "continue", "fail")
+    for example in EXAMPLES[name]
 }
 WORKFLOW = (Path(__file__).parents[1] / "examples/argo/workflow.yaml").read_text()
 TASKS = """\
@@ -65,24 +69,44 @@ spec:
     params: [{name: version, value: $(params.version)}]
     workspaces: [{name: source}]
 """
+SHARDED = (
+    PIPELINE.replace("params: [{name", "params: [{name: files, type: array, default: [a.py, b.py]}, {name", 1)
+    + """\
+  - name: check
+    timeout: 10m
+    matrix: {params: [{name: file, value: '$(params.files[*])'}]}
+    taskSpec:
+      params: [{name: file}]
+      steps:
+      - name: check
+        image: docker.io/library/busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000
+        computeResources: {requests: {cpu: 10m, memory: 16Mi}}
+        env: [{name: FILE, value: $(params.file)}]
+        script: echo "checked $FILE"
+"""
+)
 STEP = "{name: act, image: busybox, script: '%s'}"
 RUN = f"""\
 apiVersion: tekton.dev/v1
 kind: PipelineRun
 metadata: {{name: NAME}}
+spec: {{pipelineRef: {{name: ci}}}}
+---
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {{name: ci}}
 spec:
-  pipelineSpec:
-    tasks:
-    - name: unit-tests
-      taskSpec: {{steps: [{{name: pytest, image: busybox, script: echo 15 passed}}]}}
-    - name: test
-      matrix: {{params: [{{name: go, value: ["1.21", "1.22"]}}]}}
-      taskSpec: {{params: [{{name: go}}], steps: [{STEP % "echo $(params.go)"}]}}
-    - name: deploy
-      matrix: {{params: [{{name: region, value: [a, b, c]}}]}}
-      taskSpec: {{params: [{{name: region}}], steps: [{STEP % "echo $(params.region)"}]}}
-    - name: scan
-      pipelineSpec: {{tasks: [{{name: codeql, taskSpec: {{steps: [{STEP % "echo nothing"}]}}}}]}}
+  tasks:
+  - name: unit-tests
+    taskSpec: {{steps: [{{name: pytest, image: busybox, script: echo 15 passed}}]}}
+  - name: test
+    matrix: {{params: [{{name: go, value: ["1.21", "1.22"]}}]}}
+    taskSpec: {{params: [{{name: go}}], steps: [{STEP % "echo $(params.go)"}]}}
+  - name: deploy
+    matrix: {{params: [{{name: region, value: [a, b, c]}}]}}
+    taskSpec: {{params: [{{name: region}}], steps: [{STEP % "echo $(params.region)"}]}}
+  - name: scan
+    pipelineSpec: {{tasks: [{{name: codeql, taskSpec: {{steps: [{STEP % "echo nothing"}]}}}}]}}
 """
 WAITING = f"""\
 apiVersion: tekton.dev/v1
@@ -105,6 +129,8 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
     session.environment["PASSWORD"] = "s3cret"
     for folder in (session.directory / "tekton", session.directory / ".tekton"):
         folder.mkdir()
+    claim = {"metadata": {"name": "caches", "namespace": "ci", "uid": "caches"}, "status": {"phase": "Bound"}}
+    api.put("persistentvolumeclaims", "ci", claim)
     (Path(session.environment["HOME"]) / ".config/fish/completions").mkdir(parents=True)
     for name, text in {
         "tekton/pipeline.yaml": PIPELINE,
@@ -121,8 +147,15 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
 def run_before(session: Session, name: str) -> None:
     """Run the commands that a command requires."""
     if name in ("attach", "logs", "status"):
-        (session.directory / "before.yaml").write_text(RUN.replace("NAME", "build-x7k2p"))
-        session.run("monopod run -f before.yaml --context prod --detach && monopod attach build-x7k2p")
+        (session.directory / "build.yaml").write_text(RUN.replace("NAME", "build-x7k2p"))
+        (session.directory / "ci.yaml").write_text(RUN.replace("NAME", "ci-x7k2p"))
+        in_cluster = "--context prod -n ci"
+        session.run(
+            "monopod run -f build.yaml --context prod --detach && monopod attach build-x7k2p --context prod"
+            f" && monopod run -f ci.yaml {in_cluster} --detach && monopod attach ci-x7k2p {in_cluster}"
+        )
+    elif name == "cache":
+        (session.directory / "shared").mkdir()
     elif name == "rerun":
         write_files(session, "")
         session.run("monopod run -f pipeline.yaml -w source=.")
@@ -135,7 +168,8 @@ def run_before(session: Session, name: str) -> None:
 def write_files(session: Session, example: str) -> None:
     """Write the files; pipeline.yaml has no Tasks if the example names a file for them."""
     is_apart = "tasks.yaml" in example
-    (session.directory / "pipeline.yaml").write_text(PIPELINE if is_apart else f"{PIPELINE}---\n{TASKS}")
+    pipeline = SHARDED if "--shard-by files" in example else PIPELINE
+    (session.directory / "pipeline.yaml").write_text(pipeline if is_apart else f"{pipeline}---\n{TASKS}")
     (session.directory / "tasks.yaml").write_text(TASKS)
     if example.startswith("monopod init"):
         (session.directory / "pipeline.yaml").unlink()

@@ -31,7 +31,7 @@ EXAMPLES = """\
   monopod cache prune --older-than 7d
   monopod cache prune --max-size 10Gi --dry-run
   monopod cache prune --all
-  monopod cache list --cache-store pvc:caches --context kind-kind -n ci
+  monopod cache list --cache-store pvc:caches --context prod -n ci
 
 Runs on this machine keep their caches in $XDG_CACHE_HOME/monopod/caches (default: ~/.cache/monopod/caches), in a
 directory for each project (a git repository). An entry never changes.
