@@ -69,8 +69,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
 }
 """By page: the beginning of a command, and why it does not run."""
 PODMAN = "--backend podman"
-BEFORE = {"docs/reports.md": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")}
-"""Commands that a page expects its reader to have run."""
+BEFORE = {
+    "docs/reports.md": {"monopod runs": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")},
+    "docs/command-line.md": {"monopod logs": ("monopod run -f ci-x7k2p.yaml",)},
+}
+"""By page and beginning of a command: what its reader has run before the first such command."""
 PAGES = pages(ROOT)
 SHOWN = {page: [each for each in shown((ROOT / page).read_text()) if isinstance(each, Command)] for page in PAGES}
 
@@ -117,7 +120,7 @@ spec:
 FILES = {**dict.fromkeys(("pipeline.yaml", "my-pipeline.yaml", "ci.yaml"), PIPELINE)}
 TUTORIAL = (each for each in shown((ROOT / "docs/tutorial.md").read_text()) if isinstance(each, File))
 FILES |= {each.name: each.text for each in TUTORIAL}
-FILES |= {"run.yaml": BUILD.replace("name: build}", "name: run}"), "build.yaml": BUILD}
+FILES |= {f"{name}.yaml": BUILD.replace("name: build}", f"name: {name}}}") for name in ("run", "build", "ci-x7k2p")}
 """Files that a page expects its reader to have."""
 
 
@@ -199,22 +202,31 @@ def test_explained_messages_are_messages_of_the_program():
     assert [each for each, pattern in patterns.items() if not any(map(pattern.search, said))] == []
 
 
+def run_before(before: dict[str, tuple[str, ...]], text: str, session: Session) -> None:
+    """Run the commands that a command of a page requires, and remove them from `before`."""
+    for start in [start for start in before if text.startswith(start)]:
+        for command in before.pop(start):
+            printed = session.run(command)
+            assert session.last == 0, f"{command}\n{printed}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in SHOWN if SHOWN[page] and page not in ELSEWHERE])
 def test_commands_of_a_page_print_what_it_shows(page: str, session: Session, request: pytest.FixtureRequest):
-    for command in BEFORE.get(page, ()):
-        session.run(command)
-        assert session.last == 0, command
+    before = dict(BEFORE.get(page, {}))
     ran, left_out = [], ""
     for each in shown((ROOT / page).read_text()):
         if isinstance(each, File):
             (session.directory / each.name).write_text(each.text)
-        elif PODMAN in each.text and isinstance(podman := request.getfixturevalue("podman"), str):
+            continue
+        run_before(before, each.text, session)
+        if PODMAN in each.text and isinstance(podman := request.getfixturevalue("podman"), str):
             left_out = podman
         elif reason(page, each.text) is None:
             printed = session.run_with(podman, each.text) if PODMAN in each.text else session.run(each.text)
             assert each.output is not None or session.last == 0, f"{each.text}\n{printed}"
             ran.append((each, printed))
+    assert not before
     if RECORD:
         record(page, ran)
         return
