@@ -70,7 +70,7 @@ spec:
     workspaces: [{name: source}]
 """
 SHARDED = (
-    PIPELINE.replace("params: [{name", "params: [{name: files, type: array, default: [a.py, b.py]}, {name", 1)
+    PIPELINE.replace("params: [{name", "params: [{name: files, type: array, default: [a, b, c, d]}, {name", 1)
     + """\
   - name: check
     timeout: 10m
