@@ -203,7 +203,7 @@ def test_many_tasks_on_a_small_terminal(start, gate):
     start_of_pipeline = PIPELINE[: PIPELINE.index("    - name: clone")]
     with start(80, 12, pipeline="".join([start_of_pipeline, *tasks, last])) as terminal:
         terminal.wait_for("40 running")
-        terminal.wait_for("and 32 more: ")
+        terminal.wait_for("and 39 more: 38 running, 1 waiting")
         gate("all")
         assert terminal.finish() == 0
         for number in range(41):
