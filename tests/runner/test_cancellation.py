@@ -161,7 +161,8 @@ def test_runs_with_the_same_name_are_distinguished(cancel, going):
     assert [run.taken for run in runs] == [["Cancelled"], [], []]
 
 
-def test_unknown_name_is_reported(cancel, going):
+def test_unknown_name_is_reported(cancel, going, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # without the records of other tests
     assert cancel() == (2, "", "monopod cancel: you have no active run\n")
     assert cancel("build") == (2, "", "monopod cancel: no run 'build'; you have no active run\n")
     going("build-abcdefgh")
