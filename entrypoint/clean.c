@@ -62,7 +62,7 @@ static bool remove_left(struct cleaning *cleaning, int directory, const char *na
         return result == 0;
     }
     if (level == MOST_LEVELS) {
-        static struct text unused;
+        struct name unused;
         numbered_name(&unused, ".monopod-left.", cleaning->moved++);
         return sys_renameat2(directory, name, cleaning->top, unused.bytes, 0) == 0;
     }
@@ -120,9 +120,7 @@ void clean_directories(const char *record, int file)
     for (; *record != '.'; record += strlen(record) + 1) {
         if (*record != 'c' && *record != 'n')
             continue;
-        struct cleaning cleaning = {.everything = *record == 'c', .path = record + 1, .newest = status.stx_ctime};
-        cleaning.oldest.tv_sec = self.started.tv_sec;
-        cleaning.oldest.tv_nsec = (uint32_t)self.started.tv_nsec;
+        struct cleaning cleaning = {.everything = *record == 'c', .path = record + 1, .oldest = self.started, .newest = status.stx_ctime};
         if (result < 0 && !cleaning.everything)
             continue; /* cannot happen: the file is open */
         cleaning.top = sys_openat(AT_FDCWD, cleaning.path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC, 0);

@@ -75,7 +75,7 @@ int reserve_exited(void)
 /* Fills a reserved file and gives it a name, which works once. */
 static int write_reserved(int file, const char *name, const struct text *content)
 {
-    static struct text path;
+    struct name path;
     if (file < 0)
         return file;
     int result = write_all(file, content->bytes, content->length);
@@ -208,7 +208,7 @@ static bool is_over(const char *name, bool is_first)
 /* Removes what is there under the numbers of a life that has not begun: no coordinator has given it requests. */
 static void remove_requests(uint32_t number)
 {
-    static struct text name;
+    struct name name;
     remove_entry(numbered_name(&name, "exited.", number));
     while (remove_entry(numbered_name(&name, "run.", number)))
         number++;
@@ -248,7 +248,7 @@ static int write_mark_of_life(int alive)
  */
 static int begin_life(int alive, const char *temporary)
 {
-    static struct text numbered;
+    struct name numbered;
     char content[2];
     int result = -EEXIST;
     for (uint32_t life = 1; life <= MAX_LIVES; life++) {
@@ -286,4 +286,7 @@ void open_control_directory(void)
         exit_now(EXIT_IO_ERROR);
     }
     self.alive = alive;
+    struct statx status = {0};
+    ignore(sys_statx(alive, "", AT_EMPTY_PATH, STATX_CTIME, &status)); /* cannot fail: the file is open */
+    self.started = status.stx_ctime;
 }

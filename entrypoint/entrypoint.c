@@ -94,7 +94,7 @@ static int take_reserve(void)
 
 static void start_request(struct request *request, int file, int locked, bool wants_mark)
 {
-    static struct text name;
+    struct name name;
     *request = (struct request){.phase = RUNNING, .number = self.next++, .file = file, .socket = -1,
                                 .reserve = -1};
     error_of(request)->length = 0;
@@ -142,7 +142,7 @@ static bool marked_request_is_ending(void)
 
 static void start_requests(void)
 {
-    static struct text name;
+    struct name name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
         if (self.terminated_by != 0 || self.sweeping || mark_is_pending() || marked_request_is_ending() ||
             (self.exit_at != 0 && self.exit_at <= monotonic_ms()))
@@ -353,7 +353,7 @@ static void note_oom_kills(void)
  */
 static void discard_requests(void)
 {
-    static struct text name;
+    struct name name;
     while (remove_entry(numbered_name(&name, "run.", self.next)))
         self.next++;
     remove_entry(numbered_name(&name, "exited.", self.next));
@@ -361,7 +361,8 @@ static void discard_requests(void)
 
 static bool write_exited(struct request *request)
 {
-    static struct text content, temporary, name;
+    static struct text content, file;
+    struct name temporary, name;
     note_oom_kills();
     format_exited(&content, request, self.next);
     if (request->has_leftovers)
@@ -383,10 +384,11 @@ static bool write_exited(struct request *request)
     }
     bool give_up = result < 0 && monotonic_ms() - request->ended_at > EXITED_TIMEOUT;
     if (give_up || (result < 0 && !request->error_logged)) {
-        name.length--; /* the NUL */
-        append(&name, give_up ? ", giving up" : ", retrying every second");
-        append_bytes(&name, "", 1);
-        log_error("cannot write ", name.bytes, result);
+        file.length = 0;
+        append(&file, name.bytes);
+        append(&file, give_up ? ", giving up" : ", retrying every second");
+        append_bytes(&file, "", 1);
+        log_error("cannot write ", file.bytes, result);
     }
     if (give_up)
         exit_now(EXIT_IO_ERROR);
@@ -437,7 +439,7 @@ static void advance(struct request *request)
  */
 static void handle_kill(struct request *request)
 {
-    static struct text name, taken;
+    struct name name, taken;
     long number, grace;
     int result = read_order(numbered_name(&name, "kill.", request->number), &number, &grace);
     if (result == -ENOENT)
@@ -620,7 +622,6 @@ static _Noreturn void serve(void)
     ignore(sys_prctl(PR_SET_DUMPABLE, 0)); /* cannot fail */
     block_signals();
     self.is_init = sys_getpid() == 1;
-    self.started = read_clock(CLOCK_REALTIME_COARSE);
     if (!self.is_init)
         ignore(sys_prctl(PR_SET_CHILD_SUBREAPER, 1)); /* fails only in qemu; then another process reaps orphans */
     open_control_directory();

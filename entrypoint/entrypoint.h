@@ -13,6 +13,7 @@ enum {
     MAX_REQUEST_BYTES = 16 << 20,    /* of one run.N; exec takes at most 6 MiB */
     MAX_ALLOCATED_BYTES = 64 << 20,  /* by one child */
     MAX_TEXT_BYTES = 4096 + 512,     /* of one message: a path and a sentence */
+    MAX_NAME_BYTES = 32,             /* of a numbered file */
     TICK = 1000,                     /* ms */
     GROUP_TIMEOUT = 10000,          /* ms until a killed process group must be gone */
     EXITED_TIMEOUT = 60000,           /* ms until the entrypoint gives up on writing exited.N */
@@ -42,13 +43,17 @@ struct text {
     char bytes[MAX_TEXT_BYTES];
 };
 
+struct name {
+    char bytes[MAX_NAME_BYTES];
+};
+
 void append_bytes(struct text *text, const char *bytes, size_t size);
 void append(struct text *text, const char *string);
 void append_escaped(struct text *text, const char *string);
 void append_number(struct text *text, uint64_t number, int width);
 void append_error(struct text *text, int error);
 void log_error(const char *message, const char *subject, int error);
-const char *numbered_name(struct text *text, const char *prefix, uint32_t number);
+const char *numbered_name(struct name *name, const char *prefix, uint32_t number);
 long parse_number(const char **at);
 
 /* entrypoint.c: the state of the supervisor */
@@ -110,7 +115,7 @@ extern struct self {
     uint32_t next;     /* number of the next request */
     long oom_kills;      /* of the cgroup, when last read */
     int64_t tick_at, coordinator_seen, orphan_after;
-    struct timespec started; /* by the clock that stamps files */
+    struct statx_timestamp started; /* when `alive` got its name, as files are stamped */
 } self;
 
 /* request.c */

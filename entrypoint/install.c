@@ -5,7 +5,7 @@
 void install(const char *path)
 {
     static char buffer[64 << 10];
-    static struct text temporary;
+    struct name temporary;
     numbered_name(&temporary, ".entrypoint.", (uint32_t)sys_getpid());
     int directory = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     int from = sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);

@@ -122,7 +122,7 @@ static void check_records(char *bytes, size_t size)
  */
 char *read_records(int file)
 {
-    static struct text name;
+    struct name name;
     numbered_name(&name, "run.", child.number);
     struct statx status = {0};
     ssize_t result = sys_statx(file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);

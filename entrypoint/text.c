@@ -30,24 +30,33 @@ void append_escaped(struct text *text, const char *string)
     }
 }
 
-/* Subtracts powers of ten: 32-bit machines cannot divide 64-bit numbers without libgcc. */
-void append_number(struct text *text, uint64_t number, int width)
+enum { MOST_DIGITS = 19 };
+
+/*
+ * Writes the decimal digits of a number below 10^19, with zeros before them up to `width`. Returns how many. Subtracts
+ * powers of ten: 32-bit machines cannot divide 64-bit numbers without libgcc.
+ */
+static size_t format_number(char digits[MOST_DIGITS], uint64_t number, int width)
 {
-    static const uint64_t powers[] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
+    static const uint64_t powers[MOST_DIGITS] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
                                       100000000000000u, 10000000000000u, 1000000000000u, 100000000000u, 10000000000u,
                                       1000000000u, 100000000u, 10000000u, 1000000u, 100000u, 10000u, 1000u, 100u, 10u,
                                       1u};
-    enum { COUNT = sizeof powers / sizeof *powers };
-    bool started = false;
-    for (int i = 0; i < COUNT; i++) {
+    size_t count = 0;
+    for (int i = 0; i < MOST_DIGITS; i++) {
         char digit = '0';
         for (; number >= powers[i]; number -= powers[i])
             digit++;
-        if (digit != '0' || COUNT - i <= width)
-            started = true;
-        if (started)
-            append_bytes(text, &digit, 1);
+        if (count > 0 || digit != '0' || MOST_DIGITS - i <= width)
+            digits[count++] = digit;
     }
+    return count;
+}
+
+void append_number(struct text *text, uint64_t number, int width)
+{
+    char digits[MOST_DIGITS];
+    append_bytes(text, digits, format_number(digits, number, width));
 }
 
 void append_error(struct text *text, int error)
@@ -113,14 +122,15 @@ void log_error(const char *message, const char *subject, int error)
     ignore(write_all(STDERR_FILENO, line.bytes, line.length));
 }
 
-/* Returns a name such as "run.7". */
-const char *numbered_name(struct text *text, const char *prefix, uint32_t number)
+/* Returns a name such as "run.7". The prefix is short: the number has up to 10 digits. */
+const char *numbered_name(struct name *name, const char *prefix, uint32_t number)
 {
-    text->length = 0;
-    append(text, prefix);
-    append_number(text, number, 1);
-    append_bytes(text, "", 1);
-    return text->bytes;
+    char digits[MOST_DIGITS];
+    size_t count = format_number(digits, number, 1), length = strlen(prefix);
+    memcpy(name->bytes, prefix, length);
+    memcpy(name->bytes + length, digits, count);
+    name->bytes[length + count] = '\0';
+    return name->bytes;
 }
 
 /* Parses a decimal number and moves past it. Returns -1 if there is none, 999999999 for more than nine digits. */

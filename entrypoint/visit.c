@@ -46,7 +46,7 @@ static int open_file(const char *name)
 /* Returns the records of the Step that is held before its start, or of the latest request; NULL if nothing has run. */
 static char *read_step(void)
 {
-    static struct text name;
+    struct name name;
     struct statx status = {0};
     int file = open_file("held");
     if (file < 0 || sys_statx(file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status) < 0 || status.stx_size == 0) {
