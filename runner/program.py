@@ -88,8 +88,14 @@ def _run(command: Callable[[], int]) -> int:
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether an exception is an interrupt, or wraps one, as Python 3.11 does while it creates a class."""
-    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__))
+    """Whether an exception is an interrupt, or was raised because of one.
+
+    Python 3.11 wraps one that arrives while it creates a class, and the `finally` of libraries can fail after one
+    (argparse.parse_known_intermixed_args).
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _interrupt(*_: object) -> None:

@@ -122,3 +122,13 @@ def test_interrupt_that_python_wraps_ends_the_program():
     command = f"from monopod.runner import program\n{wrapped}program._run(lambda: type('C', (), {{'name': Name()}}))"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_interrupt_after_which_a_library_fails_ends_the_program():
+    """The `finally` of argparse's parser of intermixed arguments fails if the usage was not formatted."""
+    interrupted = "def usage(parser): os.kill(os.getpid(), signal.SIGINT)\nargparse.ArgumentParser.format_usage = usage"
+    parser = "parser = argparse.ArgumentParser()\nparser.add_argument('name')\n"
+    run = "program._run(lambda: parser.parse_intermixed_args(['name']))"
+    command = f"import argparse, os, signal\nfrom monopod.runner import program\n{interrupted}\n{parser}{run}"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
