@@ -7,7 +7,6 @@ Rules:
   answer is the mode in which the run is being cancelled, which may be a harder mode that was requested before. If the
   pipe is closed without an answer, the run has ended.
 - A run that has ended refuses the connection, because its socket died with its process.
-- Sockets are addressed through a descriptor of their directory, because a socket address is limited to 107 bytes.
 
 ``coordinator.engine.engine`` defines the modes; ``run`` passes them to the coordinator.
 """
@@ -16,13 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monopod.runner.kubelet.state_directory import pod_name
+from monopod.system.state_sockets import StateSocket, listens, send
 
 if TYPE_CHECKING:
     from monopod.schemas.run_events import CancelMode
@@ -41,16 +40,6 @@ def harder(one: CancelMode | None, other: CancelMode) -> CancelMode:
 
 def _mode(data: bytes) -> CancelMode | None:
     return next((mode for mode in MODES if mode.encode() == data), None)
-
-
-@contextlib.contextmanager
-def _address(directory: str) -> Iterator[str]:
-    """Yield the address of the socket in a state directory. Raises OSError."""
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
-    finally:
-        os.close(descriptor)
 
 
 # In the process that runs it
@@ -75,18 +64,13 @@ class CancelSocket:
 
     def __init__(self, directory: str) -> None:
         """Listen in the state directory `directory`. Raises OSError."""
-        self._directory = directory
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        with _address(directory) as address:
-            self._socket.bind(address)
+        self._socket = StateSocket(directory, _SOCKET, _LONGEST, 1)
 
     def __enter__(self) -> CancelSocket:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self._directory}/{_SOCKET}")
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there is a request."""
@@ -94,17 +78,12 @@ class CancelSocket:
 
     def requests(self) -> Iterator[CancelRequest]:
         """Yield the requests that have arrived, without waiting."""
-        while True:
-            try:
-                data, pipes, _, _ = socket.recv_fds(self._socket, _LONGEST, 1, socket.MSG_CMSG_CLOEXEC)
-            except BlockingIOError:
-                return
-            mode = _mode(data)
-            if mode is not None and pipes:
-                yield CancelRequest(mode, pipes[0])
+        for request in self._socket.requests():
+            mode, (pipe,) = _mode(request.data), request.descriptors
+            if mode is None:
+                os.close(pipe)
             else:
-                for pipe in pipes:
-                    os.close(pipe)
+                yield CancelRequest(mode, pipe)
 
 
 # In the process that requests
@@ -127,8 +106,7 @@ class ActiveRun:
         reader, writer = os.pipe()
         with open(reader, "rb") as answer:
             try:
-                with _connected(self.directory) as connected:
-                    socket.send_fds(connected, [mode.encode()], [writer])
+                send(self.directory, _SOCKET, mode.encode(), [writer])
             except (FileNotFoundError, ConnectionRefusedError):
                 return None
             finally:
@@ -143,25 +121,10 @@ def active_runs(root: str) -> tuple[ActiveRun, ...]:
     except FileNotFoundError:
         return ()
     runs = (ActiveRun(name, os.path.join(root, name)) for name in names)
-    return tuple(run for run in runs if _listens(run.directory))
+    return tuple(run for run in runs if listens(run.directory, _SOCKET))
 
 
 def unique_names(runs: Sequence[ActiveRun]) -> list[str]:
     """Return a unique name of each run: its name, or its identity if another run has the same name."""
     counts = Counter(run.name for run in runs)
     return [run.name if counts[run.name] == 1 else run.identity for run in runs]
-
-
-def _listens(directory: str) -> bool:
-    try:
-        with _connected(directory):
-            return True
-    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        return False
-
-
-@contextlib.contextmanager
-def _connected(directory: str) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connected, _address(directory) as address:
-        connected.connect(address)
-        yield connected

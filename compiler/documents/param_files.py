@@ -3,10 +3,7 @@
 Rules:
 
 - A file is YAML or JSON, a mapping of names to values, which are read as a run's params are. A file whose name starts
-  or ends with ``.env`` has lines ``NAME=VALUE``.
-- In a ``.env`` file, empty lines and lines that start with ``#`` are left out, and ``export`` before a name is allowed.
-  A value in single quotes is literal; in double quotes, a backslash starts an escape. Without quotes, a comment starts
-  at `` #``. Variables are not expanded.
+  or ends with ``.env`` has lines ``NAME=VALUE`` (``env_lines``).
 
 Left to others: whether such params exist, and their types (``run_selection``).
 """
@@ -15,22 +12,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity
 from monopod.compiler.documents import yaml_files
+from monopod.compiler.documents.env_lines import EnvLinesError, parse_env_lines
 from monopod.compiler.remote.local.project import ProjectFile
 from monopod.compiler.rules import Rule
 from monopod.schemas.model import Path
 from monopod.schemas.plan import ValueType
 from monopod.schemas.tekton.params import to_value, type_of
-
-_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.-]*)\s*=\s*(?P<value>.*?)\s*", re.ASCII)
-_QUOTED = re.compile(r"""(?:'(?P<literal>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +65,16 @@ def params_in(file: ProjectFile, values: Mapping[str, Any], path: Path = ()) -> 
 
 def _read_env_file(path: str) -> Iterator[FileParam]:
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read(yaml_files.MAX_BYTES + 1).splitlines()
+        with open(path, encoding="utf-8") as file:
+            lines = parse_env_lines(file.read(yaml_files.MAX_BYTES + 1))
     except UnicodeDecodeError:
         raise Problems([Problem(Position(path), "this is not UTF-8", "encoding")]) from None
+    except EnvLinesError as error:
+        raise Problems([Problem(Position(path, error.line, error.column), str(error), "invalid-value")]) from None
     except OSError as error:
         raise Problems([yaml_files.unreadable(path, error)]) from error
-    problems = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        position = Position(path, number, len(line) - len(line.lstrip()) + 1)
-        match = _LINE.fullmatch(line)
-        value = None if match is None else _env_value(match["value"])
-        if match is None or value is None:
-            message = "expected NAME=VALUE" if match is None else f"{match['name']}: the quotes do not match"
-            problems.append(Problem(position, message, "invalid-value"))
-        else:
-            yield FileParam(match["name"], value, "string", position)
-    if problems:
-        raise Problems(problems)
-
-
-def _env_value(text: str) -> str | None:
-    """Return the value of a line; None if its quotes do not match."""
-    if not text.startswith(("'", '"')):
-        return re.split(r"\s+#", text, maxsplit=1)[0] if not text.startswith("#") else ""
-    quoted = _QUOTED.fullmatch(text)
-    if quoted is None:
-        return None
-    if quoted["literal"] is not None:
-        return quoted["literal"]
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), quoted["escaped"])
+    for line in lines:
+        position = Position(path, line.line, 1)
+        if line.secret:
+            raise Problems([Problem(position, "expected KEY=VALUE, not a key of a Secret", "invalid-value")])
+        yield FileParam(line.key, line.value, "string", position)

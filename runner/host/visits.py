@@ -14,11 +14,11 @@ Rules:
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
 from collections.abc import Iterator, Sequence
+
+from monopod.system.state_sockets import StateSocket, send
 
 _SOCKET = "visits"
 _LONGEST = 128 * 1024
@@ -33,24 +33,12 @@ class CutOffError(VisitError):
     """The Pod ended while the command ran."""
 
 
-@contextlib.contextmanager
-def _address(directory: str) -> Iterator[str]:
-    """Yield the address of the socket in a state directory; one is limited to 107 bytes. Raises OSError."""
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
-    finally:
-        os.close(descriptor)
-
-
 class VisitSocket:
     """Receives requests for a Pod. It can be used with select."""
 
     def __init__(self, directory: str) -> None:
         """Listen in the state directory. Raises OSError."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        with _address(directory) as address:
-            self._socket.bind(address)
+        self._socket = StateSocket(directory, _SOCKET, _LONGEST, _DESCRIPTORS)
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there is a request."""
@@ -62,19 +50,15 @@ class VisitSocket:
 
     def requests(self) -> Iterator[tuple[str, list[str], tuple[int, ...]]]:
         """Yield the requests that have arrived: the container, the command, and descriptors, which must be closed."""
-        while True:
+        for request in self._socket.requests():
             try:
-                data, descriptors, _, _ = socket.recv_fds(self._socket, _LONGEST, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
-            except BlockingIOError:
-                return
-            try:
-                container, *command = json.loads(data)
+                container, *command = json.loads(request.data)
             except ValueError:
                 command = []
-            if command and len(descriptors) == _DESCRIPTORS:
-                yield container, command, tuple(descriptors)
+            if command:
+                yield container, command, request.descriptors
             else:
-                for descriptor in descriptors:
+                for descriptor in request.descriptors:
                     os.close(descriptor)
 
 
@@ -85,9 +69,7 @@ def start_visit(directory: str, container: str, command: Sequence[str], streams:
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, _address(directory) as address:
-            sender.connect(address)
-            socket.send_fds(sender, [json.dumps([container, *command]).encode()], [writer, *streams])
+        send(directory, _SOCKET, json.dumps([container, *command]).encode(), [writer, *streams])
     except OSError as error:
         os.close(reader)
         raise VisitError("the run has ended") from error

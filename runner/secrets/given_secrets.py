@@ -9,7 +9,7 @@ Rules:
   that nothing else has.
 - Values are never recorded: a repetition reads them again.
 
-Left to others: what the options mean (``secret_option``), what lines mean (``secret_lines``).
+Left to others: what the options mean (``secret_option``), what lines mean (``env_lines``).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typing import Any
 
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents.documents import Documents, read
+from monopod.compiler.documents.env_lines import EnvLine, EnvLinesError, parse_env_lines
 from monopod.compiler.remote.local.project import project_directory
 from monopod.runner.masking.secret_values import values_of
-from monopod.runner.secrets.secret_lines import SecretLine, SecretLinesError, parse_lines
 from monopod.runner.secrets.secret_option import STANDARD_INPUT, SecretOption, has_lines
 from monopod.schemas.formats.object_names import key_problem
 from monopod.schemas.formats.visible_text import visible_lines
@@ -113,22 +113,22 @@ def _automatic_file() -> str | None:
     return path if os.path.isfile(path) else None
 
 
-def _lines_of(file: str) -> list[SecretLine]:
+def _lines_of(file: str) -> list[EnvLine]:
     """Return the lines of a file. Raises Problems."""
     try:
-        return parse_lines(_read(file).decode("utf-8"))
+        return parse_env_lines(_read(file).decode("utf-8"))
     except OSError as error:
         message = f"{file}: {error.strerror}"
     except UnicodeDecodeError:
         message = f"{file}: this is not UTF-8"
-    except SecretLinesError as error:
-        message = f"{file}:{error}"
+    except EnvLinesError as error:
+        message = f"{file}:{error.line}:{error.column}: {error}"
     except ValueError as error:
         message = str(error)
     raise Problems([Problem(None, message, "unreadable-file")])
 
 
-def _add_lines(values: dict[str, dict[str, bytes]], lines: Iterable[SecretLine], missing: Sequence[str]) -> None:
+def _add_lines(values: dict[str, dict[str, bytes]], lines: Iterable[EnvLine], missing: Sequence[str]) -> None:
     """Add lines to the Secrets that they name; those that name none to all that are missing otherwise."""
     lines = list(lines)
     named = {line.secret for line in lines}
@@ -164,10 +164,10 @@ def _values_of(option: SecretOption) -> dict[str, bytes]:
 
 def _keys_of_lines(file: str) -> Iterator[tuple[str, bytes]]:
     try:
-        for line in parse_lines(_read(file).decode()):
+        for line in parse_env_lines(_read(file).decode()):
             yield line.key, line.value.encode()
-    except SecretLinesError as error:
-        raise ValueError(f"{file}:{error}") from error
+    except EnvLinesError as error:
+        raise ValueError(f"{file}:{error.line}:{error.column}: {error}") from error
 
 
 def _read(path: str) -> bytes:

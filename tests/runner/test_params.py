@@ -76,13 +76,21 @@ def test_lines_of_an_env_file(tmp_path):
         "E": "",
         "F": "a#b",
     }
-    (tmp_path / "wrong.env").write_text("A=1\n  nonsense\nB='open\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A=1\n  nonsense\n", ":2:3: expected KEY=VALUE"),
+        ("A=1\nB='open\n", ":2:3: the quote ' is not closed"),
+        ("a/b=c", ":1:1: expected KEY=VALUE, not a key of a Secret"),
+    ],
+)
+def test_wrong_line_of_an_env_file(tmp_path, text, message):
+    (tmp_path / "wrong.env").write_text(text)
     with pytest.raises(Problems) as problems:
         read_param_file(str(tmp_path / "wrong.env"))
-    assert [str(problem).partition("wrong.env")[2] for problem in problems.value.problems] == [
-        ":2:3: expected NAME=VALUE",
-        ":3:1: B: the quotes do not match",
-    ]
+    assert [str(problem).partition("wrong.env")[2] for problem in problems.value.problems] == [message]
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_files_are_reported_and_git_is_asked(directory, capsys):
         (["db/password=@empty"], "empty is a directory; leave out /password"),
         (["db=@empty"], "empty has no files with names that can be keys"),
         (["db=@bad name"], "the name of the file cannot be a key"),
-        (["db=@bad.env"], "bad.env:1: expected KEY=VALUE"),
+        (["db=@bad.env"], "bad.env:1:1: expected KEY=VALUE"),
     ],
 )
 def test_wrong_sources_are_one_line(directory, options, message):
@@ -150,7 +150,7 @@ def test_wrong_files_are_one_line(directory):
     (directory / "lines").write_text("a=1\nhunter2\n")
     (directory / "bytes").write_bytes(b"a=\xff")
     for file, message in {
-        "lines": "lines:2: expected KEY=VALUE or SECRET/KEY=VALUE",
+        "lines": "lines:2:1: expected KEY=VALUE",
         "bytes": "bytes: this is not UTF-8",
         "gone": "gone: No such file or directory",
     }.items():
