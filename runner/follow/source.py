@@ -93,7 +93,10 @@ def _wrong_combination(
 
 
 def _with_step(source: Source, tasks: Sequence[PlannedTask]) -> Source | str:
-    steps = list(dict.fromkeys(step for task in _named(source.path, tasks) for step in step_names(task.task)))
+    named = _named(source.path, tasks)
+    if any(task.task.left_out is not None for task in named):
+        return source  # its Steps are unknown
+    steps = list(dict.fromkeys(step for task in named for step in step_names(task.task)))
     if source.step is not None and source.step not in steps:
         return f"Task '{source.path}' has no Step '{source.step}'" + _suggested(source.step, steps, "its Steps are")
     return source

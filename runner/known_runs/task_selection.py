@@ -14,7 +14,7 @@ from monopod.schemas.plan import Plan, Slot, Task, runnable_tasks
 
 
 class NoSuchTaskError(Exception):
-    """No Task or Step has this name. The text is for people."""
+    """No Task or Step with this name can have run. The text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,9 @@ def choose(plan: Plan, text: str) -> Selection:
     source = find_source(text, tasks, combinations)
     if isinstance(source, str):
         raise NoSuchTaskError(source)
+    for task in tasks:
+        if task.path == source.path and task.task.left_out is not None:
+            raise NoSuchTaskError(f"Task '{task.path}' did not run: {task.task.left_out.message}")
     steps = [
         (container, name)
         for task in tasks

@@ -5,7 +5,7 @@ import pytest
 from monopod.runner.follow.follower import OutputLines
 from monopod.runner.known_runs.task_selection import NoSuchTaskError, choose
 from monopod.schemas.matrix_names import InstanceNames
-from monopod.schemas.plan import Matrix, Param, Pipeline, Plan, Slot, Step, Task
+from monopod.schemas.plan import REUSED, LeftOut, Matrix, Param, Pipeline, Plan, Slot, Step, Task
 from monopod.schemas.run_events import MatrixExpanded
 
 VERSIONS = Matrix((Param("go", ("1.21", "1.22")),), pinned=True)
@@ -36,3 +36,10 @@ def test_combination_without_its_own_slot_is_read_in_all_slots(name):
 def test_unknown_combination():
     with pytest.raises(NoSuchTaskError, match="no matrix combination of Task 'test' is called 'go=9'"):
         choose(plan(VERSIONS), "test[go=9]")
+
+
+@pytest.mark.parametrize("name", ["build", "build/compile"])
+def test_task_that_was_reused_has_no_output(name):
+    reused = Task("build", left_out=LeftOut(REUSED, "it succeeded in ci-run-4x2kp", reused=True))
+    with pytest.raises(NoSuchTaskError, match="Task 'build' did not run: it succeeded in ci-run-4x2kp"):
+        choose(Plan(Pipeline("p", tasks=(reused, Task("test", steps=(Step("run"),)))), {}), name)
