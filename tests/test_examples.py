@@ -14,11 +14,12 @@ import kubernetes_validate
 import pytest
 import yaml
 from git_command import git
+from team_examples import STAND_INS, free_port
 
 from monopod.schemas.formats.quantity import parse as parse_quantity
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+EXAMPLES = sorted(path for path in ROOT.glob("examples/*/*.yaml") if path.name != "monopod.yaml")
 PYTHON_CI = ROOT / "examples/python-ci/pipeline.yaml"
 
 
@@ -139,6 +140,108 @@ class TestPythonCi:
         assert ran.code == 0, ran.messages
         assert ran.skipped() == {"integration": "When Expressions evaluated to false"}
         assert ran.status["conditions"][0]["reason"] == "Completed"
+
+
+@pytest.fixture
+def team(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of the example that the test names."""
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / "examples" / request.param, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def run_in(folder: Path, *arguments: str) -> Ran:
+    """Run the project in a folder, as its monopod.yaml says."""
+    program = Path(sys.executable).with_name("monopod")
+    words = [program, "run", "-o", "json", *arguments]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+class TestExamplesOfTeams:
+    """Each is run in its folder without files on the command line, is broken, and is mended."""
+
+    @pytest.mark.parametrize("team", ["service-ci"], indirect=True)
+    def test_service_is_tested_while_it_runs(self, team: Path):
+        port = str(free_port())
+        ran = run_in(team, "-p", f"port={port}")
+        assert ran.code == 0, ran.messages
+        assert ran.status["results"] == [{"name": "tests", "value": "4"}]
+        assert "[integration : smoke] a link was added and followed" in ran.messages
+        links = team / "shortener/links.py"
+        links.write_text(links.read_text().replace('("http", "https")', '("http", "https", "mailto")'))
+        broken = run_in(team, "-p", f"port={port}")
+        assert (broken.code, broken.statuses()["integration"]) == (1, "StepFailed")
+        assert "unit tests: Succeeded, integration: Failed" in broken.messages, "only the running service shows it"
+
+    @pytest.mark.parametrize("team", ["go-matrix"], indirect=True)
+    def test_each_version_has_its_own_database(self, team: Path):
+        ran = run_in(team, *STAND_INS)
+        assert ran.code == 0, ran.messages
+        assert ran.messages.count("ok: visits of a page are counted") == 2
+
+    @pytest.mark.parametrize("team", ["monorepo"], indirect=True)
+    def test_a_change_tests_what_depends_on_it(self, team: Path):
+        git(team, "init", "-q")
+        commit(team)
+        assert run_in(team, "-p", "base=HEAD").skipped() == {
+            "test": "Matrix Parameters have an empty array",
+            "package": "When Expressions evaluated to false",
+        }
+        (team / "prices/prices.py").write_text((team / "prices/prices.py").read_text() + "# no effect\n")
+        ran = run_in(team, "-p", "base=HEAD")
+        assert ran.code == 0, ran.messages
+        results = {each["name"]: each["value"] for each in ran.status["results"]}
+        assert results["components"] == ["prices", "api"]
+
+    @pytest.mark.parametrize("team", ["release"], indirect=True)
+    def test_a_version_is_released_once(self, team: Path, tmp_path: Path):
+        (tmp_path / "key").write_text("correct horse battery staple")
+        (tmp_path / "releases").mkdir()
+        unsigned = run_in(team, "-p", "publish=true")
+        assert unsigned.code == 2
+        assert "give it with -f or --secret" in unsigned.messages
+        options = [
+            "--secret",
+            f"signing/key=@{tmp_path / 'key'}",
+            "-p",
+            "publish=true",
+            "-w",
+            f"releases={tmp_path}/releases",
+        ]
+        ran = run_in(team, *options)
+        assert ran.code == 0, ran.messages
+        assert "battery" not in ran.messages + ran.output
+        released = tmp_path / "releases/1.2.0"
+        assert sorted(path.name for path in released.iterdir()) == [
+            "NOTES.md",
+            "wordcount-1.2.0.pyz",
+            "wordcount-1.2.0.sig",
+        ]
+        counted = subprocess.run(
+            [sys.executable, released / "wordcount-1.2.0.pyz"],
+            input="a b a",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert counted.stdout.splitlines()[0] == "2 a"
+        again = run_in(team, *options)
+        assert again.code == 1
+        assert "1.2.0 is already released" in again.messages
+
+    @pytest.mark.parametrize("team", ["nightly"], indirect=True)
+    def test_an_unreliable_machine_is_tried_again(self, team: Path):
+        ran = run_in(team, "-p", "unreliable=2", "-p", "shards=3")
+        assert ran.code == 0, ran.messages
+        assert "the disk is full" in ran.messages
+        intervals = team / "merge/intervals.py"
+        intervals.write_text(intervals.read_text().replace("max(merged[-1][1], end)", "end"))
+        broken = run_in(team, "-p", "shards=2")
+        assert broken.code == 1
+        assert "became" in broken.messages, "the failure shows an input that fails"
+        assert "nightly: 2 shards, Failed" in broken.messages
 
 
 @pytest.mark.slow

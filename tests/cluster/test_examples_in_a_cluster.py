@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from example_repository import git, make_repository
+from team_examples import options_of_teams
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+EXAMPLES = sorted(path for path in ROOT.glob("examples/*/*.yaml") if path.name != "monopod.yaml")
 
 
 @pytest.fixture
@@ -27,12 +28,13 @@ def bundle(runs, tmp_path):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_an_example_succeeds_in_a_cluster(example, runs, facts, request):
+def test_an_example_succeeds_in_a_cluster(example, runs, facts, request, tmp_path):
     options = {
         "python-ci": ["-w", "source=emptyDir", "-w", "repository=configMap:repository",
                       "-p", "repository=/workspace/repository/app.bundle", "-p", "base-revision=none"],
         "survey": ["-w", "folder=hostPath:/etc"],
         "cache": ["-w", f"source={ROOT}/examples/cache/shop"],
+        **options_of_teams(lambda name: f"{ROOT}/examples/{name}", tmp_path),
     }.get(example.parent.name, [])  # fmt: skip
     if example.parent.name == "python-ci":
         if not facts.has_git:

@@ -23,7 +23,7 @@ from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(json.dumps(json_schema()))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
-EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*/*.yaml") if path.name != "monopod.yaml")
 TEKTON_MODELS = {model.__name__: model for model in models_in(tekton)}
 MODELS = TEKTON_MODELS | {model.__name__: model for model in models_in(kubernetes)}
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from example_repository import make_repository
 from finished_run import FinishedRun
+from team_examples import options_of_teams
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+EXAMPLES = sorted(path for path in ROOT.glob("examples/*/*.yaml") if path.name != "monopod.yaml")
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def options(example: Path, repository: Path, folder: Path) -> list[str]:
         "python-ci": ["-w", f"repository=hostPath:{repository}", "-p", "base-revision=none"],
         "cache": ["-w", f"source=hostPath:{folder}", "--cache-store", "-"],  # a second run would print something else
         "survey": ["-w", f"folder=hostPath:{folder}"],
+        **options_of_teams(lambda name: f"hostPath:{ROOT / 'examples' / name}", folder),
     }
     return known.get(example.parent.name, [])
 

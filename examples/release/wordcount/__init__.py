@@ -1,0 +1,3 @@
+"""Counts words."""
+
+VERSION = "1.2.0"
