@@ -41,6 +41,7 @@ Liveness: TypeAlias = Literal["absent", "alive", "dead"]
 MAX_EXIT_BYTES = 64 * 1024
 MAX_START_FAILURE_BYTES = 8 * 1024
 MAX_PROBE_BYTES = 1024
+_MAX_PROBE_TEXT = 200
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -265,19 +266,24 @@ class ControlDirectory:
         return how
 
     def read_probe_output(self) -> str:
-        """Return the beginning of what the last readiness probe wrote, as one line; empty if it is not readable."""
+        """Return the end of what the last readiness probe wrote, as one line; empty if it is not readable.
+
+        The end, since a program says last why it failed: a traceback ends with the exception.
+        """
         try:
             descriptor = os.open(_PROBE_OUTPUT, _READ, dir_fd=self._directory)
         except OSError:
             return ""
         try:
-            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            content = os.read(descriptor, MAX_PROBE_BYTES) if is_regular else b""
+            status = os.fstat(descriptor)
+            start = max(0, status.st_size - MAX_PROBE_BYTES)
+            content = os.pread(descriptor, MAX_PROBE_BYTES, start) if stat.S_ISREG(status.st_mode) else b""
         except OSError:
             return ""
         finally:
             os.close(descriptor)
-        return visible(" ".join(content.decode(errors="replace").split()))
+        text = " ".join(content.decode(errors="replace").split())
+        return visible(text if len(text) <= _MAX_PROBE_TEXT else f"…{text[-_MAX_PROBE_TEXT:]}")
 
     def _is_there(self, name: str) -> bool:
         try:

@@ -209,6 +209,26 @@ class TestLiveness:
         assert directory.liveness() == "dead"
 
 
+class TestReadProbeOutput:
+    @pytest.mark.parametrize(
+        ("written", "text"),
+        [
+            (b"", ""),
+            (b"not\n  yet\n", "not yet"),
+            (b"x\n" * 4000 + b"HTTP Error 404\n", "x HTTP Error 404"),
+            (b"a" * 150 + b"b" * 200, "\N{HORIZONTAL ELLIPSIS}" + "b" * 200),
+        ],
+    )
+    def test_the_end_is_kept(self, directory, path, written, text):
+        (path / "probe").write_bytes(written)
+        assert directory.read_probe_output().endswith(text)
+        assert len(directory.read_probe_output()) <= 201
+
+    def test_other_kinds_of_files_are_not_read(self, directory, path):
+        (path / "probe").symlink_to("/etc/passwd")
+        assert directory.read_probe_output() == ""
+
+
 class TestReadExit:
     def test_absent(self, directory):
         assert directory.read_exit(1) is None
