@@ -5,6 +5,7 @@ Rules:
 - A reference whose first word is not Tekton's belongs to a shell and is not reported (docs/variables.md). It is
   misspelt if that word resembles one of Tekton's and the rest resembles a reference. In a script it may be a command,
   so there the document must declare what it would refer to.
+- As in Tekton, probes and lifecycle hooks are not substituted: a reference there is reported.
 - ``{{ revision }}`` is Pipelines-as-Code's, ``{{ .Values.x }}`` Helm's, ``${{ github.sha }}`` GitHub's. In scripts and
   arguments only such known names are reported: ``docker inspect --format '{{.Id}}'`` is not a mistake.
 - ``${NAME}`` is a shell's. It is reported only where no shell reads it: never in scripts, arguments and descriptions;
@@ -30,10 +31,11 @@ from monopod.schemas.model import Path
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 from monopod.schemas.tekton.tasks import StepAction, Task
-from monopod.schemas.variables import ROOTS
+from monopod.schemas.variables import ROOTS, references
 
 _KINDS = (Pipeline, PipelineRun, Task, TaskRun, StepAction)
 _DESCRIPTIONS = frozenset({"description", "displayName"})
+_NOT_SUBSTITUTED = frozenset({"readinessProbe", "startupProbe", "livenessProbe", "lifecycle"})
 _WORDS = frozenset({"script", "args", "command"})
 _DECLARATIONS = ("params", "results", "workspaces", "tasks", "finally", "steps")
 
@@ -122,6 +124,12 @@ def _declared(spec: Any) -> frozenset[tuple[str, str]]:
 def _in_text(text: str, path: Path, declared: frozenset[tuple[str, str]], document: Document) -> Iterator[LeftAsText]:
     place = DocumentPlace(document, path)
     reported: set[str] = set()
+    if field := next((name for name in path if name in _NOT_SUBSTITUTED), None):
+        for found in references(text):
+            message = (
+                f"{found.text} is left as text: Tekton does not replace variables in a {field}; set env, and read that"
+            )
+            yield LeftAsText(place.problem("left-as-text", message, "warning"))
     for match in _REFERENCE.finditer(text):
         meant = _meant(match, declared, is_script=path[-1] == "script")
         if meant is not None and match[0] not in reported:

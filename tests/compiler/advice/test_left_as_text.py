@@ -88,6 +88,13 @@ def test_context_in_the_wrong_case_has_a_suggestion(tmp_path, monkeypatch):
     assert any("context.taskrun.name" in line and "did you mean 'taskRun'?" in line for line in lines)
 
 
+def test_reference_in_a_probe_is_reported(tmp_path, monkeypatch):
+    probe = "readinessProbe: {exec: {command: [test, -e, $(params.x), $(cat name)]}}"
+    text = TASK.replace("FIELDS", "command: [x]") + f"  sidecars: [{{name: db, image: 'busybox:1.36', {probe}}}]\n"
+    (line,) = (line for line in found(tmp_path, monkeypatch, text) if "left as text" in line)
+    assert "sidecars[0].readinessProbe.exec.command[2]: $(params.x) is left as text: Tekton does not replace" in line
+
+
 PLACEHOLDERS = [
     "script: 'echo {{ revision }}'",
     "script: 'echo ${{ github.sha }}'",
