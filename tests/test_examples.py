@@ -201,7 +201,7 @@ class TestExamplesOfTeams:
         (tmp_path / "releases").mkdir()
         unsigned = run_in(team, "-p", "publish=true")
         assert unsigned.code == 2
-        assert "give it with -f or --secret" in unsigned.messages
+        assert "give it with --secret signing/key=env:VARIABLE, or with -f" in unsigned.messages
         options = [
             "--secret",
             f"signing/key=@{tmp_path / 'key'}",

@@ -142,7 +142,13 @@ def _problem(reference: _Reference, known: Mapping[str, frozenset[str]], *, loca
     if name == _IN_EVERY_NAMESPACE and not local:
         return None
     severity: Severity = "error" if local else "warning" if closest(name, known) is not None else "note"
-    options = "-f or --secret" if kind == "Secret" else "-f"
+    options = f"--secret {_secret_option(reference)}, or with -f" if kind == "Secret" else "-f"
     way_out = f"; give it with {options}" if local else "; a cluster may have it, else give it with -f"
     message = f"there is no {kind} '{name}' in the files{user}{did_you_mean(name, known) or way_out}"
     return reference.place.problem("missing-object", message, severity)
+
+
+def _secret_option(reference: _Reference) -> str:
+    """Return an argument of ``--secret`` that gives a Secret, or its key if only one is needed."""
+    (key,) = reference.keys if len(reference.keys) == 1 else ("",)
+    return f"{reference.name}/{key}=env:VARIABLE" if key and "$(" not in key else f"{reference.name}=@FILE"

@@ -146,7 +146,7 @@ def test_steps_use_given_secrets_in_all_ways(tmp_path):
     missing = monopod("run", *words, directory=tmp_path)
     assert missing.returncode == 2
     assert (
-        "there is no Secret 'app' in the files, which the Task 'use' needs; give it with -f or --secret"
+        "there is no Secret 'app' in the files, which the Task 'use' needs; give it with --secret app=@FILE, or with -f"
         in missing.stderr
     )
     (tmp_path / "app.env").write_text("TOKEN=second-secret\n")

@@ -110,7 +110,7 @@ def test_notes_are_only_for_check_and_errors_for_local_runs(tmp_path, monkeypatc
     with pytest.raises(Problems) as raised:
         compiled(secret_key("elsewhere", "x"), local=True)
     assert str(raised.value).endswith(
-        f"there is no Secret 'elsewhere' in the files{NEEDED}; give it with -f or --secret"
+        f"there is no Secret 'elsewhere' in the files{NEEDED}; give it with --secret elsewhere/x=env:VARIABLE, or with -f"
     )
 
 
