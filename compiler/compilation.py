@@ -53,6 +53,7 @@ from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotat
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.breakpoints import with_breakpoints
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
+from monopod.compiler.tasks.grouped_tasks import GroupedTask
 from monopod.compiler.tasks.parallel_limit import max_parallel
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
@@ -74,7 +75,8 @@ class Compilation:
 
     ``workload`` is the object that creates the Pod; by default, the Pod itself. ``exchanged`` are the Workspaces whose
     files are copied between this machine and the Pod. ``cache_directory`` is the directory of the node where its caches
-    are kept, if there is one. ``texts`` are the files that were read, by name.
+    are kept, if there is one. ``texts`` are the files that were read, by name. ``lowered`` is what it was made of,
+    before Steps shared containers.
     """
 
     plan: Plan
@@ -88,6 +90,7 @@ class Compilation:
     warnings: tuple[Problem, ...] = ()
     cache_directory: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
+    lowered: Lowered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +149,13 @@ def compile_document(document: Document, documents: Documents, options: Options,
         report.extend(_check(lowered, parts, documents, options))
         choice = pack_choice(lowered.run.annotations, report, option=options.pack)
         if not report.has_errors:  # what is wrong may have no order
+            whole = lowered
             unpacked = Packed(lowered.pipeline, parts.containers) if choice is None else None
             packed = pack(lowered.pipeline, parts.containers, choice)
             lowered, parts = replace(lowered, pipeline=packed.pipeline), replace(parts, containers=packed.containers)
         report.extend(_check_resources(lowered, parts, options, ranges))
         if not report.has_errors:
-            compilation = _write(lowered, parts, documents, options, report, ranges=ranges)
+            compilation = replace(_write(lowered, parts, documents, options, report, ranges=ranges), lowered=whole)
     except TooLargeError as error:
         report.add(document.problem((), str(error), "too-large"))
     except CompilationStoppedError:
@@ -187,7 +191,8 @@ class Lowered:
     Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec. ``start_timeout`` is how
     long a container may take to start, ``max_parallel`` how many TaskRuns may run at the same time. ``exchanged`` are
     the Workspaces whose files are copied, ``copied`` those that the Pod must help to copy: none on this machine.
-    ``cache_directory`` is as in `Compilation`. ``secrets`` are added to the Secrets of the files.
+    ``cache_directory`` is as in `Compilation`. ``secrets`` are added to the Secrets of the files. ``grouped`` are the
+    Tasks of the run's own Pipeline.
     """
 
     run: Run
@@ -204,6 +209,7 @@ class Lowered:
     copied: tuple[ExchangedWorkspace, ...]
     cache_directory: str
     secrets: tuple[dict[str, Any], ...]
+    grouped: tuple[GroupedTask, ...]
 
 
 def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
@@ -229,6 +235,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         () if options.local else exchanged,
         state.draft.cache_directory,
         tuple(filter(None, [login_secret(state.cache_store.chosen)])),
+        tuple(state.grouped),
     )
 
 
@@ -307,7 +314,7 @@ def _write(
 ) -> Compilation:
     pipeline = with_restarts(lowered.pipeline) if options.kube_version.has_restart_rules else lowered.pipeline
     plan = Plan(pipeline, lowered.document, lowered.start_timeout, sources=lowered.sources)
-    plan = plan._replace(max_parallel=lowered.max_parallel)
+    plan = plan._replace(max_parallel=lowered.max_parallel, hands_over=options.hands_over)
     pod = make_pod(
         plan,
         parts if options.pod_security is None else restricted(parts),

@@ -34,6 +34,7 @@ class Options:
       a file, by name. ``name`` chooses one of several runs.
     - ``timeout``, in seconds, is the limit of the whole run. ``selection`` says which Tasks of the Pipeline run, and
       ``breakpoints`` where they are held.
+    - ``hands_over`` is what the Pod hands over to the Pods of other groups (`Plan.hands_over`).
     - ``namespace`` is where the Pod is created. Without it, and without one in the files, ``default_namespace`` is, if
       that is known.
     - ``new_name`` makes a name from a generateName. Without it the run gets its name with the Pod.
@@ -93,6 +94,7 @@ class Options:
     uses_images: bool = True
     selection: Selection = EVERYTHING
     breakpoints: Breakpoints = NO_BREAKPOINTS
+    hands_over: tuple[str, ...] = ()
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 

@@ -30,6 +30,7 @@ from monopod.coordinator.control_directory import ROOT
 from monopod.coordinator.engine.containers import slots_of
 from monopod.coordinator.engine.engine import Engine
 from monopod.coordinator.engine.events import Begun
+from monopod.coordinator.engine.handover import VARIABLE, HandoverError, hand_over, take_over
 from monopod.coordinator.journal import JournalError
 from monopod.coordinator.shell import Coordinator
 from monopod.schemas.plan import Plan, decode
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 USAGE = (
     "usage: python3 -m monopod.coordinator [--format human|json] [--root DIR] [--files copied,fetched] "
-    "[--end-with-run] [--] PIECE..."
+    "[--handover FILE] [--end-with-run] [--] PIECE..."
 )
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -54,7 +55,8 @@ class UsageError(Exception):
 class Options(NamedTuple):
     """The options of the command line. ``root`` is /monopod, except in tests.
 
-    ``files`` says what the container ``files`` is for: ``copied`` and ``fetched`` files.
+    ``files`` says what the container ``files`` is for: ``copied`` and ``fetched`` files. ``handover`` is the file for
+    what the Pod hands over to the Pods of other groups, instead of the termination message.
     """
 
     pieces: tuple[str, ...]
@@ -62,11 +64,12 @@ class Options(NamedTuple):
     root: str = ROOT
     ends_with_run: bool = False
     files: tuple[str, ...] = ()
+    handover: str = ""
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
     """Parse a command line. Raises UsageError."""
-    given = {"--format": "human", "--root": ROOT, "--files": ""}
+    given = {"--format": "human", "--root": ROOT, "--files": "", "--handover": ""}
     ends_with_run = False
     pieces: list[str] = []
     rest = iter(arguments)
@@ -86,7 +89,14 @@ def parse_options(arguments: Sequence[str]) -> Options:
         raise UsageError(f"missing Plan; {USAGE}")
     if not given["--root"]:
         raise UsageError("--root must be a directory")
-    return Options(tuple(pieces), _form(given["--format"]), given["--root"], ends_with_run, _files(given["--files"]))
+    return Options(
+        tuple(pieces),
+        _form(given["--format"]),
+        given["--root"],
+        ends_with_run,
+        _files(given["--files"]),
+        given["--handover"],
+    )
 
 
 def _files(text: str) -> tuple[str, ...]:
@@ -116,10 +126,15 @@ def identity(environment: Mapping[str, str]) -> Begun:
 
 
 class Output:
-    """Writes the run's log to standard output, and its end to the termination message. A closed reader is ignored."""
+    """Writes the run's log to standard output, and its end to the termination message. A closed reader is ignored.
 
-    def __init__(self, form: Literal["human", "json"]) -> None:
+    The Pod of a group that succeeded hands over to others instead, by the termination message or a file.
+    """
+
+    def __init__(self, form: Literal["human", "json"], engine: Engine, handover: str) -> None:
         self._form = form
+        self._engine = engine
+        self._handover = handover
         self._log = RunLog()
 
     def report(self, events: Sequence[RunEvent], *, replayed: bool) -> None:
@@ -132,19 +147,35 @@ class Output:
             else:
                 lines += self._log.lines(event)
             if isinstance(event, RunFinished):
-                _write_termination_message(self._log.summary(event))
+                self._write_end(event)
         if not replayed:
             with contextlib.suppress(OSError):
                 write_all(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
 
+    def _write_end(self, event: RunFinished) -> None:
+        summary = self._log.summary(event)
+        names, run = self._engine.plan.hands_over, self._engine.run
+        if not names or run is None or run.outcome is None or not run.outcome.succeeded:
+            _write_termination_message(summary)
+        elif self._handover:
+            _write_termination_message(summary)
+            _write_file(self._handover, hand_over(run, names), os.O_CREAT)
+        else:
+            _write_termination_message(hand_over(run, names))
+
 
 def _write_termination_message(text: str) -> None:
     with contextlib.suppress(OSError):  # it is not there outside of Kubernetes
-        descriptor = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
-        try:
-            write_all(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        _write_file(TERMINATION_LOG, text)
+
+
+def _write_file(path: str, text: str, flags: int = 0) -> None:
+    """Replace the content of a file. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | flags)
+    try:
+        write_all(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _refuse(error: Exception, code: int) -> int:
@@ -156,11 +187,12 @@ def _refuse(error: Exception, code: int) -> int:
 
 def _take_up(plan: Plan, options: Options) -> Coordinator:
     slots = tuple(slots_of(plan.pipeline))
+    engine = Engine(plan, marks=options.form == "json")  # monopod run splits the output at the marks
     return Coordinator(
-        Engine(plan, marks=options.form == "json"),  # monopod run splits the output at the marks
+        engine,
         slots,
         options.root,
-        Output(options.form),
+        Output(options.form, engine, options.handover),
         plan.stop_grace,
         ends_with_run=options.ends_with_run,
         files=_files_container(options),
@@ -185,7 +217,8 @@ def main() -> int:
     try:
         options = parse_options(sys.argv[1:])
         plan = decode(options.pieces, int(os.environ.get("JOB_COMPLETION_INDEX") or 0))
-    except (UsageError, ValueError) as error:
+        plan = take_over(plan, os.environ.get(VARIABLE, "").split())
+    except (UsageError, ValueError, HandoverError) as error:
         return _refuse(error, CANNOT_START)
     try:
         coordinator = _take_up(plan, options)

@@ -1,10 +1,11 @@
 """Starts monopod in an image that holds only Python: the Pod carries this program, and in its arguments what it needs.
 
-Usage: DIGEST NAME=DATA... run|install [ARGUMENT...]
+Usage: DIGEST NAME=DATA... run|install|hold [ARGUMENT...]
 
 `coordinator=` is a zip archive of Python modules, `entrypoint-ARCH=` the program that runs the Steps. Both are xz in
 base64; a name that comes again continues its data. `install` writes them to the Pod's volumes, `run` also runs the
-coordinator. An image that has DIGEST in /monopod/runtime/digest needs neither: it has them.
+coordinator, and `hold` waits until a coordinator runs in another container. An image that has DIGEST in
+/monopod/runtime/digest needs neither: it has them.
 """
 
 from __future__ import annotations
@@ -27,17 +28,28 @@ MACHINES = {
 def main(root: str, digest: str, *words: str) -> int:
     """Prepare the runtime below a directory, run the coordinator if asked to, and return the exit code."""
     gc.disable()  # the coordinator enables it
-    end = next(index for index, word in enumerate(words) if word in ("run", "install"))
+    end = next(index for index, word in enumerate(words) if word in ("run", "install", "hold"))
     try:
         prepare(root, digest, words[:end])
     except (ImportError, OSError) as error:
         raise refusal(str(error)) from None
-    if words[end] == "install":
-        return 0
+    if words[end] != "run":
+        return 0 if words[end] == "install" else hold(root + "/state/journal")
     sys.argv[1:] = words[end + 1 :]
     from monopod.coordinator.__main__ import main as run  # noqa: PLC0415  # importable only now
 
     return run()
+
+
+def hold(journal: str) -> int:
+    """Wait for the journal, which a coordinator writes first, or for SIGTERM. Returns the exit code."""
+    import signal  # noqa: PLC0415  # only the Pods of Tekton hold
+    import time  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    while not os.path.exists(journal):
+        time.sleep(0.05)
+    return 0
 
 
 def prepare(root: str, digest: str, words: tuple[str, ...]) -> None:

@@ -194,6 +194,8 @@ LEFT_OUT = "Task was left out"
 """The reason in ``skippedTasks`` of a Task that the command line leaves out."""
 REUSED = "Task was reused"
 """The reason of a Task that succeeded in an earlier run."""
+ELSEWHERE = "Task runs in another Pod"
+"""The reason of a Task of another group: it runs, or has run, in the Pod of that group."""
 
 
 class LeftOut(NamedTuple):
@@ -201,7 +203,9 @@ class LeftOut(NamedTuple):
 
     ``reason`` and ``message`` are for ``skippedTasks``. ``results`` are its Results with their values, word for word.
     ``variables`` are further references with a fixed value, such as ``tasks.test.matrix.length``. ``reused``: the
-    Results are those of an earlier run, in which it succeeded; it counts as succeeded.
+    Results are those of an earlier run, or of another Pod, in which it succeeded; it counts as succeeded.
+    ``group``: the group whose Pod hands over, when this Pod starts, what became of it. If it was skipped there, its
+    reason is the reason there, and it counts as skipped for that reason.
     """
 
     reason: str
@@ -209,6 +213,12 @@ class LeftOut(NamedTuple):
     results: tuple[Param, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     reused: bool = False
+    group: str = ""
+
+    @property
+    def lets_others_run(self) -> bool:
+        """Whether the Tasks after it run although it does not."""
+        return self.reason in (LEFT_OUT, REUSED, ELSEWHERE)
 
 
 class Task(NamedTuple):
@@ -312,6 +322,8 @@ class Plan(NamedTuple):
     ``refSource`` if it was fetched. It is for the status of the finished run; nothing that runs depends on it.
     ``max_parallel``: how many TaskRuns may run at the same time, in the whole run; ``None`` means "no limit".
     ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.
+    ``hands_over``: the Tasks (``tasks.build``) and variables (``tasks.build.results.digest``) that the Pods of other
+    groups need after this one.
     """
 
     pipeline: Pipeline
@@ -321,6 +333,7 @@ class Plan(NamedTuple):
     sources: dict[str, Any] = {}  # noqa: RUF012  # nobody changes it
     version: int = PLAN_VERSION
     max_parallel: int | None = None
+    hands_over: tuple[str, ...] = ()
 
 
 _XZ = b"\xfd7zXZ\0"

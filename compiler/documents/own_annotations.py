@@ -23,6 +23,7 @@ COMPLETION: Final = "monopod.dev/completion"
 CONCURRENCY_POLICY: Final = "monopod.dev/concurrency-policy"
 DIGEST: Final = "monopod.dev/digest"
 FAIL_FAST: Final = "monopod.dev/fail-fast"
+GROUP: Final = "monopod.dev/group"
 IGNORE: Final = "monopod.dev/ignore"
 MAX_CONCURRENCY: Final = "monopod.dev/max-concurrency"
 MAX_PARALLEL: Final = "monopod.dev/max-parallel"
@@ -43,6 +44,7 @@ KNOWN: Mapping[str, Owner] = {
     CONCURRENCY_POLICY: "any",
     DIGEST: "any",
     FAIL_FAST: "task",
+    GROUP: "task",
     IGNORE: "any",
     MAX_CONCURRENCY: "any",
     MAX_PARALLEL: "run",

@@ -187,6 +187,20 @@ def with_plans(pod: Mapping[str, Any], pieces: Iterable[str]) -> dict[str, Any]:
     return {**pod, "spec": spec}
 
 
+def with_variables(pod: Mapping[str, Any], variables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a Pod of `make_pod` whose coordinator has these environment variables instead of its own."""
+    given = {variable["name"]: dict(variable) for variable in variables}
+    spec = {**pod["spec"]}
+    for kind in ("initContainers", "containers"):
+        spec[kind] = [
+            {**each, "env": [*(old for old in each["env"] if old["name"] not in given), *given.values()]}
+            if each["name"] == COORDINATOR
+            else each
+            for each in spec[kind]
+        ]
+    return {**pod, "spec": spec}
+
+
 def _pieces(pod: Mapping[str, Any]) -> tuple[str, ...]:
     arguments = coordinator_of(pod).get("args") or []
     return tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()

@@ -58,6 +58,11 @@ def install_command(architectures: Iterable[str], *, has_steps: bool = False) ->
     return [*_head(), *_parts(architectures, has_steps=has_steps), "install"]
 
 
+def holding_command(command: Sequence[str]) -> list[str]:
+    """Return an `install_command` that then waits until the coordinator runs in another container."""
+    return [*command[:-1], "hold"]
+
+
 def run_installed_command() -> list[str]:
     """Return the command that runs the coordinator after `install_command`."""
     return [*_head(), "run"]

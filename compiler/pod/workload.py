@@ -32,6 +32,8 @@ from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.schemas.formats.object_names import label_problem
 
 Kind: TypeAlias = Literal["Pod", "Job", "CronJob", "PodTemplate"]
+KindOfGroups: TypeAlias = Literal["JobSet", "Workflow", "PipelineRun"]
+"""An object that runs groups of Tasks, a Pod each (``compiler.grouping``)."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CONCURRENCY_POLICIES = ("Allow", "Forbid", "Replace")
@@ -134,7 +136,7 @@ def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVer
     if workload.kind == "PodTemplate":
         template["metadata"] = {**template["metadata"], "labels": queued}
         return {"apiVersion": "v1", **head, "template": template}
-    job = _job_spec(template, workload, kube_version)
+    job = job_spec(template, workload, kube_version)
     if workload.kind == "Job":
         return {"apiVersion": "batch/v1", **head, "spec": job}
     own.pop("generateName", None)
@@ -158,7 +160,8 @@ def _fixed_name(metadata: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _job_spec(template: dict[str, Any], workload: Workload, kube_version: KubeVersion) -> dict[str, Any]:
+def job_spec(template: dict[str, Any], workload: Workload, kube_version: KubeVersion) -> dict[str, Any]:
+    """Return the spec of a Job whose Pods are made from `template`."""
     shards, ttl = workload.shards, workload.ttl
     count = None if shards is None else shards.count
     return {

@@ -35,8 +35,8 @@ from monopod.schemas.variables import Path, parse_path, references
 class Selection:
     """The Tasks that run, as on the command line; all by default.
 
-    ``results`` are the values of ``--result TASK.NAME=VALUE``. ``earlier`` is what Tasks of an earlier run leave to
-    others, and why, if they do not run again. ``start_option`` is the option that ``start`` comes from.
+    ``results`` are the values of ``--result TASK.NAME=VALUE``. ``earlier`` is what Tasks of an earlier run, or of other
+    groups, leave to others, and why, if they do not run. ``start_option`` is the option that ``start`` comes from.
     """
 
     only: tuple[str, ...] = ()
@@ -236,10 +236,12 @@ def _missing_results(left_out: Mapping[str, LeftOut], candidates: Candidates) ->
     for task, place in candidates.placed():
         if task.name in left_out:
             continue
-        for path, where in _references(task, place):
-            needed = _needed(path)
+        for path, where in task_references(task, place):
+            needed = needed_output(path)
             if needed is None or needed[1] not in left_out or needed in known or needed in reported:
                 continue
+            if left_out[needed[1]].group:
+                continue  # it is handed over when the Pod starts
             if task.name in final and needed[2] == "results":
                 continue  # Tekton skips it
             reported.add(needed)
@@ -247,7 +249,7 @@ def _missing_results(left_out: Mapping[str, LeftOut], candidates: Candidates) ->
             yield where.problem("missing-result", _what_to_give(needed, left_out[source], candidates.outputs[source]))
 
 
-def _needed(path: Path) -> Path | None:
+def needed_output(path: Path) -> Path | None:
     """Return the part of a reference that names a Result, the length of a matrix, or an Artifact."""
     match path:
         case ("tasks", _, "results", _, *_):
@@ -273,7 +275,7 @@ def _what_to_give(needed: Path, source: LeftOut, outputs: Outputs) -> str:
     return f"the Task '{task}' is left out; give its Result with --result {task}.{what}=VALUE"
 
 
-def _references(task: PipelineTask, place: Place) -> Iterator[tuple[Path, Place]]:
+def task_references(task: PipelineTask, place: Place) -> Iterator[tuple[Path, Place]]:
     """Yield the references in what the Pipeline says of a Task; an embedded Pipeline refers to its own Tasks."""
     fields = {name: value for name, value in task.to_kubernetes().items() if name != "pipelineSpec"}
     for where, text in _texts(fields, place):

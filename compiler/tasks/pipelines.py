@@ -35,6 +35,7 @@ from monopod.compiler.scope.variables_in_scope import (
     resolver_names,
     result_names,
 )
+from monopod.compiler.tasks.grouped_tasks import GroupedTask, grouped_task
 from monopod.compiler.tasks.left_out import Candidates, left_out_tasks, task_in_plan
 from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, sources
 from monopod.compiler.tasks.pipeline_tasks import (
@@ -126,6 +127,8 @@ def compile_pipeline(
         left_out = left_out_tasks(state.selection, Candidates(spec, place, orders, outputs), state.report)
     state.report.extend(_result_problems(spec, place, result_names(spec, outputs, Names(params.shapes))))
     enums = {param.name: param.enum for param in spec.params if param.value_type == "string"}
+    if not ancestry.path:
+        state.grouped.extend(_grouped(each, state.report) for each in (*tasks, *final_tasks))
     caches = _caches(definition, Variables(names, values, state.report), workspaces, ancestry, state)
     scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums, caches, left_out)
     final_scope = replace(scope, names=final_names)
@@ -233,6 +236,11 @@ def _outputs(task: _Resolved) -> Outputs:
     if isinstance(task, PipelineTask):
         return Outputs(declared_results(task.definition.spec.results), task.task.matrix is not None)
     return Outputs({result.name: Shape(result.type or "string") for result in task.definition.spec.results})
+
+
+def _grouped(task: _Resolved, report: Report) -> GroupedTask:
+    annotations = Annotations.of_task(task.definition) if isinstance(task, PipelineTask) else None
+    return grouped_task(task.task, task.place, annotations, report)
 
 
 def _among(names: Iterable[str], known: Mapping[str, Order]) -> tuple[str, ...]:

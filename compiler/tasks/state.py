@@ -16,6 +16,7 @@ from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.grouped_tasks import GroupedTask
 from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.schemas.tekton.pipelines import PipelineSpec
@@ -47,6 +48,7 @@ class CompilerState:
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
     - `annotations_of_run` are the annotations of a PipelineRun in the files.
     - `cache_store` chooses where the caches of Tasks are kept.
+    - `grouped` are the Tasks of the run's own Pipeline, for a run that is cut into groups.
     - `selection` says which Tasks of the Pipeline run.
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
@@ -67,6 +69,7 @@ class CompilerState:
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    grouped: list[GroupedTask] = field(default_factory=list)
 
     def source(self, definition: Definition[Any]) -> str:
         """Keep a definition for the status of the run; return its key, empty if it is embedded."""

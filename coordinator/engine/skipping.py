@@ -2,7 +2,8 @@
 
 Rules: the reasons and their order are Tekton's (docs/pipelines.md, "Guard Task execution using when
 expressions"; docs/pipelineruns.md, "Monitoring execution status"). A Task whose predecessor was skipped goes with it,
-unless only the predecessor's guards kept it from running, or it is left out of the run.
+unless only the predecessor's guards kept it from running, or it is left out of the run. A Task of another group that
+was skipped there counts as skipped for the reason there.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ def _skipped_with_parent(task: TaskState) -> Skip | None:
 
 
 def _lets_others_run(skipped: TaskState) -> bool:
-    return skipped.reason == _BY_WHEN or skipped.plan.left_out is not None
+    left_out = skipped.plan.left_out
+    return skipped.reason == _BY_WHEN or (left_out is not None and left_out.lets_others_run)
 
 
 def _missing_results(task: TaskState) -> tuple[Reference, ...]:
@@ -138,6 +140,6 @@ def _describe_missing(task: TaskState, reference: Reference) -> str:
     """Return which Result is missing, and what became of the Task that should have written it."""
     source = task.pipeline.tasks[reference.path[1]]
     became = {"Skipped": "was skipped", "Succeeded": "did not write it"}.get(source.phase, "did not succeed")
-    if source.plan.left_out is not None:
-        became = "did not write it" if source.plan.left_out.reused else "was left out"
+    if (left_out := source.plan.left_out) is not None and left_out.lets_others_run:
+        became = "did not write it" if left_out.reused else "was left out"
     return f"{reference.text} (Task {source.plan.name} {became})"

@@ -1,4 +1,4 @@
-"""`monopod compile`: compile a Pipeline into the Pod that runs it, or a Job or CronJob of that Pod."""
+"""`monopod compile`: compile a Pipeline into the Pod that runs it, a Job or CronJob of that Pod, or several Pods."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from monopod.compiler.pod.indexed_job import Shards
     from monopod.compiler.pod.kube_version import KubeVersion
 
+KINDS_OF_GROUPS = ("JobSet", "Workflow", "PipelineRun")
+
 SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
 
 EXAMPLES = """\
@@ -32,6 +34,7 @@ EXAMPLES = """\
   monopod compile -f pipeline.yaml --kind Job --ttl 1h | kubectl create -f -
   monopod compile -f pipeline.yaml --kind Job --shard-by files --max-failed-indexes 3 -o job.yaml
   monopod compile -f pipeline.yaml --kind Job --queue team-a | kubectl create -f -
+  monopod compile -f pipeline.yaml --kind Workflow --max-cpu 8 --max-memory 32Gi -o workflow.yaml
   monopod compile -f pipeline.yaml --kind CronJob --schedule '30 3 * * 1-5' --time-zone Europe/Berlin -o nightly.yaml"""
 
 
@@ -47,9 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=("Pod", "Job", "CronJob", "PodTemplate"),
+        choices=("Pod", "Job", "CronJob", "PodTemplate", *KINDS_OF_GROUPS),
         default="Pod",
-        help="the object to write: a Pod (the default), a Job, a CronJob or a PodTemplate",
+        help="the object to write: a Pod (the default), a Job, a CronJob or a PodTemplate; or, for groups of Tasks "
+        "in Pods of their own, a JobSet, a Workflow (of Argo Workflows) or a PipelineRun (of Tekton)",
     )
     parser.add_argument(
         "--schedule", metavar="SCHEDULE", help="the schedule of a CronJob: '30 3 * * 1-5', @daily, '@every 2h' ..."
@@ -62,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="delete a Job this long after it ends, such as 1h",
     )
     _add_shard_options(parser)
+    for resource in ("cpu", "memory"):
+        parser.add_argument(
+            f"--max-{resource}",
+            metavar="QUANTITY",
+            help=f"divide the Tasks into groups, each of which requests at most this {resource} at its peak (JobSet, "
+            "Workflow, PipelineRun)",
+        )
     parser.add_argument(
         "--queue", metavar="NAME", help="the LocalQueue of Kueue that admits the object (kueue.x-k8s.io/queue-name)"
     )
@@ -110,8 +121,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
     options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
     shards = _shards(arguments)
+    in_groups = arguments.kind in KINDS_OF_GROUPS
     workload = Workload(
-        arguments.kind,
+        "Pod" if in_groups else arguments.kind,
         arguments.schedule,
         arguments.time_zone,
         arguments.ttl,
@@ -120,7 +132,12 @@ def execute(arguments: argparse.Namespace) -> int:
         priority_class=arguments.priority_class,
     )
     documents = load_documents(arguments)
-    compilations = _compiled(documents, compiler_options(arguments, workload=workload, **options), shards)
+    chosen = compiler_options(arguments, workload=workload, **options)
+    if in_groups:
+        compilations = _in_groups(documents, chosen, arguments)
+    else:
+        _refuse_limits(arguments)
+        compilations = _compiled(documents, chosen, shards)
     print_problems(warnings_of(compilations), sys.stderr)
     first = compilations[0]
     other_objects = (*first.config_maps, *first.secrets, *first.claims, *first.passed_through)
@@ -152,6 +169,28 @@ def _compiled(documents: Documents, options: Options, shards: Shards | None) -> 
     from monopod.compiler.shards import compile_shards  # noqa: PLC0415  # few Jobs have indexes
 
     return (compile_shards(documents, options, shards),)
+
+
+def _in_groups(documents: Documents, options: Options, arguments: argparse.Namespace) -> tuple[Compilation, ...]:
+    from monopod.compiler.grouping.groups import compile_groups  # noqa: PLC0415  # few runs have groups
+    from monopod.compiler.grouping.partition import Limit  # noqa: PLC0415
+
+    limits = [Limit(resource, f"--max-{resource}", text) for resource, text in _limits(arguments)]
+    return (compile_groups(documents, options, arguments.kind, limits),)
+
+
+def _refuse_limits(arguments: argparse.Namespace) -> None:
+    """Raise Problems for limits of groups if there are no groups."""
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
+
+    for resource, _ in _limits(arguments):
+        message = f"--max-{resource} is for --kind JobSet, Workflow and PipelineRun, not for {arguments.kind}"
+        raise Problems([Problem(None, message, "workload")])
+
+
+def _limits(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    given = (("cpu", arguments.max_cpu), ("memory", arguments.max_memory))
+    return [(resource, text) for resource, text in given if text is not None]
 
 
 def _kube_version(text: str) -> KubeVersion:

@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from monopod.compiler.pod.runtime_command import install_command, module_path, run_command, run_installed_command
+from monopod.compiler.pod.runtime_command import (
+    holding_command,
+    install_command,
+    module_path,
+    run_command,
+    run_installed_command,
+)
 from monopod.entrypoint import binary
 from monopod.runtime import bootstrap
 from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime
@@ -52,6 +58,25 @@ def test_entrypoint_of_this_machine_and_modules_are_installed(root):
         "state/runtime.zip": 0o644,
     }
     assert (root / "bin/entrypoint").read_bytes() == binary.path().read_bytes()
+
+
+def test_holding_container_ends_once_a_coordinator_runs(root):
+    (root / "state/journal").touch()
+    done = execute(root, holding_command(install_command([HERE])))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (root / "bin/entrypoint").exists()
+
+
+def test_holding_container_ends_on_sigterm(root):
+    _, *flags, program, digest = (command := holding_command(install_command([HERE])))[:6]
+    program = program.replace('main("/monopod"', f"main({str(root)!r}")
+    program = program.replace("    while not os.path.exists(journal):", "    print(flush=True)\n    while True:")
+    words = [sys.executable, *flags, program, digest, *command[6:]]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd="/") as holding:
+        assert holding.stdout is not None
+        assert holding.stdout.readline() == b"\n"  # it holds
+        holding.terminate()
+        assert holding.wait(60) == 0
 
 
 @pytest.mark.parametrize("command", [run_command([HERE]), run_installed_command()])

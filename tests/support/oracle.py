@@ -585,7 +585,8 @@ class Oracle:
             return ""
         if not holds:
             return guarded
-        if any(parent.skipped not in ("", guarded) and not parent.task.left_out for parent in parents):
+        without_consequence = {"", guarded, "Task was left out", "Task was reused", "Task runs in another Pod"}
+        if any(parent.skipped not in without_consequence for parent in parents):
             return "Parent Tasks were skipped"
         if missing and (state.task.on_error == "continue" or pipeline.by_name[missing].skipped == guarded):
             return "Results were missing"

@@ -214,6 +214,9 @@ class _Generator:
             given.pop()
         reused = self.chance(0.5)
         left_out = LeftOut("Task was reused" if reused else "Task was left out", "", tuple(given), reused=reused)
+        if self.chance(0.3):
+            reason = self.random.choice(("When Expressions evaluated to false", "Parent Tasks were skipped"))
+            left_out = LeftOut(reason, "in the group other", group="other")
         return Task(whole.name, after=whole.after, left_out=left_out)
 
     def size(self) -> int:

@@ -1,0 +1,132 @@
+"""What cannot cross from one group to another, each with the way out.
+
+Rules:
+
+- Groups are Pods of their own. A Workspace that several groups use must be a claim, or another volume of the network.
+- Results and the outcome of Tasks are handed over by Argo Workflows and Tekton (``coordinator.engine.handover``). A
+  JobSet hands nothing over: a Task whose predecessor may have been skipped would not know.
+- Artifacts are files of one Pod.
+- Finally Tasks see all Tasks of their Pipeline, and run also if some fail. No engine starts a group after others have
+  failed, so they are in a group only as part of a Pipeline that runs as a Task.
+
+Left to others: which Task is in which group (``partition``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.grouping.partition import OF_ONE_POD, TaskGroup, workspace_volumes
+from monopod.compiler.tasks.left_out import needed_output, task_references
+from monopod.schemas.plan import Task
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Lowered
+
+_KINDS_OF_VOLUMES = {
+    "emptyDir": "an emptyDir, which each Pod has of its own",
+    "ephemeral": "a claim of each Pod's own",
+    "hostPath": "a directory of one node",
+}
+
+
+def crossing_problems(
+    lowered: Lowered, groups: Sequence[TaskGroup], kind: str, *, hands_over: bool
+) -> Iterator[Problem]:
+    """Yield what cannot cross between the groups of a run, and a warning for what is not collected."""
+    if len(groups) < 2:
+        return
+    owner = {task: group.name for group in groups for task in group.tasks}
+    final = {task.name for task in lowered.pipeline.final_tasks}
+    places = {each.task.name: each.place for each in lowered.grouped}
+    for name in final:
+        message = (
+            "a finally Task sees all Tasks of its Pipeline, and here they run in several Pods; put it and the Tasks "
+            "that it is for into a Pipeline that runs as a Task (pipelineSpec), which stays in one Pod"
+        )
+        yield places[name].problem("workload", message)
+    yield from _workspaces(lowered, owner)
+    yield from _references(lowered, owner, kind, hands_over=hands_over)
+    if not hands_over:
+        yield from _skipped(lowered, owner, kind)
+    if lowered.pipeline.results:
+        names = ", ".join(result.name for result in lowered.pipeline.results)
+        message = f"the Results of the Pipeline are not collected from several Pods: {names}"
+        yield lowered.run.place.problem("workload", message, "warning")
+
+
+def _workspaces(lowered: Lowered, owner: Mapping[str, str]) -> Iterator[Problem]:
+    sources = {volume["name"]: volume for volume in lowered.contents.volumes}
+    for volume, users in workspace_volumes(lowered).items():
+        groups = list(dict.fromkeys(owner[task] for task in users))
+        source = next((kind for kind in OF_ONE_POD if kind in sources.get(volume, {})), None)
+        if len(groups) < 2 or source is None:
+            continue
+        workspace = volume.removeprefix("workspace-")
+        message = (
+            f"the Workspace '{workspace}' is used in the groups {_listed(groups)}, a Pod each, and is "
+            f"{_KINDS_OF_VOLUMES[source]}; bind a claim (-w {workspace}=pvc:CLAIM), or put its Tasks into one group"
+        )
+        yield lowered.contents.places.volumes[volume].problem("workload", message)
+
+
+def _references(lowered: Lowered, owner: Mapping[str, str], kind: str, *, hands_over: bool) -> Iterator[Problem]:
+    """Yield each Result that the engine does not hand over, and each Artifact, where it is first used."""
+    reported = set()
+    for each in lowered.grouped:
+        for path, place in task_references(each.task, each.place):
+            needed = needed_output(path)
+            source, user = (None, None) if needed is None else (owner.get(needed[1]), owner.get(each.task.name))
+            if needed is None or source is None or user is None or source == user or (needed, user) in reported:
+                continue
+            of_both = f"'{needed[1]}' is in the group '{source}', and '{each.task.name}' in the group '{user}'"
+            if needed[2] in ("outputs", "inputs"):
+                reported.add((needed, user))
+                message = f"an Artifact is a file of one Pod, but {of_both}; put both into one group"
+                yield place.problem("workload", message)
+            elif not hands_over:
+                reported.add((needed, user))
+                message = (
+                    f"a {kind} hands no Results over, but {of_both}; use --kind Workflow or --kind PipelineRun, put "
+                    "both into one group, or use a file in a Workspace that is a claim"
+                )
+                yield place.problem("workload", message)
+
+
+def _skipped(lowered: Lowered, owner: Mapping[str, str], kind: str) -> Iterator[Problem]:
+    """Yield each Task that would be skipped in one Pod, but cannot know of it in a Pod of its own."""
+    tasks = {task.name: task for task in lowered.pipeline.tasks}
+    places = {each.task.name: each.place for each in lowered.grouped}
+    for task in lowered.pipeline.tasks:
+        for name in task.after:
+            cause = None if owner[name] == owner[task.name] else _skips(name, tasks)
+            if cause is not None:
+                message = (
+                    f"'{name}' in the group '{owner[name]}' may be skipped because of '{cause}', and this Task with "
+                    f"it, but a {kind} does not hand that over; put both into one group, or use --kind Workflow or "
+                    "--kind PipelineRun"
+                )
+                yield places[task.name].problem("workload", message)
+                break
+
+
+def _skips(name: str, tasks: Mapping[str, Task]) -> str | None:
+    """Return the Task because of which a Task may be skipped together with what follows it; None if none."""
+    if (matrix := tasks[name].matrix) is not None and not matrix.pinned:
+        return name
+    waiting = list(tasks[name].after)
+    seen = set(waiting)
+    while waiting:
+        earlier = tasks[waiting.pop()]
+        if earlier.when or (earlier.matrix is not None and not earlier.matrix.pinned):
+            return earlier.name
+        waiting += (each for each in earlier.after if each not in seen)
+        seen.update(earlier.after)
+    return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = [f"'{name}'" for name in names]
+    return f"{', '.join(first)} and {last}"

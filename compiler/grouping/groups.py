@@ -1,0 +1,172 @@
+"""Compiles a run for an engine that runs groups of its Tasks, a Pod each: JobSet, Argo Workflows or Tekton.
+
+Rules:
+
+- The run is compiled as a whole, for its errors and to find the groups. Then it is compiled for each group, as if the
+  other Tasks were left out. So matrices, guards, retries and all else within a group are those of any Pod.
+- A Task of another group that a Task waits for has what that group hands over. If the engine hands nothing over, it
+  counts as succeeded, and nothing that needs more may cross (``crossing``).
+- A run whose groups are one needs no handing over, and may have what cannot cross.
+
+Left to others: which Task is in which group (``partition``), and the objects (``job_set``, ``workflow``,
+``pipeline_run``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, get_args
+
+from monopod.compiler.compilation import Compilation, Lowered, compile_runs
+from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.documents.documents import Documents
+from monopod.compiler.documents.run_selection import choose
+from monopod.compiler.grouping.crossing import crossing_problems
+from monopod.compiler.grouping.group_pod import GroupPod
+from monopod.compiler.grouping.job_set import LONGEST_SUFFIX, job_set, job_set_problems
+from monopod.compiler.grouping.partition import Limit, TaskGroup, partition
+from monopod.compiler.grouping.pipeline_run import KUBE_VERSION, pipeline_run
+from monopod.compiler.grouping.workflow import workflow
+from monopod.compiler.options import Options
+from monopod.compiler.pod.assembly import MAX_STORED_BYTES
+from monopod.compiler.pod.deadline import active_deadline
+from monopod.compiler.pod.workload import KindOfGroups, Workload
+from monopod.compiler.scope.variables_in_scope import variable_name
+from monopod.compiler.tasks.left_out import Selection, needed_output, task_references
+from monopod.schemas.plan import ELSEWHERE, LeftOut
+
+KINDS: Final[tuple[KindOfGroups, ...]] = get_args(KindOfGroups)
+_LONGEST = 63
+"""The longest name of a Job, a TaskRun and the host name of a Pod."""
+
+
+def compile_groups(
+    documents: Documents, options: Options, kind: KindOfGroups, limits: Sequence[Limit] = ()
+) -> Compilation:
+    """Return the run that the options select, with an object that runs its groups as its workload. Raises Problems."""
+    _raise(_option_problems(options.workload, kind, limits))
+    chosen = choose(documents, options.name)
+    if len(chosen) > 1:
+        _raise([f"--kind {kind} is for one run, and these files have {len(chosen)}; choose one with --name"])
+    hands_over = kind != "JobSet"
+    version = min(options.kube_version, KUBE_VERSION) if kind == "PipelineRun" else options.kube_version
+    inner = replace(options, workload=Workload("PodTemplate"), kube_version=version)
+    (whole,) = compile_runs(documents, inner)
+    assert whole.lowered is not None
+    groups = partition(whole.lowered, limits, hands_over=hands_over)
+    crossing = list(crossing_problems(whole.lowered, groups, kind, hands_over=hands_over))
+    if any(problem.severity == "error" for problem in crossing):
+        raise Problems([problem for problem in crossing if problem.severity == "error"])
+    pods, warnings = _compiled(documents, inner, whole, groups, hands_over=hands_over)
+    if kind == "JobSet":
+        _raise(job_set_problems(pods))
+    _raise(_name_problems(whole, groups, kind))
+    deadline = active_deadline(whole.plan)
+    body = (
+        job_set(pods, options.workload, options.kube_version)
+        if kind == "JobSet"
+        else (workflow if kind == "Workflow" else pipeline_run)(pods, options.workload, deadline)
+    )
+    _raise(_size_problems(body, kind, len(groups)))
+    unique = tuple(dict.fromkeys((*warnings, *crossing)))
+    return replace(whole, pod=pods[0].pod, workload=body, warnings=unique)
+
+
+def _compiled(
+    documents: Documents, options: Options, whole: Compilation, groups: Sequence[TaskGroup], *, hands_over: bool
+) -> tuple[list[GroupPod], list[Problem]]:
+    """Compile the run for each group. Returns the Pods and the warnings."""
+    if len(groups) < 2:
+        group = TaskGroup("all" if not groups else groups[0].name, (), ())
+        return [GroupPod(group, whole.plan, whole.pod)], list(whole.warnings)
+    assert whole.lowered is not None
+    pods: list[GroupPod] = []
+    warnings: list[Problem] = []
+    for group in groups:
+        selection = Selection(only=group.tasks, earlier=_elsewhere(whole.lowered, group, groups, hands_over=hands_over))
+        names = tuple(_handed_over(whole.lowered, group, groups)) if hands_over else ()
+        (compiled,) = compile_runs(documents, replace(options, selection=selection, hands_over=names))
+        takes_over = dict.fromkeys(
+            each.left_out.group
+            for each in compiled.plan.pipeline.tasks
+            if each.left_out is not None and each.left_out.group
+        )
+        pods.append(GroupPod(group, compiled.plan, compiled.pod, tuple(takes_over)))
+        warnings += compiled.warnings
+    return pods, warnings
+
+
+def _elsewhere(
+    lowered: Lowered, group: TaskGroup, groups: Sequence[TaskGroup], *, hands_over: bool
+) -> dict[str, LeftOut]:
+    """Return the Tasks of other groups, as a group sees them."""
+    awaited = {name for task in lowered.pipeline.tasks if task.name in group.tasks for name in task.after}
+    left_out = {}
+    for other in groups:
+        for name in other.tasks if other is not group else ():
+            of_other = LeftOut(ELSEWHERE, f"in the group {other.name}")
+            if name in awaited:
+                of_other = of_other._replace(group=other.name) if hands_over else of_other._replace(reused=True)
+            left_out[name] = of_other
+    return left_out
+
+
+def _handed_over(lowered: Lowered, group: TaskGroup, groups: Sequence[TaskGroup]) -> Iterator[str]:
+    """Yield the Tasks of a group that others wait for, and the variables that others use, each once."""
+    later = {name for other in groups if other is not group for name in other.tasks}
+    awaited = {name for task in lowered.pipeline.tasks if task.name in later for name in task.after}
+    yield from (f"tasks.{name}" for name in group.tasks if name in awaited)
+    used = {
+        needed: None
+        for each in lowered.grouped
+        if each.task.name in later
+        for path, _ in task_references(each.task, each.place)
+        if (needed := needed_output(path)) is not None and needed[1] in group.tasks
+    }
+    yield from map(variable_name, used)
+
+
+def _option_problems(workload: Workload, kind: str, limits: Sequence[Limit]) -> Iterator[str]:
+    for option, value in (("--schedule", workload.schedule), ("--time-zone", workload.time_zone)):
+        if value is not None:
+            yield f"{option} is for --kind CronJob, not for {kind}"
+    if workload.shards is not None:
+        yield f"--shards and --shard-by are for --kind Job, not for {kind}"
+    if workload.ttl is not None and kind == "PipelineRun":
+        yield "--ttl is for objects that a cluster removes by itself, and Tekton does not remove a PipelineRun"
+    others = replace(workload, kind="Job", schedule=None, time_zone=None, shards=None)
+    yield from others.problems()
+    for limit in limits:
+        try:
+            limit.amount  # noqa: B018  # it is malformed or not
+        except ValueError as error:
+            yield f"{limit.option}: {error}"
+
+
+def _name_problems(whole: Compilation, groups: Sequence[TaskGroup], kind: str) -> Iterator[str]:
+    metadata = whole.pod["metadata"]
+    name = metadata.get("name") or f"{metadata.get('generateName', '')}xxxxx"
+    for group in groups if len(groups) > 1 else ():
+        full = f"{name}-{group.name}{LONGEST_SUFFIX if kind == 'JobSet' else ''}"
+        if len(full) > _LONGEST:
+            yield (
+                f"the name '{full}' of the group '{group.name}' would have {len(full)} characters, and {_LONGEST} are "
+                "possible; give the run or the group a shorter name"
+            )
+
+
+def _size_problems(body: dict[str, Any], kind: str, count: int) -> Iterator[str]:
+    size = len(json.dumps(body, separators=(",", ":")))
+    if size > MAX_STORED_BYTES:
+        yield (
+            f"this {kind} of {count} groups has {size / 2**20:.1f} MiB, and the store of a cluster takes "
+            f"{MAX_STORED_BYTES / 2**20:.1f} MiB: each Pod carries about 0.1 MiB of monopod itself; make fewer groups"
+        )
+
+
+def _raise(messages: Iterable[str]) -> None:
+    problems = [Problem(None, message, "workload") for message in messages]
+    if problems:
+        raise Problems(problems)

@@ -1,0 +1,250 @@
+"""Which Tasks of a run are in which group: by the annotation ``monopod.dev/group``, by limits, and by what they share.
+
+Rules:
+
+- Tasks of one name stay together, Tasks of two names apart. A Task without a name is where the fewest bytes cross, in
+  one of these groups or in one of its own.
+- With limits, the peak of each group is within them, the coordinator included. Only what Tasks request counts.
+- Each further group that uses a Workspace costs its size: of its emptyDir or claim template, else `USUAL_SIZE`. A
+  Workspace that cannot cross, such as an emptyDir, is cut only if there is no other way. ConfigMaps and Secrets cost
+  nothing.
+- A Result costs `RESULT_SIZE` for each group that takes it from another one. If the engine cannot hand it over, it is
+  cut only if there is no other way.
+
+Left to others: the search (``cut``), what must not cross (``crossing``), and reading the limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Final
+
+from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.grouping.cut import Graph, Shared, best_cut
+from monopod.compiler.pod.peak_requests import peak
+from monopod.compiler.pod.resources import COORDINATOR_REQUESTS
+from monopod.compiler.tasks.left_out import needed_output, task_references
+from monopod.schemas.formats import quantity
+from monopod.schemas.plan import Pipeline, Task, runnable_tasks
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Lowered
+    from monopod.compiler.tasks.grouped_tasks import GroupedTask
+
+USUAL_SIZE: Final = 2**30
+RESULT_SIZE: Final = 4096
+UNCROSSABLE: Final = 2**60
+"""More than everything else that crosses."""
+OF_ONE_POD: Final = ("emptyDir", "ephemeral", "hostPath")
+"""The volume sources of which each Pod, or each node, has its own."""
+_WITHOUT_COST: Final = ("configMap", "secret", "projected", "downwardAPI")
+_UNITS: Final = {"cpu": Fraction(1, 1000), "memory": Fraction(1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The largest request of a group, as the command line has it: ``option`` and ``text``."""
+
+    resource: str
+    option: str
+    text: str
+
+    @property
+    def amount(self) -> Fraction:
+        """The amount. Raises ValueError for a malformed Quantity."""
+        return quantity.parse(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGroup:
+    """A group: its name, its Tasks, and the groups that must have ended before it starts."""
+
+    name: str
+    tasks: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+def partition(lowered: Lowered, limits: Sequence[Limit], *, hands_over: bool) -> tuple[TaskGroup, ...]:
+    """Return the groups of a run, in an order in which they can run. Raises Problems.
+
+    `hands_over`: the engine hands Results from group to group.
+    """
+    tasks = {task.name: task for task in lowered.pipeline.tasks}
+    written = {each.task.name: each for each in lowered.grouped if each.task.name in tasks}
+    together: dict[str, list[str]] = {}
+    for name in tasks:
+        setting = written[name].group
+        together.setdefault(f"group {setting.value}" if setting is not None else f"task {name}", []).append(name)
+    keys = list(together)
+    number_of = {name: number for number, key in enumerate(keys) for name in together[key]}
+    before = [
+        frozenset(number_of[name] for task in together[key] for name in tasks[task].after) - {number}
+        for number, key in enumerate(keys)
+    ]
+    _raise(_cycle(keys, before, [written[names[0]] for names in together.values()]))
+    named = frozenset(number for number, key in enumerate(keys) if key.startswith("group "))
+    peaks = _Peaks(lowered, limits)
+
+    def tasks_in(group: frozenset[int]) -> list[Task]:
+        return [tasks[name] for number in sorted(group) for name in together[keys[number]]]
+
+    for number, key in enumerate(keys):
+        _raise(peaks.problems(key, tasks_in(frozenset({number})), written[together[key][0]]))
+
+    def fits(group: frozenset[int]) -> bool:
+        return len(group & named) < 2 and peaks.are_within_limits(tasks_in(group))
+
+    shared = [*_workspaces(lowered, number_of), *_results(written.values(), number_of, hands_over=hands_over)]
+    groups, _ = best_cut(Graph(before, shared, fits))
+    return tuple(_named(groups, keys, together, tasks))
+
+
+def _cycle(keys: Sequence[str], before: Sequence[frozenset[int]], places: Sequence[GroupedTask]) -> Iterator[Problem]:
+    """Yield a problem if groups need each other."""
+    try:
+        TopologicalSorter(dict(enumerate(before))).prepare()
+    except CycleError as error:
+        circle: list[int] = error.args[1]
+        start = next(number for number in circle if keys[number].startswith("group "))
+        at = circle.index(start)
+        names = [keys[number].partition(" ")[2] for number in (*circle[at:-1], *circle[:at], start)]
+        setting = places[start].group
+        assert setting is not None
+        message = (
+            f"the group '{names[0]}' would have to wait for itself: {' → '.join(names)}; a group is one Pod, so put "
+            "all of these into it, or divide it into two groups"
+        )
+        yield setting.place.problem("workload", message)
+
+
+def _named(
+    groups: Sequence[frozenset[int]],
+    keys: Sequence[str],
+    together: Mapping[str, Sequence[str]],
+    tasks: Mapping[str, Task],
+) -> Iterator[TaskGroup]:
+    given = {keys[number].removeprefix("group ") for number in range(len(keys)) if keys[number].startswith("group ")}
+    owner: dict[str, str] = {}
+    for position, group in enumerate(groups, start=1):
+        own = [keys[number].removeprefix("group ") for number in group if keys[number].startswith("group ")]
+        name = own[0] if own else f"group-{position}"
+        while not own and name in given:
+            name += "-x"
+        members = {task for number in group for task in together[keys[number]]}
+        in_order = tuple(task for task in tasks if task in members)
+        owner.update(dict.fromkeys(in_order, name))
+        needs = dict.fromkeys(owner[earlier] for task in in_order for earlier in tasks[task].after)
+        yield TaskGroup(name, in_order, tuple(each for each in needs if each != name))
+
+
+# Limits
+
+
+class _Peaks:
+    """The peaks of groups, next to the limits."""
+
+    def __init__(self, lowered: Lowered, limits: Sequence[Limit]) -> None:
+        self._max_parallel = lowered.max_parallel
+        self._limits = limits
+        self._amounts = {limit.resource: dict(_amounts(lowered, limit.resource)) for limit in limits}
+
+    def are_within_limits(self, tasks: Sequence[Task]) -> bool:
+        """Return whether one Pod may run these Tasks."""
+        return not any(self._excess(tasks))
+
+    def problems(self, key: str, tasks: Sequence[Task], written: GroupedTask) -> Iterator[Problem]:
+        """Yield a problem if Tasks that stay together exceed a limit."""
+        for limit, highest in self._excess(tasks):
+            kind, _, name = key.partition(" ")
+            place = written.place if written.group is None else written.group.place
+            amount = quantity.canonical(
+                highest * _UNITS[limit.resource], "decimal" if limit.resource == "cpu" else "binary"
+            )
+            message = (
+                f"the {kind} '{name}' alone needs {amount} of {limit.resource} at its peak, its coordinator included, "
+                f"and {limit.option} is {limit.text}; raise {limit.option}, or request less"
+            )
+            yield place.problem("workload", message)
+
+    def _excess(self, tasks: Sequence[Task]) -> Iterator[tuple[Limit, int]]:
+        for limit in self._limits:
+            unit = _UNITS[limit.resource]
+            most = limit.amount // unit
+            own = quantity.parse(COORDINATOR_REQUESTS[limit.resource]) // unit
+            amounts = self._amounts[limit.resource]
+            pipeline = Pipeline("", tasks=tuple(tasks))
+            if own + sum(amounts.get(name, 0) for name in _containers(tasks)) > most:
+                highest = int(own) + peak(pipeline, amounts, max_parallel=self._max_parallel)
+                if highest > most:
+                    yield limit, highest
+
+
+def _amounts(lowered: Lowered, resource: str) -> Iterator[tuple[str, int]]:
+    """Yield what each container requests, which is its limit if it has no request."""
+    for part in lowered.contents.containers:
+        resources = part.fields.get("resources") or {}
+        for kind in ("requests", "limits"):
+            text = (resources.get(kind) or {}).get(resource)
+            if text is not None:
+                yield part.name, int(-(-quantity.parse(str(text)) // _UNITS[resource]))
+                break
+
+
+def _containers(tasks: Sequence[Task]) -> Iterator[str]:
+    for each in runnable_tasks(Pipeline("", tasks=tuple(tasks))):
+        for slot in each.task.slots:
+            yield from slot.all_containers
+
+
+# What Tasks share
+
+
+def workspace_volumes(lowered: Lowered) -> dict[str, dict[str, None]]:
+    """Return the volumes of Workspaces by name, each with the Tasks of the run's own Pipeline that mount it."""
+    owner = {name: task.name for task in lowered.pipeline.tasks for name in _containers([task])}
+    used: dict[str, dict[str, None]] = {}
+    for part in lowered.contents.containers:
+        for mount in part.fields.get("volumeMounts") or ():
+            if mount["mountPath"] in part.workspaces and part.name in owner:
+                used.setdefault(mount["name"], {})[owner[part.name]] = None
+    return used
+
+
+def _workspaces(lowered: Lowered, number_of: Mapping[str, int]) -> Iterator[Shared]:
+    sources = {volume["name"]: volume for volume in lowered.contents.volumes}
+    for name, users in workspace_volumes(lowered).items():
+        weight = _weight(sources.get(name, {}))
+        if weight:
+            yield Shared(weight, frozenset(number_of[task] for task in users))
+
+
+def _weight(volume: Mapping[str, Any]) -> int:
+    if any(kind in volume for kind in _WITHOUT_COST):
+        return 0
+    template = ((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}).get("spec") or {}
+    size = (volume.get("emptyDir") or {}).get("sizeLimit")
+    size = size or ((template.get("resources") or {}).get("requests") or {}).get("storage")
+    weight = USUAL_SIZE if size is None else int(quantity.parse(str(size)))
+    return weight + (UNCROSSABLE if any(kind in volume for kind in OF_ONE_POD) else 0)
+
+
+def _results(grouped: Any, number_of: Mapping[str, int], *, hands_over: bool) -> Iterator[Shared]:
+    users: dict[tuple[str, ...], set[int]] = {}
+    for each in grouped:
+        for path, _ in task_references(each.task, each.place):
+            needed = needed_output(path)
+            if needed is not None and needed[1] in number_of:
+                users.setdefault(needed, set()).add(number_of[each.task.name])
+    for needed, consumers in users.items():
+        can_cross = hands_over and needed[2] not in ("outputs", "inputs")
+        producer = number_of[needed[1]]
+        yield Shared(RESULT_SIZE if can_cross else UNCROSSABLE, frozenset(consumers - {producer}), producer)
+
+
+def _raise(problems: Iterator[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise Problems(found)

@@ -1,0 +1,108 @@
+"""A PipelineRun (tekton.dev/v1) in which each group is a Task of one Pod.
+
+Rules:
+
+- The coordinator is the Task's only Step: its log and its exit code are the TaskRun's. The containers of the group's
+  Steps are Sidecars, which wait until it gives them something to run.
+- The first Sidecar installs the entrypoint. Kubelet starts the others after its postStart hook. It ends when the
+  coordinator runs.
+- Tekton starts a Step once all Sidecars run or have ended, so the DAG starts with its last container.
+- What a group hands over is a Result of its Task, which Tekton passes on as a param.
+- Tekton's feature ``enable-kubernetes-sidecar`` must be off, which is its default: it would restart Sidecars that have
+  ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from monopod.compiler.grouping.group_pod import HANDED_OVER, GroupPod, own_metadata, pod_metadata
+from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
+from monopod.compiler.pod.kube_version import KubeVersion
+from monopod.compiler.pod.runtime_command import holding_command, wait_command
+from monopod.compiler.pod.workload import Workload
+
+RESULT = "handed-over"
+KUBE_VERSION = KubeVersion(1, 28)
+"""Pods are compiled for a version without native sidecars, restart rules and requests of a Pod as a whole."""
+_NOT_OF_THE_TEMPLATE = ("restartPolicy", "activeDeadlineSeconds", "containers", "initContainers", "volumes")
+
+
+def pipeline_run(pods: Sequence[GroupPod], workload: Workload, deadline: int | None) -> dict[str, Any]:
+    """Return the PipelineRun of these groups, which ends after `deadline` seconds at the latest."""
+    metadata = own_metadata(pods[0].pod)
+    metadata["labels"] = {**metadata["labels"], **workload.labels}
+    fields = {key: value for key, value in pods[0].pod["spec"].items() if key not in _NOT_OF_THE_TEMPLATE}
+    account = fields.pop("serviceAccountName", None)
+    template = {
+        **({} if account is None else {"serviceAccountName": account}),
+        **({"podTemplate": fields} if fields else {}),
+    }
+    return {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "PipelineRun",
+        "metadata": metadata,
+        "spec": {
+            **({"taskRunTemplate": template} if template else {}),
+            "timeouts": {"pipeline": f"{deadline or 0}s"},
+            "pipelineSpec": {"tasks": [_task(each) for each in pods]},
+        },
+    }
+
+
+def _task(each: GroupPod) -> dict[str, Any]:
+    given = {
+        "run-name": "$(context.pipelineRun.name)",
+        "run-uid": "$(context.pipelineRun.uid)",
+        **{f"group-{name}": f"$(tasks.{name}.results.{RESULT})" for name in each.takes_over},
+    }
+    spec = each.pod["spec"]
+    containers = {each["name"]: each for each in spec["containers"]}
+    coordinator = containers.pop(COORDINATOR)
+    (installer,) = spec["initContainers"]
+    assert installer["name"] == INSTALL
+    return {
+        "name": each.name,
+        **({"runAfter": list(each.group.needs)} if each.group.needs else {}),
+        "params": [{"name": name, "value": value} for name, value in given.items()],
+        "taskSpec": {
+            "metadata": pod_metadata(each.pod),
+            "params": [{"name": name, "type": "string"} for name in given],
+            **({"results": [{"name": RESULT, "type": "string"}]} if each.hands_over else {}),
+            "steps": [_in_tekton(_step(coordinator, each))],
+            "sidecars": [_in_tekton(_holding(installer)), *map(_in_tekton, containers.values())],
+            "volumes": spec["volumes"],
+        },
+    }
+
+
+def _step(coordinator: Mapping[str, Any], each: GroupPod) -> dict[str, Any]:
+    values = {"MONOPOD_RUN_NAME": "$(params.run-name)", "MONOPOD_RUN_UID": "$(params.run-uid)"}
+    if each.takes_over:
+        values[HANDED_OVER] = " ".join(f"$(params.group-{name})" for name in each.takes_over)
+    others = [variable for variable in coordinator["env"] if variable["name"] not in values]
+    handover = ["--handover", f"$(results.{RESULT}.path)"] if each.hands_over else []
+    return {
+        **coordinator,
+        "env": [*others, *({"name": name, "value": value} for name, value in values.items())],
+        "args": [*handover, *coordinator["args"]],
+    }
+
+
+def _holding(installer: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **installer,
+        "lifecycle": {"postStart": {"exec": {"command": wait_command()}}},
+        "command": holding_command(installer["command"]),
+    }
+
+
+def _in_tekton(container: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a container as a Step or Sidecar: they call the resources computeResources."""
+    return dict(_renamed(container))
+
+
+def _renamed(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in container.items():
+        yield "computeResources" if key == "resources" else key, value

@@ -1,0 +1,112 @@
+"""A Workflow of Argo Workflows (argoproj.io/v1alpha1): a DAG in which each group is a resource template with its Pod.
+
+Rules:
+
+- The Pod is the one that `monopod compile` writes, and Argo creates it unchanged. Argo's own executor does not run in
+  it, so nothing in it waits for Argo. The Workflow owns the Pod.
+- What a group hands over is the termination message of its coordinator, as an output parameter.
+- Argo replaces ``{{...}}`` in a manifest. The manifest is JSON, where two braces of an author are written as escapes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from monopod.compiler.grouping.group_pod import HANDED_OVER, GroupPod, own_metadata, pod_metadata
+from monopod.compiler.pod.assembly import COORDINATOR, with_variables
+from monopod.compiler.pod.workload import Workload
+
+PARAMETER = "handed-over"
+_ENTRY = "monopod-groups"
+
+
+def workflow(pods: Sequence[GroupPod], workload: Workload, deadline: int | None) -> dict[str, Any]:
+    """Return the Workflow of these groups, which ends after `deadline` seconds at the latest."""
+    ttl = {} if workload.ttl is None else {"ttlStrategy": {"secondsAfterCompletion": math.ceil(workload.ttl)}}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": own_metadata(pods[0].pod),
+        "spec": {
+            "entrypoint": _ENTRY,
+            **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
+            **ttl,
+            "templates": [
+                {"name": _ENTRY, "dag": {"tasks": [_task(each) for each in pods]}},
+                *(_template(each, workload) for each in pods),
+            ],
+        },
+    }
+
+
+def _task(each: GroupPod) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "value": f"{{{{tasks.{name}.outputs.parameters.{PARAMETER}}}}}"} for name in each.takes_over
+    ]
+    return {
+        "name": each.name,
+        "template": each.name,
+        **({"dependencies": list(each.group.needs)} if each.group.needs else {}),
+        **({"arguments": {"parameters": parameters}} if parameters else {}),
+    }
+
+
+def _template(each: GroupPod, workload: Workload) -> dict[str, Any]:
+    output = {"name": PARAMETER, "valueFrom": {"jsonPath": _message_of_coordinator(each.pod)}}
+    inputs = [{"name": name} for name in each.takes_over]
+    return {
+        "name": each.name,
+        **({"inputs": {"parameters": inputs}} if inputs else {}),
+        **({"outputs": {"parameters": [output]}} if each.hands_over else {}),
+        "resource": {
+            "action": "create",
+            "setOwnerReference": True,
+            "successCondition": "status.phase == Succeeded",
+            "failureCondition": "status.phase == Failed",
+            "manifest": _manifest(each, workload),
+        },
+    }
+
+
+def _message_of_coordinator(pod: dict[str, Any]) -> str:
+    native = any(each["name"] == COORDINATOR for each in pod["spec"].get("initContainers") or ())
+    statuses = "initContainerStatuses" if native else "containerStatuses"
+    return f'{{.status.{statuses}[?(@.name=="{COORDINATOR}")].state.terminated.message}}'
+
+
+def _manifest(each: GroupPod, workload: Workload) -> str:
+    """Return the Pod as JSON in which only Argo's own variables are in double braces."""
+    metadata = pod_metadata(each.pod)
+    text = json.dumps({"metadata": metadata, "spec": each.pod["spec"]})
+    mark = "@"
+    while mark in text:
+        mark += "@"
+
+    def variable(name: str) -> str:
+        return f"{mark}<{name}>{mark}"
+
+    values = {
+        "MONOPOD_RUN_NAME": variable("workflow.name"),
+        "MONOPOD_RUN_UID": variable("workflow.uid"),
+        **(
+            {HANDED_OVER: " ".join(variable(f"inputs.parameters.{name}") for name in each.takes_over)}
+            if each.takes_over
+            else {}
+        ),
+    }
+    pod = with_variables(each.pod, [{"name": name, "value": value} for name, value in values.items()])
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{variable('workflow.name')}-{each.name}-",
+            **metadata,
+            "labels": {**metadata["labels"], **workload.labels},
+        },
+        "spec": pod["spec"],
+    }
+    written = json.dumps(manifest, indent=2).replace("{{", "\\u007b\\u007b")
+    return written.replace(f"{mark}<", "{{").replace(f">{mark}", "}}")

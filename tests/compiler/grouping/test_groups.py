@@ -1,0 +1,396 @@
+"""Groups of a run: who is with whom, what cannot cross, and the objects of the engines."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from monopod.compiler.diagnostics import Problems
+from monopod.compiler.documents.documents import load
+from monopod.compiler.grouping.groups import compile_groups
+from monopod.compiler.grouping.job_set import direct_needs
+from monopod.compiler.grouping.partition import Limit
+from monopod.compiler.options import Options
+from monopod.compiler.pod.assembly import plan_of
+from monopod.compiler.pod.kube_version import KubeVersion
+from monopod.compiler.pod.workload import Workload
+
+KINDS = ("JobSet", "Workflow", "PipelineRun")
+HEAD = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: big}
+spec:
+  workspaces: [{name: source}]
+  tasks:
+"""
+
+
+def task(name, cpu="1", group="", after=(), more="", spec=""):
+    metadata = f"metadata: {{annotations: {{monopod.dev/group: {group}}}}}, " if group else ""
+    requests = f'computeResources: {{requests: {{cpu: "{cpu}", memory: 1Gi}}}}'
+    return (
+        f"  - {{name: {name}, runAfter: [{', '.join(after)}], {more}\n"
+        f"     taskSpec: {{{metadata}{spec} steps: [{{name: s, image: i, script: x, {requests}}}]}}}}\n"
+    )
+
+
+@pytest.fixture
+def grouped(tmp_path):
+    def grouped(
+        *tasks, kind="Workflow", limits=(), workspaces=(("source", "pvc:code"),), tail="", name="big", **options
+    ):
+        file = tmp_path / "big.yaml"
+        file.write_text(HEAD.replace("big", name) + "".join(tasks) + tail)
+        given = [Limit(resource, f"--max-{resource}", text) for resource, text in limits]
+        return compile_groups(load([str(file)]), Options(workspaces=workspaces, **options), kind, given)
+
+    return grouped
+
+
+@pytest.fixture
+def problem(grouped, tmp_path):
+    def problem(*tasks, **options):
+        with pytest.raises(Problems) as raised:
+            grouped(*tasks, **options)
+        (found,) = raised.value.problems
+        return str(found).replace(str(tmp_path) + "/", "")
+
+    return problem
+
+
+def pods(workflow):
+    """Return the Pods of a Workflow by group."""
+    templates = workflow.workload["spec"]["templates"]
+    return {each["name"]: json.loads(each["resource"]["manifest"]) for each in templates if "resource" in each}
+
+
+def members(workflow):
+    """Return the Tasks that run in each Pod."""
+    plans = {name: plan_of(pod) for name, pod in pods(workflow).items()}
+    return {name: [each.name for each in plan.pipeline.tasks if each.left_out is None] for name, plan in plans.items()}
+
+
+def request(pod):
+    requests = [each.get("resources", {}).get("requests", {}).get("cpu", "0") for each in pod["spec"]["containers"]]
+    return sum(int(text[:-1]) if text.endswith("m") else 1000 * int(text) for text in requests)
+
+
+def test_tasks_with_a_name_stay_together_and_others_join_them(grouped):
+    compiled = grouped(
+        task("a", group="one"),
+        task("b", group="two", after=["a"]),
+        task("c", group="two", after=["a"]),
+        task("d", after=["b", "c"]),
+    )
+    assert members(compiled) == {"one": ["a"], "two": ["b", "c", "d"]}
+    (entry,) = [each for each in compiled.workload["spec"]["templates"] if "dag" in each]
+    assert [each.get("dependencies") for each in entry["dag"]["tasks"]] == [None, ["one"]]
+
+
+def test_without_names_and_limits_all_is_one_group(grouped):
+    compiled = grouped(task("a"), task("b", after=["a"]), tail="  finally:\n" + task("f"))
+    assert members(compiled) == {"group-1": ["a", "b"]}
+
+
+def test_limits_find_groups_whose_peak_is_within_them(grouped):
+    fan = [task(f"t{number}", cpu="2", after=["a"]) for number in range(4)]
+    last = task("z", cpu="4", after=[f"t{number}" for number in range(4)])
+    compiled = grouped(task("a"), *fan, last, limits=[("cpu", "4500m"), ("memory", "8Gi")])
+    assert len(members(compiled)) == 2
+    assert sorted(itertools.chain(*members(compiled).values())) == ["a", "t0", "t1", "t2", "t3", "z"]
+    assert all(request(pod) <= 4500 for pod in pods(compiled).values())
+
+
+def test_the_cut_is_where_the_least_crosses(grouped):
+    def use(name, after, workspace):
+        return task(name, cpu="2", after=after, more=f"workspaces: [{{name: {workspace}}}],").replace(
+            "taskSpec: {", f"taskSpec: {{workspaces: [{{name: {workspace}}}], "
+        )
+
+    chain = [use("a", [], "source"), use("b", ["a"], "source"), task("c", cpu="3", after=["b"])]
+    beside = task("d", cpu="3", after=["b"])
+    compiled = grouped(*chain, beside, limits=[("cpu", "3500m")], workspaces=(("source", "emptyDir"),))
+    together = next(tasks for tasks in members(compiled).values() if "a" in tasks)
+    assert "b" in together  # the emptyDir is not cut
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_that_does_not_fit_is_said_where_it_is(problem, kind):
+    assert problem(task("a"), task("huge", cpu="16"), kind=kind, limits=[("cpu", "8")]) == (
+        "big.yaml:9:5: spec.tasks[1]: the task 'huge' alone needs 16010m of cpu at its peak, its coordinator "
+        "included, and --max-cpu is 8; raise --max-cpu, or request less"
+    )
+
+
+def test_groups_must_not_need_each_other(problem):
+    found = problem(task("a", group="one"), task("b", group="two", after=["a"]), task("c", group="one", after=["b"]))
+    assert "the group 'one' would have to wait for itself: one → two → one" in found
+    assert found.startswith("big.yaml:8:")
+
+
+def use_workspace(name, group, after=()):
+    return task(name, group=group, after=after, more="workspaces: [{name: source}],").replace(
+        "taskSpec: {", "taskSpec: {workspaces: [{name: source}], "
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_workspace_that_crosses_needs_a_claim(grouped, problem, kind):
+    both = (use_workspace("a", "one"), use_workspace("b", "two", ["a"]))
+    assert grouped(*both, kind=kind).workload["kind"] == kind
+    found = problem(*both, kind=kind, workspaces=(("source", "emptyDir"),))
+    assert "the Workspace 'source' is used in the groups 'one' and 'two', a Pod each, and is an emptyDir" in found
+    assert "-w source=pvc:CLAIM" in found
+
+
+def results(name, group="one"):
+    return task(name, group=group, spec="results: [{name: r}],")
+
+
+def use_result(name, group="two", path="tasks.a.results.r"):
+    return task(name, group=group, more=f"params: [{{name: p, value: $({path})}}],").replace(
+        "taskSpec: {", "taskSpec: {params: [{name: p}], "
+    )
+
+
+def test_a_job_set_hands_no_results_over(grouped, problem):
+    found = problem(results("a"), use_result("b"), kind="JobSet")
+    assert found.startswith("big.yaml:9:")
+    assert "spec.tasks[1].params[0].value: a JobSet hands no Results over" in found
+    assert members(grouped(results("a"), use_result("b"))) == {"one": ["a"], "two": ["b"]}
+
+
+def test_only_what_others_use_is_handed_over(grouped):
+    compiled = grouped(results("a"), task("x", group="one"), use_result("b"))
+    plans = {name: plan_of(pod) for name, pod in pods(compiled).items()}
+    assert plans["one"].hands_over == ("tasks.a", "tasks.a.results.r")
+    assert plans["two"].hands_over == ()
+    left_out = {each.name: each.left_out for each in plans["two"].pipeline.tasks if each.left_out}
+    assert {name: each.group for name, each in left_out.items()} == {"a": "one", "x": ""}
+
+
+def test_a_job_set_does_not_know_what_was_skipped(grouped, problem):
+    guard = "when: [{input: a, operator: in, values: [b]}],"
+    tasks = (
+        task("a", group="one", more=guard),
+        task("m", group="one", after=["a"]),
+        task("b", group="two", after=["m"]),
+    )
+    found = problem(*tasks, kind="JobSet")
+    assert "'m' in the group 'one' may be skipped because of 'a', and this Task with it" in found
+    assert grouped(*tasks).workload["kind"] == "Workflow"
+    direct = (tasks[0], task("b", group="two", after=["a"]))
+    assert grouped(*direct, kind="JobSet").workload["kind"] == "JobSet"  # a guard takes along nothing by itself
+
+
+def test_finally_tasks_need_one_pod(problem):
+    found = problem(task("a", group="one"), task("b", group="two"), tail="  finally:\n" + task("f"))
+    assert found.startswith("big.yaml:12:")
+    assert "a finally Task sees all Tasks of its Pipeline, and here they run in several Pods" in found
+
+
+def test_results_of_the_pipeline_are_not_collected(grouped):
+    tail = "  results: [{name: out, value: $(tasks.a.results.r)}]\n"
+    compiled = grouped(results("a"), task("b", group="two"), tail=tail)
+    assert [
+        "the Results of the Pipeline are not collected from several Pods: out" in str(each)
+        for each in compiled.warnings
+    ] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("Not_a_name", "'Not_a_name' is not a valid name"), ("x" * 41, "may have 40")]
+)
+def test_names_of_groups(problem, name, message):
+    found = problem(task("a", group=name))
+    assert message in found
+    assert found.startswith("big.yaml:8:")
+    assert "metadata.annotations.monopod.dev/group: " in found
+
+
+@pytest.mark.parametrize(
+    ("workload", "limits", "message"),
+    [
+        (Workload(schedule="@daily"), (), "--schedule is for --kind CronJob, not for Workflow"),
+        (Workload(priority_class="p"), (), "--priority-class is a WorkloadPriorityClass of Kueue; add --queue"),
+        (Workload(), [("cpu", "many")], "--max-cpu: 'many' is not a"),
+    ],
+)
+def test_options(problem, workload, limits, message):
+    assert message in problem(task("a"), workload=workload, limits=limits)
+
+
+def test_a_name_that_is_too_long_for_its_pods(problem, grouped):
+    tasks = (task("a", group="g" * 40), task("b", group="two"))
+    name = "n" * 20
+    full = f"{name}-run-xxxxx-{'g' * 40}"
+    found = problem(*tasks, name=name)
+    assert f"the name '{full}' of the group '{'g' * 40}' would have 71 characters, and 63 are possible" in found
+    assert grouped(*tasks, name=name[:12]).workload["kind"] == "Workflow"
+
+
+# The objects, next to what their engines' APIs say
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+
+
+class Metadata(_Strict):
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+class DependsOn(_Strict):
+    name: str
+    status: str = Field(pattern="^(Ready|Complete)$")
+
+
+class ReplicatedJob(_Strict):
+    name: str = Field(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    replicas: int = Field(ge=0)
+    depends_on: list[DependsOn] | None = Field(default=None, min_length=1, max_length=5)
+    template: dict[str, Any]
+
+
+class JobSetSpec(_Strict):
+    replicated_jobs: list[ReplicatedJob]
+    ttl_seconds_after_finished: int | None = Field(default=None, ge=0)
+
+
+class JobSet(_Strict):
+    api_version: str = Field(pattern="^jobset.x-k8s.io/v1alpha2$")
+    kind: str
+    metadata: Metadata
+    spec: JobSetSpec
+
+
+class Parameter(_Strict):
+    name: str = Field(pattern="^[-a-zA-Z0-9_]+$")
+    value: str | None = None
+    value_from: dict[str, str] | None = None
+
+
+class Parameters(_Strict):
+    parameters: list[Parameter]
+
+
+class DagTask(_Strict):
+    name: str
+    template: str
+    dependencies: list[str] | None = None
+    arguments: Parameters | None = None
+
+
+class Dag(_Strict):
+    tasks: list[DagTask]
+
+
+class Resource(_Strict):
+    action: str = Field(pattern="^(get|create|apply|delete|replace|patch)$")
+    set_owner_reference: bool
+    success_condition: str
+    failure_condition: str
+    manifest: str
+
+
+class Template(_Strict):
+    name: str
+    dag: Dag | None = None
+    inputs: Parameters | None = None
+    outputs: Parameters | None = None
+    resource: Resource | None = None
+
+
+class TtlStrategy(_Strict):
+    seconds_after_completion: int
+
+
+class WorkflowSpec(_Strict):
+    entrypoint: str
+    active_deadline_seconds: int | None = None
+    ttl_strategy: TtlStrategy | None = None
+    templates: list[Template]
+
+
+class Workflow(_Strict):
+    api_version: str = Field(pattern="^argoproj.io/v1alpha1$")
+    kind: str
+    metadata: Metadata
+    spec: WorkflowSpec
+
+
+MODELS = {"JobSet": JobSet, "Workflow": Workflow}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_objects_have_the_fields_of_their_api(grouped, kind):
+    options = {"workload": Workload(ttl=60.0, queue="team"), "kube_version": KubeVersion(1, 36)}
+    compiled = grouped(task("a", group="one"), task("b", group="two", after=["a"]), kind=kind, **options)
+    MODELS[kind].model_validate(json.loads(json.dumps(compiled.workload)))
+
+
+def test_a_pipeline_run_is_one_that_monopod_reads(grouped, tmp_path):
+    """Tekton's API is monopod's input: its models know each field, and its rules each reference."""
+    compiled = grouped(results("a"), use_result("b"), kind="PipelineRun", workload=Workload(queue="team"))
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(compiled.workload))
+    (document,) = load([str(file)])
+    assert document.kind == "PipelineRun"
+    tasks = document.model.spec.pipeline_spec.tasks
+    assert [(each.name, each.run_after) for each in tasks] == [("one", ()), ("two", ("one",))]
+    mounts = [
+        mount["mountPath"]
+        for each in compiled.workload["spec"]["pipelineSpec"]["tasks"]
+        for step in each["taskSpec"]["steps"]
+        for mount in step["volumeMounts"]
+    ]
+    assert not [path for path in mounts if path.startswith("/tekton/")]  # Tekton refuses these
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_input_gives_equal_objects(grouped, kind):
+    tasks = (task("a", group="one"), task("b", after=["a"], cpu="3"), task("c", cpu="3", after=["a"]))
+    made = [json.dumps(grouped(*tasks, kind=kind, limits=[("cpu", "4")]).workload) for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_braces_of_an_author_are_not_argos(grouped):
+    compiled = grouped(
+        task("a", group="one").replace("script: x,", "script: x, env: [{name: T, value: '{{x}} {{{ }}'}],")
+    )
+    (template,) = [each for each in compiled.workload["spec"]["templates"] if "resource" in each]
+    manifest = template["resource"]["manifest"]
+    assert "{{x" not in manifest
+    assert "{{workflow.name}}" in manifest
+    (container,) = json.loads(manifest)["spec"]["containers"]
+    assert {"name": "T", "value": "{{x}} {{{ }}"} in container["env"]
+
+
+def test_what_others_wait_for_is_not_listed_again(grouped):
+    compiled = grouped(
+        task("a", group="one"),
+        task("b", group="two", after=["a"]),
+        task("c", group="three", after=["a", "b"]),
+        kind="JobSet",
+    )
+    jobs = compiled.workload["spec"]["replicatedJobs"]
+    assert [[each["name"] for each in job.get("dependsOn", ())] for job in jobs] == [[], ["one"], ["two"]]
+    assert direct_needs([]) == {}
+
+
+def test_a_job_of_a_job_set_can_depend_on_five(problem):
+    first = [task(f"a{number}", group=f"g{number}") for number in range(6)]
+    last = task("z", group="last", after=[f"a{number}" for number in range(6)])
+    assert "the group 'last' waits for 6 groups, and a Job of a JobSet can depend on 5" in problem(
+        *first, last, kind="JobSet"
+    )
