@@ -47,6 +47,7 @@ from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.restarts import with_restarts
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
+from monopod.compiler.pod.shrinkable import shrinkable_requests
 from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
@@ -59,6 +60,7 @@ from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.views import unknown_views
+from monopod.schemas.capacity.requests import Requests
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
 from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
@@ -75,8 +77,8 @@ class Compilation:
 
     ``workload`` is the object that creates the Pod; by default, the Pod itself. ``exchanged`` are the Workspaces whose
     files are copied between this machine and the Pod. ``cache_directory`` is the directory of the node where its caches
-    are kept, if there is one. ``texts`` are the files that were read, by name. ``lowered`` is what it was made of,
-    before Steps shared containers.
+    are kept, if there is one. ``texts`` are the files that were read, by name. ``shrinkable`` are the requests that can
+    be lowered while it runs, if they are to be. ``lowered`` is what it was made of, before Steps shared containers.
     """
 
     plan: Plan
@@ -90,6 +92,7 @@ class Compilation:
     warnings: tuple[Problem, ...] = ()
     cache_directory: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
+    shrinkable: tuple[Requests, ...] = ()
     lowered: Lowered | None = None
 
 
@@ -324,6 +327,7 @@ def _write(
         kube_version=options.kube_version,
         limit_ranges=ranges,
         exchanged=lowered.copied,
+        is_shrunk=options.shrinks,
     )
     if (too_large := size_problem(pod)) is not None:
         report.add(lowered.run.source.problem((), too_large, "pod-size", severity="warning"))
@@ -337,4 +341,19 @@ def _write(
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
         lowered.exchanged,
         cache_directory=lowered.cache_directory,
+        shrinkable=_shrinkable(lowered, parts, options, ranges) if options.shrinks else (),
     )
+
+
+def _shrinkable(lowered: Lowered, parts: PodParts, options: Options, ranges: LimitRanges) -> tuple[Requests, ...]:
+    """Return the requests that can be lowered while the Pod runs."""
+    resources = pod_resources(
+        lowered.pipeline,
+        parts.containers,
+        ranges,
+        options.kube_version,
+        has_files=bool(lowered.copied),
+        max_parallel=lowered.max_parallel,
+        is_shrunk=True,
+    )
+    return shrinkable_requests(resources)

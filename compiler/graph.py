@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from monopod.compiler.scope.known_combinations import names_known
-from monopod.compiler.tasks.running_order import task_levels
+from monopod.schemas.capacity.task_levels import task_levels
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Task, WhenExpression
 from monopod.schemas.variables import Scope
 

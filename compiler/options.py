@@ -46,6 +46,7 @@ class Options:
     - ``max_parallel`` limits how many TaskRuns run at the same time.
     - ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - ``pack`` lets Steps share containers, or forbids it, unless their Task says something else.
+    - ``shrinks``: the requests of the Pod are lowered while it runs.
     - ``keep_volume_claims``: a ``volumeClaimTemplate`` becomes a claim of the Pod instead of an emptyDir.
     - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
@@ -72,6 +73,7 @@ class Options:
     max_concurrency: int | None = None
     max_parallel: int | None = None
     pack: PackChoice | None = None
+    shrinks: bool = False
     keep_volume_claims: bool = False
     timeout: float | None = None
     runtime_image: str | None = None

@@ -52,6 +52,7 @@ from monopod.runner.follow.pod_events import (
     PodActivity,
     PodFinished,
     PodNotice,
+    PodResized,
     PodWarning,
 )
 from monopod.runner.signals import READER_GONE, received, suspend
@@ -59,6 +60,7 @@ from monopod.schemas.formats.words import describe_exit_code
 from monopod.schemas.plan import runnable_tasks
 from monopod.schemas.run_events import (
     CANNOT_START,
+    CapacityGivenBack,
     RunCancelling,
     RunEvent,
     RunFinished,
@@ -266,7 +268,7 @@ class Run:
                 self._container_ended(event)
             case ContainerNotStarted():
                 self._container_not_started(event)
-            case PodWarning() | PodNotice() | PodActivity():
+            case PodWarning() | PodNotice() | PodResized() | PodActivity():
                 self._inform(event)
             case PodFinished(status):
                 self._status = status
@@ -279,13 +281,15 @@ class Run:
         if is_waiting and container in self._step_containers:  # a Sidecar may write for ever
             self._kill_at = time.monotonic() + MOST_END_SECONDS
 
-    def _inform(self, event: PodWarning | PodNotice | PodActivity) -> None:
+    def _inform(self, event: PodWarning | PodNotice | PodResized | PodActivity) -> None:
         match event:
             case PodWarning(message):
                 self._warned.add(message)
                 self._warn(message)
             case PodNotice(message):
                 self._display.notice(self._masks.mask_message(message))
+            case PodResized(cpu, memory):
+                self._take_event(CapacityGivenBack(time.time(), cpu, memory))
             case PodActivity(text):
                 self._follower.activity = self._masks.mask_message(text)
 

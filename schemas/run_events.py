@@ -220,6 +220,17 @@ class RunCancelling(NamedTuple):
     mode: CancelMode
 
 
+class CapacityGivenBack(NamedTuple):
+    """The requests of the Pod were lowered: by ``cpu`` cores and ``memory`` bytes.
+
+    Negative amounts: its node has refused that later.
+    """
+
+    at: float
+    cpu: float
+    memory: int
+
+
 class RunWarning(NamedTuple):
     """Something the user should know that does not change the outcome."""
 
@@ -248,6 +259,14 @@ if TYPE_CHECKING:
         def reason(self) -> str: ...
         @property
         def message(self) -> str: ...
+
+
+def describe_given_back(event: CapacityGivenBack) -> str:
+    """Describe by how much the requests of the Pod were lowered."""
+    cpu, memory = f"{abs(event.cpu):.1f} CPU", f"{abs(event.memory) / 2**30:.1f} GiB of memory"
+    if event.cpu < 0 or event.memory < 0:
+        return f"the node refused to lower the requests of the Pod by {cpu} and {memory}"
+    return f"lowered the requests of the Pod by {cpu} and {memory}"
 
 
 def describe_sidecar_end(end: _End) -> str:
@@ -298,6 +317,7 @@ RunEvent: TypeAlias = (
     | TaskFinished
     | TaskSkipped
     | RunCancelling
+    | CapacityGivenBack
     | RunWarning
     | RunFinished
 )

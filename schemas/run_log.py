@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import describe_exit_code, format_duration, table_lines
 from monopod.schemas.run_events import (
+    CapacityGivenBack,
     ContainerRestarted,
     MatrixExpanded,
     OutputEnded,
@@ -31,6 +32,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    describe_given_back,
     describe_hold,
     describe_release,
     describe_restart,
@@ -88,7 +90,14 @@ class RunLog:
     def _describe(self, event: RunEvent) -> tuple[str, str]:
         """Return which Task an event is about (empty: the run), and what it says."""
         match event:
-            case RunStarted() | RunCancelling() | RunWarning() | RunFinished() | ContainerRestarted():
+            case (
+                RunStarted()
+                | RunCancelling()
+                | RunWarning()
+                | RunFinished()
+                | ContainerRestarted()
+                | CapacityGivenBack()
+            ):
                 return "", _describe_run(event)
             case OutputEnded():
                 return "", ""
@@ -153,13 +162,17 @@ def _attempt(attempt: int) -> str:
     return f"attempt {attempt + 1} " if attempt else ""
 
 
-def _describe_run(event: RunStarted | RunCancelling | RunWarning | RunFinished | ContainerRestarted) -> str:
+def _describe_run(
+    event: RunStarted | RunCancelling | RunWarning | RunFinished | ContainerRestarted | CapacityGivenBack,
+) -> str:
     if isinstance(event, RunStarted):
         return f"run {event.name} started" + (f" in namespace {event.namespace}" if event.namespace else "")
     if isinstance(event, RunCancelling):
         return f"cancelling the run: {event.mode}"
     if isinstance(event, ContainerRestarted):
         return describe_restart(event)
+    if isinstance(event, CapacityGivenBack):
+        return describe_given_back(event)
     if isinstance(event, RunWarning):
         return f"warning: {event.message}"
     return f"run {event.status} ({event.reason}): {event.message}"

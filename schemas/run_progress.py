@@ -21,6 +21,7 @@ from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.plan import Plan, walk
 from monopod.schemas.run_events import (
     CancelMode,
+    CapacityGivenBack,
     FinalStatus,
     MatrixExpanded,
     RunCancelling,
@@ -284,6 +285,7 @@ class RunProgress:
         self.finished: RunFinished | None = None
         self.cancel_mode: CancelMode | None = None
         self.warnings: list[RunWarning] = []
+        self.given_back: list[CapacityGivenBack] = []
         self.names = InstanceNames()
         self.pipelines: dict[str, PipelineEnd] = {}
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
@@ -351,6 +353,8 @@ class RunProgress:
                 self.cancel_mode = event.mode
             case RunWarning():
                 self.warnings.append(event)
+            case CapacityGivenBack():
+                self.given_back.append(event)
             case RunFinished():
                 self.finished = event
             case _:

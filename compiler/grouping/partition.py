@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.grouping.cut import Graph, Shared, best_cut
-from monopod.compiler.pod.peak_requests import peak
 from monopod.compiler.pod.resources import COORDINATOR_REQUESTS
 from monopod.compiler.tasks.left_out import needed_output, task_references
+from monopod.schemas.capacity.peak import peak
 from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Pipeline, Task, runnable_tasks
 

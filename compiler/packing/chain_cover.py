@@ -2,7 +2,7 @@
 
 By Dilworth's theorem there are as many chains as nodes in the largest set of which no node comes before another one.
 A chain may skip over other nodes, so chains are paths that may cross: each node that follows another in its chain takes
-one unit from it, and units flow through nodes in any number (`pod.antichain`). The transitive closure is never built.
+one unit from it, and units flow through nodes in any number (``antichain``). The transitive closure is never built.
 
 Left to others: what the nodes are (``packing.order``).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from monopod.compiler.pod.antichain import unit_flow
+from monopod.schemas.capacity.antichain import unit_flow
 
 
 def fewest_chains(nodes: Collection[int], predecessors: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from monopod.compiler.tasks.running_order import task_levels
+from monopod.schemas.capacity.task_levels import task_levels
 from monopod.schemas.plan import Pipeline, Task
 
 Fate: TypeAlias = tuple[str, ...]

@@ -101,12 +101,14 @@ def make_pod(
     kube_version: KubeVersion = DEFAULT,
     limit_ranges: LimitRanges = NO_LIMITS,
     exchanged: Sequence[ExchangedWorkspace] = (),
+    is_shrunk: bool = False,
 ) -> dict[str, Any]:
     """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version, in a namespace with LimitRanges.
 
     It runs on nodes of the `architectures`, as Kubernetes names them. Every container of the Plan's slots has its part
     in `parts`, and the other way round. The files of the `exchanged` Workspaces are copied from and to this machine.
-    Raises ValueError for a malformed Quantity in a container's resources.
+    `is_shrunk`: its requests are lowered while it runs. Raises ValueError for a malformed Quantity in a container's
+    resources.
     """
     has_files = bool(exchanged)
     volumes = _Volumes.of(parts, has_files=has_files)
@@ -117,6 +119,7 @@ def make_pod(
         kube_version,
         has_files=has_files,
         max_parallel=plan.max_parallel,
+        is_shrunk=is_shrunk,
     )
     starts = container_starts(plan.pipeline)
     ordered = [

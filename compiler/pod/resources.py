@@ -17,7 +17,7 @@ Left to others: reading LimitRanges (``limit_ranges``), assembling the Pod (``po
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +26,7 @@ from monopod.compiler.pod.files_container import FILES
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.limit_ranges import Bound, LimitRanges, Limits
 from monopod.compiler.pod.parts import ContainerPart, PodPlaces
-from monopod.compiler.pod.peak_requests import SHARED, shared_requests
+from monopod.compiler.pod.peak_requests import SHARED, Amounts, shared_requests
 from monopod.schemas.formats import quantity
 from monopod.schemas.model import Path
 from monopod.schemas.plan import Pipeline
@@ -56,12 +56,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class PodResources:
-    """The resources (ResourceRequirements) of containers by name, of the coordinator, and of the Pod as a whole."""
+    """The resources (ResourceRequirements) of containers by name, of the coordinator, and of the Pod as a whole.
+
+    ``asked`` is what the containers would have without the other containers, ``lowest`` and ``lowest_sums`` are the
+    lowest requests that LimitRanges allow: of each container, and of all of them together.
+    """
 
     containers: Mapping[str, dict[str, Any]]
     coordinator: dict[str, Any]
     pod: dict[str, Any] | None
     findings: list[Finding] = field(default_factory=list)
+    asked: Mapping[str, Resources] = field(default_factory=dict)
+    lowest: Mapping[str, Amounts] = field(default_factory=dict)
+    lowest_sums: Amounts = field(default_factory=dict)
 
 
 def over_limits(resources: Resources) -> Iterator[tuple[str, str]]:
@@ -81,17 +88,23 @@ def pod_resources(
     *,
     has_files: bool = False,
     max_parallel: int | None = None,
+    is_shrunk: bool = False,
 ) -> PodResources:
     """Return the resources of the containers and of the coordinator. Raises ValueError for a malformed Quantity.
 
     `has_files`: there is a container ``files``, which needs as much as the coordinator. `max_parallel` is the Plan's.
+    `is_shrunk`: requests will be lowered while the Pod runs, so it has no pod-level resources that cannot be.
     """
+    has_pod_level = kube_version.has_pod_level_resources
+    if is_shrunk:
+        has_pod_level = kube_version.resizes_pod_level_resources
     own = {part.name: part.fields.get("resources") or {} for part in parts}
     if ranges == LimitRanges():
         containers = _with_requests(own, shared_requests(pipeline, own, max_parallel=max_parallel))
         coordinator: dict[str, Any] = {"requests": dict(COORDINATOR_REQUESTS)}
         containers |= {FILES: coordinator} if has_files else {}
-        return _with_pod_level(PodResources(containers, coordinator, None), kube_version)
+        resources = PodResources(containers, coordinator, None, asked=own)
+        return _with_pod_level(resources) if has_pod_level else resources
     silent = () if kube_version.sums_what_is_there else tuple(ranges.pod.lowest.keys() | ranges.pod.ratios.keys())
     completed = {name: _with_defaults(resources, ranges.container, silent) for name, resources in own.items()}
     findings = [finding for name, value in own.items() for finding in _over(name, value, ranges.container)]
@@ -106,7 +119,8 @@ def pod_resources(
     coordinator = _filled_up(coordinator, containers.values(), least)
     findings += [*of_coordinator, *_contradictions(ranges), *_below_floors(containers, floors)]
     findings += _of_whole_pod(containers, coordinator, ranges.pod, kube_version)
-    return _with_pod_level(PodResources(containers, coordinator, None, findings), kube_version)
+    resources = PodResources(containers, coordinator, None, findings, completed, floors, sums)
+    return _with_pod_level(resources) if has_pod_level else resources
 
 
 def _with_requests(
@@ -299,9 +313,7 @@ def _written(name: str, amount: Fraction) -> str:
 # The Pod as a whole
 
 
-def _with_pod_level(resources: PodResources, kube_version: KubeVersion) -> PodResources:
-    if not kube_version.has_pod_level_resources:
-        return resources
+def _with_pod_level(resources: PodResources) -> PodResources:
     all_requests = [value.get("requests") or {} for value in resources.containers.values()]
     names = [name for name in OF_WHOLE_PODS if any(name in request for request in all_requests)]
     if not names:
@@ -313,4 +325,4 @@ def _with_pod_level(resources: PodResources, kube_version: KubeVersion) -> PodRe
     }
     whole = [*containers.values(), resources.coordinator]
     requests = {name: _written(name, _sum(whole, "requests", name)) for name in names}
-    return PodResources(containers, resources.coordinator, {"requests": requests}, resources.findings)
+    return replace(resources, containers=containers, pod={"requests": requests})

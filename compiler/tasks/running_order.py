@@ -1,27 +1,14 @@
-"""The order in which the Tasks and containers of a Pipeline are needed, if every Step took the same time.
+"""The order in which the containers of a Pipeline are needed, if every Step took the same time.
 
 Left to others: the actual order while running (``monopod.coordinator.engine.engine``).
 """
 
 from __future__ import annotations
 
-import graphlib
 from collections.abc import Sequence
 
+from monopod.schemas.capacity.task_levels import task_levels
 from monopod.schemas.plan import Pipeline, Task
-
-
-def task_levels(tasks: Sequence[Task]) -> dict[str, int]:
-    """Return for each Task the length of the longest chain of Tasks before it.
-
-    The Tasks are in a topological order: by level, then as they are declared.
-    """
-    names = {task.name: None for task in tasks}
-    levels: dict[str, int] = {}
-    before = {task.name: names.keys() & task.after for task in tasks}
-    for name in graphlib.TopologicalSorter(before).static_order():
-        levels[name] = max((levels[earlier] + 1 for earlier in before[name]), default=0)
-    return {task.name: levels[task.name] for task in sorted(tasks, key=lambda task: levels[task.name])}
 
 
 def container_starts(pipeline: Pipeline) -> dict[str, int]:

@@ -58,6 +58,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
     from monopod.runner.reports.descriptions import describe_change, describe_parallelism, describe_wait  # noqa: PLC0415
+    from monopod.runner.reports.given_back import describe_total  # noqa: PLC0415
     from monopod.schemas.formats.words import format_duration, table_lines  # noqa: PLC0415
 
     yield f"{run.record.identity} {run.record.status} in {format_duration(spent.total)}"
@@ -77,3 +78,5 @@ def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
     if spent.changes:
         yield from ("", "What would make the run faster", "")
         yield from (f"  {describe_change(change, spent)}" for change in spent.changes)
+    if spent.given_back is not None:
+        yield from ("", "Capacity", "", f"  {describe_total(spent.given_back)}.")

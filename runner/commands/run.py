@@ -283,6 +283,11 @@ def _provide_images(arguments: argparse.Namespace, compiled: Compiled) -> bool:
     return True
 
 
+_NO_RESIZE = (
+    "Ignoring --shrink: the cluster cannot change the requests of a running Pod; Kubernetes 1.33 and later can."
+)
+
+
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
@@ -290,7 +295,8 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
 
     try:
         with connect(arguments.context) as cluster:
-            discovery = Discovery(cluster, namespace_of(arguments))  # the cluster answers while the rest is imported
+            # the cluster answers while the rest is imported
+            discovery = Discovery(cluster, namespace_of(arguments), shrinks=arguments.shrink)
             from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
             from monopod.runner.kubernetes.claims_in_use import free_claim  # noqa: PLC0415
 
@@ -307,6 +313,8 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
 
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
             compiled = _compile(arguments, discovery.compiler_options, **options)
+            if arguments.shrink and not discovery.can_shrink:
+                print(_NO_RESIZE, file=sys.stderr)
             backend = KubernetesBackend(
                 cluster,
                 arguments.start_timeout,

@@ -186,6 +186,8 @@ def summary_lines(summary: Summary) -> list[str]:
     lines += result_lines(summary)
     message = f": {summary.outcome.message}" if summary.outcome.message else ""
     lines += ["", summary.headline + message]
+    if summary.given_back:
+        lines += [summary.given_back]
     if summary.logs is not None:
         lines += [f"Kept in {summary.logs}"]
     return lines

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from monopod.runner.exit_codes import CANCELLED, FAILED, SUCCEEDED
 from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
+from monopod.runner.reports.given_back import describe_total, given_back
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import FinalStatus
 from monopod.schemas.run_log import describe_times
@@ -57,7 +58,8 @@ class Row:
 class Summary:
     """Everything in a summary. ``logs`` is the directory in which the logs were kept, if they were.
 
-    ``sidecars`` are Sidecars that ended before the Steps of their Task did.
+    ``sidecars`` are Sidecars that ended before the Steps of their Task did. ``given_back`` says what the run gave back
+    to its cluster; empty if it was nothing.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Summary:
     sidecars: tuple[Failure, ...]
     results: tuple[tuple[str, str], ...]
     logs: str | None
+    given_back: str = ""
 
     @property
     def headline(self) -> str:
@@ -82,6 +85,7 @@ def summarize(
     """Return the summary of a run that ended at `ended` (seconds since the epoch)."""
     start = follower.started
     failures = find_failures(follower, context or FailureContext())
+    given = given_back(follower.progress.given_back, ended)
     return Summary(
         name=follower.name or str((follower.plan.document.get("metadata") or {}).get("name") or ""),
         outcome=outcome,
@@ -91,6 +95,7 @@ def summarize(
         sidecars=ended_sidecars(follower)[:MOST_FAILURES],
         results=_results(follower.finished.document) if follower.finished else (),
         logs=logs,
+        given_back="" if given is None else describe_total(given),
     )
 
 

@@ -50,6 +50,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     _print(console, (f"{MARKS[status]} {summary.headline}", f"bold {STYLES[status]}"))
     if summary.outcome.message:
         console.print(_text(console, (summary.outcome.message, "dim")))
+    if summary.given_back:
+        _print(console, (summary.given_back, "dim"))
     if summary.logs is not None:
         _print(console, (f"Kept in {summary.logs}", "dim"))
 

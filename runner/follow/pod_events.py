@@ -82,6 +82,17 @@ class PodNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class PodResized:
+    """The requests of the Pod were lowered: by ``cpu`` cores and ``memory`` bytes.
+
+    Negative amounts: its node has refused that later.
+    """
+
+    cpu: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
 class PodActivity:
     """What is done before the run starts, and how far it is, in one line; empty: nothing any more."""
 
@@ -102,6 +113,7 @@ Event: TypeAlias = (
     | ContainerNotStarted
     | PodWarning
     | PodNotice
+    | PodResized
     | PodActivity
     | PodFinished
 )

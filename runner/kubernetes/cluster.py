@@ -40,6 +40,8 @@ Query: TypeAlias = Sequence[tuple[str, str]]
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+"""The content type of a patch that merges lists by the names of their items."""
 QUIET_SECONDS = 60.0
 """How long a stream may be silent before it counts as broken: a connection may die silently."""
 
@@ -112,6 +114,19 @@ class Cluster:
         except UnreachableError as error:
             raise BackendUnavailableError(f"{self.name} cannot be reached: {error}") from error
         return tuple(listed.get("items") or ())
+
+    def resizes_pods(self) -> bool:
+        """Return whether the requests of a Pod can be changed while it runs. Raises BackendUnavailableError.
+
+        It also returns true if the user may not know: the answer to the first change shows it.
+        """
+        try:
+            listed = self.request("GET", "/api/v1")
+        except ApiError:
+            return True
+        except UnreachableError as error:
+            raise BackendUnavailableError(f"{self.name} cannot be reached: {error}") from error
+        return any(resource.get("name") == "pods/resize" for resource in listed.get("resources") or ())
 
     def request(
         self, method: str, path: str, query: Query = (), body: Any = None, content_type: str = "application/json"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from monopod.runner.follow.pod_events import Event
+from monopod.schemas.capacity.shrinking import Resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,13 @@ class CopyFolders:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizePod:
+    """Change the requests of the Pod. `ResizeAnswered` is the answer."""
+
+    resize: Resize
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Delete the Pod, with another grace period than its own if ``grace`` is a number. `Deleted` is the answer."""
 
@@ -114,6 +122,7 @@ Command: TypeAlias = (
     | CloseLog
     | Execute
     | CopyFolders
+    | ResizePod
     | Delete
     | Report
 )

@@ -1,6 +1,6 @@
-"""What a Pod is compiled for: the version of a cluster, and the LimitRanges of a namespace.
+"""What a Pod is compiled for: the version of a cluster, the LimitRanges of a namespace, whether Pods can be resized.
 
-Both are requested at the same time, while the files are read.
+All are requested at the same time, while the files are read.
 """
 
 from __future__ import annotations
@@ -16,15 +16,28 @@ T = TypeVar("T")
 
 
 class Discovery:
-    """Requests what the compiler needs to know about a cluster. `namespace` is None for the default namespace."""
+    """Requests what the compiler needs to know about a cluster. `namespace` is None for the default namespace.
 
-    def __init__(self, cluster: Cluster, namespace: str | None) -> None:
+    With `shrinks` the requests of the Pod are lowered while it runs, if the cluster can do that.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str | None, *, shrinks: bool = False) -> None:
         self._version = _Background(cluster.version)
         self._limit_ranges = _Background(lambda: cluster.limit_ranges(namespace))
+        self._resizes_pods = _Background(cluster.resizes_pods) if shrinks else None
 
     def compiler_options(self) -> dict[str, Any]:
         """Wait for the answers and return them as options of the compiler. Raises BackendUnavailableError."""
-        return {"kube_version": self._version.result(), "limit_ranges": self._limit_ranges.result()}
+        return {
+            "kube_version": self._version.result(),
+            "limit_ranges": self._limit_ranges.result(),
+            "shrinks": self.can_shrink,
+        }
+
+    @property
+    def can_shrink(self) -> bool:
+        """Whether the requests of the Pod can be lowered, if that was asked for. Raises BackendUnavailableError."""
+        return self._resizes_pods is not None and self._resizes_pods.result()
 
 
 class _Background(Generic[T]):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from monopod.runner.follow.pod_events import Event
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe
-from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, UnreachableError
+from monopod.runner.kubernetes.cluster import STRATEGIC_MERGE, Cluster, CommandFailedError, UnreachableError
 from monopod.runner.kubernetes.commands import (
     CatchUp,
     CloseLog,
@@ -40,6 +40,7 @@ from monopod.runner.kubernetes.commands import (
     OpenLog,
     ReadLogAgain,
     Report,
+    ResizePod,
     RetryLog,
 )
 from monopod.runner.kubernetes.inbox import Inbox
@@ -53,6 +54,7 @@ from monopod.runner.kubernetes.messages import (
     FolderCopied,
     Message,
     PodSeen,
+    ResizeAnswered,
 )
 from monopod.runner.kubernetes.observation import Now, PodObservation
 from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted, name_of
@@ -61,6 +63,8 @@ from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.pod_watch import EventWatch, PodWatch
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import LONGEST_EVENT
+from monopod.schemas.capacity.requests import Requests
+from monopod.schemas.capacity.shrinking import Resize
 from monopod.schemas.plan import Plan
 
 REQUEST = ("python3", "-P", "-S", "-m", "monopod.coordinator.outside_request")
@@ -98,6 +102,7 @@ class FollowedPod:
         is_live: bool = True,
         deletes_unheard: bool = False,
         files: PodFiles | None = None,
+        shrinkable: Sequence[Requests] = (),
     ) -> None:
         self.name = name_of(pod)
         self._files = files
@@ -118,6 +123,7 @@ class FollowedPod:
             is_live=is_live,
             deletes_unheard=deletes_unheard,
             has_folders=files is not None,
+            shrinkable=shrinkable,
         )
         put = self._inbox.put
         put(PodSeen(pod))  # before a watch can report a later state
@@ -218,6 +224,8 @@ class FollowedPod:
                     self._in_thread(partial(self._execute, arguments))
                 case CopyFolders():
                     self._in_thread(self._copy_folders)
+                case ResizePod(resize):
+                    self._in_thread(partial(self._resize, resize))
                 case Delete(grace):
                     self._in_thread(partial(self._delete, grace))
                 case OpenLog(container, restarts):
@@ -295,6 +303,15 @@ class FollowedPod:
         except CopyError as error:
             return FilesCopied(str(error))
         return FilesCopied()
+
+    def _resize(self, resize: Resize) -> ResizeAnswered:
+        body = {"metadata": {"uid": self._identity.uid}, "spec": resize.spec}
+        path = f"{self.name.path}/resize"
+        try:
+            patiently(Request.CHANGE, lambda: self._cluster.request("PATCH", path, (), body, STRATEGIC_MERGE))
+        except (ApiError, UnreachableError) as error:
+            return ResizeAnswered(resize, describe(error))
+        return ResizeAnswered(resize)
 
     def _delete(self, grace: int | None) -> Deleted:
         try:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.log_lines import LogLine
+from monopod.schemas.capacity.shrinking import Resize
 
 # From the watches (``pod_watch``)
 
@@ -110,6 +111,14 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeAnswered:
+    """The requests of the Pod are changed, or (``problem``) cannot be."""
+
+    resize: Resize
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FilesProgress:
     """How far the folders are copied to the Workspaces, in one line."""
 
@@ -130,4 +139,5 @@ class FilesCopied:
     problem: str = ""
 
 
-Message: TypeAlias = LogMessage | WatchMessage | Executed | Deleted | FilesProgress | FolderCopied | FilesCopied
+Answer: TypeAlias = Executed | Deleted | ResizeAnswered | FilesProgress | FolderCopied | FilesCopied
+Message: TypeAlias = LogMessage | WatchMessage | Answer

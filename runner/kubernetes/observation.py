@@ -24,6 +24,7 @@ Rules:
   cannot be reached for `UNREACHABLE_SECONDS`, or the user may not follow the Pod, the outcome is unknown: the phase is
   Unknown, the message says how to look again, and the Pod is kept (`is_unknown`).
 
+``pod_shrinking`` decides when the requests of the Pod are lowered.
 ``pod_states`` and ``container_states`` interpret what the cluster reports, ``log_set`` decides which logs are read,
 ``pod_ending`` derives the status with which it ends.
 """
@@ -31,7 +32,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ from monopod.runner.kubernetes.container_states import seconds, state_of, termin
 from monopod.runner.kubernetes.log_lines import LogLine, without_inner_stamps
 from monopod.runner.kubernetes.log_set import LogSet
 from monopod.runner.kubernetes.messages import (
+    Answer,
     CaughtUp,
     Deleted,
     Disturbance,
@@ -74,12 +76,16 @@ from monopod.runner.kubernetes.messages import (
     Message,
     PodGone,
     PodSeen,
+    ResizeAnswered,
     WatchRefused,
 )
 from monopod.runner.kubernetes.pod_ending import Deletion, Evidence, Presence, final_status
+from monopod.runner.kubernetes.pod_shrinking import TIMER as SHRINK_TIMER
+from monopod.runner.kubernetes.pod_shrinking import PodShrinking
 from monopod.runner.kubernetes.starting import StartTroubles
 from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas import plan as planned
+from monopod.schemas.capacity.requests import Requests
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import (
     ContainerRestarted,
@@ -153,6 +159,7 @@ class PodObservation:
     its Task runs, otherwise `START_TIMEOUT`. `reads` decides whose output is wanted besides the coordinator's. Without
     `is_live` only existing output is read. `attach_command` follows the run again. `deletes_unheard`: the Pod will be
     deleted if the user may not read its coordinator's log. `has_folders`: folders are copied before the run starts.
+    `shrinkable` are requests that are lowered while the run goes on.
     """
 
     def __init__(
@@ -166,6 +173,7 @@ class PodObservation:
         is_live: bool = True,
         deletes_unheard: bool = False,
         has_folders: bool = False,
+        shrinkable: Sequence[Requests] = (),
     ) -> None:
         self.pod = pod
         """The Pod as it was seen last."""
@@ -188,6 +196,7 @@ class PodObservation:
         self._timers = Timers()
         self._logs = LogSet(self._named, is_live=is_live)
         self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
+        self._shrinking = PodShrinking(plan, shrinkable, self._timers)
         self._held: set[str] = set()
         """Containers in which a Step has failed and is held: the end of its output is known already."""
         self._warned: dict[object, str] = {}
@@ -299,11 +308,13 @@ class PodObservation:
                     self._add(self._logs.read_awaited())
             case EventSeen(event):
                 self._event_seen(event)
-            case Executed() | Deleted() | FilesProgress() | FolderCopied() | FilesCopied():
+            case Executed() | Deleted() | ResizeAnswered() | FilesProgress() | FolderCopied() | FilesCopied():
                 self._handle_answer(message)
 
-    def _handle_answer(self, message: Executed | Deleted | FilesProgress | FolderCopied | FilesCopied) -> None:
+    def _handle_answer(self, message: Answer) -> None:
         match message:
+            case ResizeAnswered():
+                self._add(self._shrinking.answered(message))
             case Executed(arguments, problem):
                 self._executed(arguments, problem)
             case Deleted(problem):
@@ -336,6 +347,8 @@ class PodObservation:
             self._finish()
         elif name == _DELETION:
             self._finish_unknown("the Pod is being deleted, but its node does not answer", "NodeLost")
+        elif name == SHRINK_TIMER:
+            self._add(self._shrinking.due())
         elif name == _READING:
             why = next(iter(self._unreachable.values()), "")
             self._finish_unknown(f"the logs cannot be read{f': {why}' * bool(why)}", NOT_FOLLOWED)
@@ -373,7 +386,10 @@ class PodObservation:
     def _coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)
         self._report(ContainerOutput(COORDINATOR, "stdout", data))
-        match _event_of_interest(data):
+        event = _event_of_interest(data, whatever=self._shrinking.is_active)
+        if event is not None:
+            self._shrinking.take(event, self._now.monotonic)
+        match event:
             case RunStarted():
                 self._folders = Folders.NONE
             case StepStarted(container=container) | SidecarStarted(container=container) if self._reads(container):
@@ -464,6 +480,7 @@ class PodObservation:
             if not self._has_outcome:
                 self._taken_away = pod_states.taken_away(pod) or self._taken_away
         self._look_at_troubles()
+        self._add(self._shrinking.seen(pod))
         if pod_states.is_over(pod):
             self._end_logs()
             self._finish_if_over()
@@ -531,6 +548,7 @@ class PodObservation:
     def _pod_gone(self, pod: dict[str, Any] | None) -> None:
         was_seen = pod is not None or self._presence in (Presence.DELETING, Presence.DELETED)
         self._presence = Presence.DELETED if was_seen else Presence.MISSING
+        self._shrinking.stop()
         self.pod = pod or self.pod
         if self._deletion is Deletion.KILL:
             self._finish()
@@ -571,6 +589,7 @@ class PodObservation:
             self._finish()
 
     def _delete(self, how: Deletion) -> None:
+        self._shrinking.stop()
         if self._deletion is not Deletion.KILL:
             self._deletion = how
         self._commands.append(Delete(0 if how is Deletion.KILL else None))
@@ -648,9 +667,9 @@ _INTERESTING = (
 _BEGINNING = b'{"event":"'
 
 
-def _event_of_interest(line: bytes) -> RunEvent | None:
-    """Return the event in a line of the coordinator's log, if it decides what is done next."""
-    if not line.startswith(_BEGINNING) or not line.startswith(_INTERESTING, len(_BEGINNING)):
+def _event_of_interest(line: bytes, *, whatever: bool) -> RunEvent | None:
+    """Return the event in a line of the coordinator's log, if it decides what is done next; or `whatever` event."""
+    if not line.startswith(_BEGINNING) or not (whatever or line.startswith(_INTERESTING, len(_BEGINNING))):
         return None
     try:
         return from_line(line.decode(errors="replace"))

@@ -24,7 +24,7 @@ from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedErr
 from monopod.runner.exit_codes import FAILED
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
-from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
+from monopod.runner.kubernetes.cluster import STRATEGIC_MERGE, Cluster, PodName, UnreachableError, collection_path
 from monopod.runner.kubernetes.objects import ObjectsBeside
 from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.pod_files import Exchange, PodFiles
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 _RETIRED = "monopod.invalid/this-run-is-over"
 """The image of a container that must not start any more. No registry can have it (RFC 2606)."""
-_STRATEGIC = "application/strategic-merge-patch+json"
 
 
 class KubernetesPod:
@@ -103,7 +102,7 @@ class KubernetesPod:
         body = {"metadata": {"uid": metadata["uid"]}, "spec": {"activeDeadlineSeconds": 1, "initContainers": [first]}}
         path = self.name.path
         try:
-            patiently(Request.CHANGE, lambda: self._cluster.request("PATCH", path, (), body, _STRATEGIC))
+            patiently(Request.CHANGE, lambda: self._cluster.request("PATCH", path, (), body, STRATEGIC_MERGE))
         except (ApiError, UnreachableError) as error:
             self._keep = False
             if not is_deleted(error):
@@ -138,6 +137,7 @@ class KubernetesPod:
             reads=reads,
             deletes_unheard=not self._keep,
             files=self._pod_files() if self._exchange.has_folders else None,
+            shrinkable=self._compilation.shrinkable,
         )
         for problem in self.problems:
             self._followed.warn(problem)

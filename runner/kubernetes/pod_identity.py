@@ -25,7 +25,7 @@ class PodIdentity:
     def __init__(self, cluster: Cluster, name: PodName, uid: str) -> None:
         self._cluster = cluster
         self.name = name
-        self._uid = uid
+        self.uid = uid
         self._lock = threading.Lock()
         self._asked_at = 0.0
         self._answer: Presence = "unknown"
@@ -57,7 +57,7 @@ class PodIdentity:
             return "unknown"
         if pod is None:
             return "absent"
-        return "there" if (pod.get("metadata") or {}).get("uid") == self._uid else "replaced"
+        return "there" if (pod.get("metadata") or {}).get("uid") == self.uid else "replaced"
 
     def _listed(self) -> dict[str, Any] | None:
         """Return the Pod of this name from a list, which the Role of `monopod run` allows."""

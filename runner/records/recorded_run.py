@@ -28,7 +28,7 @@ from monopod.runner.records.values import Values, results_of
 from monopod.schemas import plan as planned
 from monopod.schemas.plan import Plan, Value
 from monopod.schemas.run_document import run_document
-from monopod.schemas.run_events import RunEvent, RunWarning, from_line
+from monopod.schemas.run_events import CapacityGivenBack, RunEvent, RunWarning, from_line
 from monopod.schemas.run_progress import Attempt, StepRun, TaskState, progress_of
 
 
@@ -75,6 +75,7 @@ class RecordedRun:
     plan: Plan
     tasks: tuple[TaskRun, ...]
     warnings: tuple[RunWarning, ...]
+    given_back: tuple[CapacityGivenBack, ...]
     document: dict[str, Any] | None
     ended: float
 
@@ -188,7 +189,15 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
         )
         for state in progress.tasks
     )
-    return RecordedRun(record, plan, tasks, tuple(progress.warnings), document, max(last, record.header.started))
+    return RecordedRun(
+        record,
+        plan,
+        tasks,
+        tuple(progress.warnings),
+        tuple(progress.given_back),
+        document,
+        max(last, record.header.started),
+    )
 
 
 def _events(data: bytes) -> Iterator[RunEvent]:

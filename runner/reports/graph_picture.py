@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from monopod.compiler.graph import remarks, title_of
-from monopod.compiler.tasks.running_order import task_levels
 from monopod.runner.reports.dag_layout import NODE_HEIGHT, DagLayout, Point, curve_path, reduced, short, width_of
 from monopod.runner.reports.html import Html, joined, tag
+from monopod.schemas.capacity.task_levels import task_levels
 from monopod.schemas.plan import Pipeline, Plan, Task
 
 BACK, TEXT, MUTED, LINE, RAISED = "#ffffff", "#1f2328", "#59636e", "#8c959f", "#f6f8fa"

@@ -34,6 +34,7 @@ from monopod.runner.reports.descriptions import (
     step_status,
 )
 from monopod.runner.reports.failures import describe_command
+from monopod.runner.reports.given_back import describe_total
 from monopod.runner.reports.html import Child, Html, joined, tag
 from monopod.runner.reports.logs import Log, lines_markup, logs_of
 from monopod.runner.reports.output_section import OutputSection, count_lines
@@ -407,6 +408,9 @@ class _Page:
         if spent.changes:
             yield tag("h3", "What would make the run faster")
             yield item_list(f"{_capitalized(describe_change(change, spent))}." for change in spent.changes)
+        if spent.given_back is not None:
+            yield tag("h3", "Capacity")
+            yield item_list([f"{describe_total(spent.given_back)}."])
 
     # Params, Results, output
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import networkx as nx
 
-from monopod.compiler.pod.antichain import heaviest_antichain
+from monopod.schemas.capacity.antichain import heaviest_antichain
 
 _START = ""
 

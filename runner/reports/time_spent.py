@@ -21,6 +21,8 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from monopod.runner.records.recorded_run import RecordedRun, TaskRun
+from monopod.runner.reports.given_back import GivenBack, given_back
+from monopod.runner.reports.given_back import to_json as given_back_to_json
 from monopod.runner.reports.schedule import Schedule
 
 T = TypeVar("T")
@@ -93,7 +95,8 @@ class TimeSpent:
 
     ``work`` is the duration of all Tasks added up, ``shortest`` the longest chain of dependent Tasks with no waiting:
     no number of cores makes the run faster than that. ``peak`` is the maximum number of Tasks that ran in parallel,
-    ``widest`` the maximum that could have. ``cpu`` is the CPU time of all Steps.
+    ``widest`` the maximum that could have. ``cpu`` is the CPU time of all Steps. ``given_back`` is what the run gave
+    back to its cluster, None if it was nothing.
     """
 
     total: float
@@ -107,6 +110,7 @@ class TimeSpent:
     widest: int
     cpu: float
     changes: tuple[Change, ...]
+    given_back: GivenBack | None = None
 
     @property
     def reached(self) -> float:
@@ -144,6 +148,7 @@ def time_spent(run: RecordedRun) -> TimeSpent:
         widest=Schedule(dict.fromkeys(names, 1.0), _bridged(edges, names)).widest,
         cpu=sum(span.cpu for span in ran),
         changes=_largest(_changes(run, schedule, by_label, total), lambda change: change.saved),
+        given_back=given_back(run.given_back, run.ended),
     )
 
 
@@ -350,6 +355,7 @@ def to_json(spent: TimeSpent) -> dict[str, Any]:
             "cpu": _rounded(spent.cpu),
         },
         "changes": [{"change": change.what, "saved": _rounded(change.saved)} for change in spent.changes],
+        **({} if spent.given_back is None else {"givenBack": given_back_to_json(spent.given_back)}),
     }
 
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.compiler.pod.antichain import heaviest_antichain
 from monopod.compiler.pod.parts import PodParts
-from monopod.compiler.pod.peak_requests import SHARED, apportion, peak, shared_requests
+from monopod.compiler.pod.peak_requests import SHARED, shared_requests
+from monopod.schemas.capacity.antichain import heaviest_antichain
+from monopod.schemas.capacity.apportioning import apportion
+from monopod.schemas.capacity.peak import peak
 from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task
 

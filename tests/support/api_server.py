@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import api_answers
+import pod_resize
 from exec_streams import PROTOCOLS, ExecStreams, frame, status_of
 from observed_pod import note_running
 
@@ -61,6 +62,7 @@ class ApiServer:
         self.refusals = {}  # (verb, resource): (status, body)
         self.requests = []  # (method, path, query)
         self.executed = []  # (pod, container, command)
+        self.resizes = []  # the spec of each patch of pods/resize that was accepted
         self.exec_result = lambda pod, container, command: (0, "")
         self.exec_start = None  # starts a command whose standard input is connected, and returns its Popen
         self.exec_protocols = PROTOCOLS
@@ -259,7 +261,7 @@ class ApiServer:
         self.counter += 1
         metadata.update(namespace=namespace, uid=f"uid-{self.counter}", creationTimestamp=_now())
         if resource == "pods":
-            item["status"] = {"phase": "Pending"}
+            item["status"] = {"phase": "Pending", "qosClass": pod_resize.qos_class(item["spec"])}
         elif resource == "secrets" and "stringData" in item:
             texts = item.pop("stringData")
             encoded = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
@@ -328,6 +330,23 @@ class ApiServer:
         if spec:
             item["spec"].update(spec)
         return 200, self._store(*key[:2], item, "MODIFIED")
+
+    def resize(self, key, change):
+        """Change the requests and limits of a Pod, as the subresource ``resize`` does."""
+        if pod_resize.minor(self.version) < 33:
+            return pod_resize.NO_SUBRESOURCE
+        if key not in self.objects:
+            return api_answers.missing(key[0], key[2])
+        pod = self.objects[key]
+        if change["metadata"]["uid"] != pod["metadata"]["uid"]:
+            text = f'Operation cannot be fulfilled on pods "{key[2]}": the UID differs'
+            return api_answers.status(409, "Conflict", text, kind="pods", name=key[2])
+        new, problems = pod_resize.resized(pod, change, self.version)
+        if problems:
+            text = f'Pod "{key[2]}" is invalid: {"; ".join(problems)}'
+            return api_answers.status(422, "Invalid", text, kind="Pod", name=key[2])
+        self.resizes.append(change["spec"])
+        return 200, self._store(*key[:2], new, "MODIFIED")
 
     def _is_over(self, item):
         return (item.get("status") or {}).get("phase") in ("Succeeded", "Failed")
@@ -400,9 +419,19 @@ class _Handler(BaseHTTPRequestHandler):
                 or (200, {"major": major, "minor": minor, "gitVersion": self.api.version})
             )
             return
+        if parts.path == "/api/v1":
+            names = (*KINDS, *(["pods/resize"] if pod_resize.minor(self.api.version) >= 33 else []))
+            listed = {"kind": "APIResourceList", "resources": [{"name": name} for name in names]}
+            self._answer(*self._refusal("get", "api") or (200, listed))
+            return
         path = parts.path.replace("/apis/batch/v1/", "/api/v1/")
         _, _, _, _, namespace, resource, *rest = [unquote(each) for each in path.split("/")]
-        if len(rest) == 2:
+        if rest[1:] == ["resize"]:
+            with self.api.changed:
+                answer = self._refusal("patch", "pods/resize") or self.api.resize((resource, namespace, rest[0]), body)
+                answer = copy.deepcopy(answer)
+            self._answer(*answer)
+        elif len(rest) == 2:
             getattr(self, f"_{rest[1]}")(namespace, rest[0], query)
         elif rest:
             self._object(method, (resource, namespace, rest[0]), body)

@@ -17,7 +17,7 @@ from monopod.runner.commands.options.project import project_of
 
 BackendName: TypeAlias = Literal["auto", "host", "podman", "kubernetes"]
 BACKENDS: tuple[str, ...] = get_args(BackendName)
-_OF_KUBERNETES = ("context", "detach", "ttl", "start_timeout", "include_ignored")
+_OF_KUBERNETES = ("context", "detach", "ttl", "start_timeout", "include_ignored", "shrink")
 
 
 class UsageError(Exception):
@@ -58,6 +58,12 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
         help="how long a container may fail to start before its Task or the run fails (kubernetes only, default: 5m). "
         "Examples: an image that cannot be pulled, a Pod that fits no node. A Task that is already running fails as "
         "soon as kubelet reports the error",
+    )
+    parser.add_argument(
+        "--shrink",
+        action="store_true",
+        help="lower the Pod's requests to what is left to run, each time a Task has ended, so that other Pods can be "
+        "scheduled (kubernetes only, 1.33 or later; docs/capacity.md)",
     )
 
 
@@ -105,10 +111,17 @@ def _misplaced_option(arguments: argparse.Namespace, backend: BackendName) -> st
             return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {here}"
     if arguments.keep == "on-failure" and backend != "kubernetes":
         return f"--keep on-failure applies only to --backend kubernetes, not to {here}"
-    if arguments.detach and arguments.output in ("json", "yaml"):
+    return _misplaced_beside_detach(arguments) if arguments.detach else None
+
+
+def _misplaced_beside_detach(arguments: argparse.Namespace) -> str | None:
+    """Return a message about an option that needs a Pod that is followed; None if there is none."""
+    if arguments.output in ("json", "yaml"):
         return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
-    if arguments.detach and (arguments.junit or arguments.trace):
+    if arguments.junit or arguments.trace:
         return "--detach does not support --junit and --trace, which need the finished run"
-    if arguments.detach and arguments.fetches:
+    if arguments.shrink:
+        return "--detach does not support --shrink, because only a run that is followed lowers its requests"
+    if arguments.fetches:
         return "--detach does not support --fetch, because the Pod ends with its run; leave --detach out"
     return None

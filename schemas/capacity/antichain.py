@@ -8,7 +8,7 @@ The flow is found by augmenting for one taker after the other. A failed search m
 exhausted: they can never reach a supply again, and later searches skip them. All failed searches together take linear
 time.
 
-Left to others: the meaning of nodes and weights (``monopod.compiler.pod.peak_requests``).
+Left to others: the meaning of nodes and weights (``peak``).
 """
 
 from __future__ import annotations
