@@ -36,7 +36,7 @@ class Container:
     - ``lost``: why nothing can run in it again, as in "the container *was killed*"; empty while something can.
     - ``start_failure``: why it never started, if Kubernetes gave a reason. It is lost then.
     - ``slots``: the slots that run Steps in it. ``users``: those that have not been released.
-    - ``released``: its entrypoint was told to exit.
+    - ``released``: its entrypoint was asked to exit.
     - ``restarts``: kubelet restarts it when it is killed.
     - ``deaths``: how often that has happened, or is about to.
     - ``ending``: it still lives, but is about to end to be restarted.

@@ -513,8 +513,8 @@ class Engine:
     def _end_between(self, instance: InstanceState, outcome: Outcome) -> None:
         """End an instance that has no running attempt."""
         number = max(len(instance.attempts) - 1, 0)
-        told = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
-        self._commands.report(TaskFinished(self._commands.now, *told))
+        reported = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
+        self._commands.report(TaskFinished(self._commands.now, *reported))
         self._end_instance(instance, outcome)
 
     def _after_sidecars(self, instance: InstanceState) -> None:
@@ -539,23 +539,23 @@ class Engine:
         if lost is not None:
             again, outcome = False, not_retried(outcome, lost.name, lost.lost)
         delay = task.plan.retry_delay if again else 0.0
-        told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
+        reported = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
         self._commands.report(
             TaskFinished(
                 self._commands.now,
                 task.path,
                 instance.index,
                 attempt.number,
-                told.status,
-                told.reason,
-                told.message,
+                reported.status,
+                reported.reason,
+                reported.message,
                 again,
                 delay,
-                results_of(attempt) if told.succeeded else [],
+                results_of(attempt) if reported.succeeded else [],
             )
         )
         if not again:
-            self._end_instance(instance, told)
+            self._end_instance(instance, reported)
         elif delay:
             action = partial(self._end_retry_delay, instance)
             self._commands.set_timer(f"retry:{attempt.slot.name}", delay, action)

@@ -9,7 +9,7 @@ from monopod.schemas.variables import Reference, references
 
 
 def leaves(task: Task) -> Iterator[Task]:
-    """Yield the Task itself, or the Tasks of the Pipeline that stands in its place, however deep."""
+    """Yield the Task itself, or the Tasks of the Pipeline that replaces it, at any depth."""
     if task.pipeline is None:
         yield task
     else:

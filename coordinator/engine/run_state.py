@@ -53,7 +53,7 @@ class State(Enum):
     STEP = "a Step runs"
     HELD_FAILED = "a breakpoint holds the attempt after a Step has failed"
     READING = "the Results of a Step, or of the Task, are being read"
-    STOPPING = "the attempt is cut off, and its Step was told to stop"
+    STOPPING = "the attempt is cut off, and its Step was asked to stop"
     OVER = "the outcome is known; the last Sidecars may still be stopping"
 
 

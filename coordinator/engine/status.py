@@ -48,7 +48,7 @@ def uid_of(run_uid: str, name: str) -> str:
 
 
 def pipeline_results(pipeline: PipelineState) -> tuple[dict[str, Value], str]:
-    """Return a Pipeline's Results, and what is wrong with those that cannot be had (empty: nothing).
+    """Return a Pipeline's Results, and why Results are missing (empty: none is).
 
     A Result whose Task did not succeed is left out without a word (Tekton docs/pipelines.md, "Emitting Results from a
     Pipeline").

@@ -1,4 +1,4 @@
-"""Annotations: how a CI system is told that a Step failed, and where. They are documented in:
+"""Annotations: how a CI system shows that a Step failed, and where. They are documented in:
 
 - GitHub Actions, and Gitea and Forgejo: "Workflow commands", setting an error message
 - Azure Pipelines: "Logging commands", task.logissue

@@ -1,7 +1,7 @@
 """What a command takes: its options and arguments, read from its parser, and what kind of value each has.
 
 The parser's metavar says what kind a value is: FILE is a file, RUN a recorded run. A new option whose metavar is listed
-in `_KINDS` completes without further ado. Arguments that share a metavar are told apart by their destination.
+in `_KINDS` completes without more code. The destination distinguishes arguments that share a metavar.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Rules:
 - The content is the segments (``files.tree_reading``) of the first path, of the second, and so on, each compressed on
   its own: together a gzip stream. How many segments each path has is in the entry.
 - A path is looked up below its root, the top of a volume, without following symbolic links: a link in it is an error.
-  So what a Task has put in the place of a cached directory cannot make a cache read or write anything else.
+  So what a Task has put where a cached directory was cannot make a cache read or write anything else.
 - What is restored is untrusted. Nothing outside the paths is written; there are no devices or set-user-ID bits in
   segments; links that lead out of their path are left out.
 - What root restores belongs to the user that the path belonged to, so that Steps whose image has a user can change it.
