@@ -25,6 +25,7 @@ Left to others: when to read, and what follows (``shell``).
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -201,12 +202,12 @@ class ControlDirectory:
 
     def write_kill(self, number: int, signal_number: int, grace: float) -> None:
         """Write `kill.N`, with `grace` in seconds, and ring the bell. Raises OSError if it cannot be written."""
-        self._write(f"kill.{number}", f"{signal_number} {max(0, round(grace * 1000))}\n".encode())
+        self._write_order(f"kill.{number}", f"{signal_number} {max(0, round(grace * 1000))}")
         self.ring_bell()
 
     def write_exit(self, code: int, grace: float) -> None:
         """Write `exit`: processes that still run after `grace` seconds are killed. Raises OSError."""
-        self._write("exit", f"{code} {round(grace * 1000)}\n".encode())
+        self._write_order("exit", f"{code} {round(grace * 1000)}")
         self.ring_bell()
 
     @property
@@ -353,6 +354,15 @@ class ControlDirectory:
             os.fchmod(descriptor, 0o666)
         return descriptor
 
+    def _write_order(self, name: str, content: str) -> None:
+        """Write `kill.N` or `exit`: on a full disk, as the target of a symbolic link, which takes no block."""
+        try:
+            self._write(name, f"{content}\n".encode())
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _link(self._directory, name, content)
+
     def _write(self, name: str, content: bytes) -> None:
         write_file(self._directory, name, content, 0o644)
 
@@ -367,7 +377,7 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
 
 def _written(directory: int, name: str, content: bytes, mode: int) -> int:
     """Do the same and return the descriptor of the file."""
-    temporary = f".{name}.{os.urandom(8).hex()}"  # a name that nothing can have
+    temporary = _temporary(name)
     try:
         descriptor = os.open(temporary, _WRITE, mode, dir_fd=directory)
     except OSError as error:
@@ -376,16 +386,37 @@ def _written(directory: int, name: str, content: bytes, mode: int) -> int:
     try:
         os.fchmod(descriptor, mode)
         write_all(descriptor, content)
-        try:
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        except IsADirectoryError:  # a Step has created it to block the rename
-            discard(directory, name)
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        _publish(directory, temporary, name)
     except OSError:
         os.close(descriptor)
         os.unlink(temporary, dir_fd=directory)
         raise
     return descriptor
+
+
+def _link(directory: int, name: str, target: str) -> None:
+    """Create or replace a symbolic link by rename. Raises OSError."""
+    temporary = _temporary(name)
+    os.symlink(target, temporary, dir_fd=directory)
+    try:
+        _publish(directory, temporary, name)
+    except OSError:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def _temporary(name: str) -> str:
+    """Return a name that nothing can have."""
+    return f".{name}.{os.urandom(8).hex()}"
+
+
+def _publish(directory: int, temporary: str, name: str) -> None:
+    """Give an entry its name."""
+    try:
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except IsADirectoryError:  # a Step has created it to block the rename
+        discard(directory, name)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def discard(parent: int, name: str) -> str:

@@ -167,14 +167,18 @@ ssize_t read_small_file(const char *name, char *buffer, size_t size)
 }
 
 /*
- * Reads kill.N or exit: `NUMBER GRACE`, or `NUMBER`, for which `grace` is -1; a newline may follow. Returns 0, -EINVAL
- * if the file is malformed, or another negative errno if it cannot be read.
+ * Reads kill.N or exit: `NUMBER GRACE`, or `NUMBER`, for which `grace` is -1; a newline may follow. On a full disk, it is
+ * the target of a symbolic link. Returns 0, -EINVAL if it is malformed, or another negative errno if it cannot be read.
  */
 int read_order(const char *name, long *number, long *grace)
 {
     char buffer[32];
     const char *at = buffer;
     long size = read_small_file(name, buffer, sizeof buffer);
+    if (size == -ELOOP) {
+        size = sys_readlinkat(self.directory, name, buffer, sizeof buffer - 1);
+        buffer[size < 0 ? 0 : size] = '\0';
+    }
     if (size < 0)
         return (int)size;
     *number = parse_number(&at);

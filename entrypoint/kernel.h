@@ -235,6 +235,11 @@ CHECKED int sys_signalfd4(int descriptor, const uint64_t *signals, int flags)
     return (int)CALL(signalfd4, descriptor, signals, 8, flags);
 }
 
+CHECKED ssize_t sys_readlinkat(int directory, const char *path, char *buffer, size_t size)
+{
+    return CALL(readlinkat, directory, path, buffer, size);
+}
+
 CHECKED int sys_sigprocmask(int how, const uint64_t *signals)
 {
     return (int)CALL(rt_sigprocmask, how, signals, NULL, 8);

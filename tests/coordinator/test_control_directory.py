@@ -1,5 +1,6 @@
 """The control directory: files appear complete and readable, and files from a Step are never trusted."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -387,6 +388,18 @@ class TestWriting:
         with pytest.raises(PermissionError):
             directory.write_request(1, b".\0")
         assert sorted(os.listdir(path)) == ["bell", "coordinator", "ring"]
+
+    def test_orders_are_links_on_a_full_disk(self, directory, path, monkeypatch):
+        def refuse(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        (path / "exit/with something").mkdir(parents=True)
+        monkeypatch.setattr("monopod.coordinator.control_directory.write_all", refuse)
+        directory.write_kill(1, 15, 1.5)
+        directory.write_exit(7, 5)
+        assert (os.readlink(path / "kill.1"), os.readlink(path / "exit")) == ("15 1500", "7 5000")
+        with pytest.raises(OSError, match="No space left on device"):
+            directory.write_request(1, b".\0")
 
     def test_has_request(self, directory):
         assert not directory.has_request(1)

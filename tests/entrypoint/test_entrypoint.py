@@ -128,6 +128,11 @@ class Container:
         if self._fifos[0] is not None:
             self._fifos[0].send()
 
+    def link(self, name: str, target: str) -> None:
+        (self.path / f".{name}").symlink_to(target)
+        (self.path / f".{name}").rename(self.path / name)
+        self._fifos[0].send()
+
     def request(self, *records: str) -> int:
         """Write the next request. Each record is a letter and a text."""
         return self.raw_request("".join(f"{record}\0" for record in (*records, ".")).encode())
@@ -1892,6 +1897,20 @@ def test_stop_request_that_follows_at_once_is_not_lost(make_container):
         container.kill(number, signal.SIGKILL, 0)
         assert container.end(number)["signal"] == str(int(signal.SIGKILL))
     container.close()
+
+
+def test_orders_of_a_full_disk_are_links(make_container):
+    """A link takes no block."""
+    container = make_container()
+    container.start()
+    number = container.shell("exec sleep 600")
+    container.link(f"kill.{number}", "10 600000")
+    assert container.end(number)["signal"] == str(int(signal.SIGUSR1))
+    assert not (container.path / f"kill.{number}").is_symlink()
+    container.link("exit", "nonsense")
+    container.link("exit", "7 0")
+    assert container.exit_code() == 7
+    assert set(container.stderr().splitlines()) <= {"monopod: ignoring malformed exit"}
 
 
 def test_resident_memory_while_waiting(make_container, program):

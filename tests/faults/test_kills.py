@@ -170,6 +170,7 @@ def test_full_disk_stops_logs_but_not_runs(tmp_path, small_disk, keep):
         )
         assert ("logs are no longer kept: " in ended.shown) == keep
         assert "said all" in ended.shown
+        assert "still running" not in ended.shown
         assert ended.code in (0, 1)
         assert ended.status["conditions"][0]["reason"] in ("Succeeded", "Completed", "Failed")
         assert keep or run.remains() == []
