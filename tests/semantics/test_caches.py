@@ -62,6 +62,12 @@ def runs(backend, tmp_path):
     return Runs(backend, tmp_path)
 
 
+@pytest.fixture
+def host_runs(make_backend, tmp_path):
+    """For what the coordinator decides, which is the same on every backend."""
+    return Runs(make_backend("host"), tmp_path)
+
+
 class Runs:
     """Runs of the Pipeline, each with a new folder for the Workspace."""
 
@@ -115,39 +121,39 @@ def test_a_miss_is_saved_and_later_runs_hit(runs):
     assert len(runs.store.entries()) == 2
 
 
-def test_a_changed_file_restores_the_newest_entry_with_the_prefix(runs):
-    runs.run("1")
-    runs.run("2")
-    third = runs.run("3")
+def test_a_changed_file_restores_the_newest_entry_with_the_prefix(host_runs):
+    host_runs.run("1")
+    host_runs.run("2")
+    third = host_runs.run("3")
     assert third.lines("build/build")[0] == "module for 2"
     assert "restored the newest similar entry: go-1-" in third.lines("build/cache-restore")[0]
-    other = runs.run("3", "-p", "version=2")
+    other = host_runs.run("3", "-p", "version=2")
     assert other.lines("build/cache-restore")[0].startswith("cache miss: go-2-")
-    assert [entry.key[:5] for entry in runs.store.entries()].count("go-1-") == 3
+    assert [entry.key[:5] for entry in host_runs.store.entries()].count("go-1-") == 3
 
 
-def test_a_failed_task_saves_only_what_is_always_saved(runs):
-    failed = runs.run("1", "-p", "exit=3")
+def test_a_failed_task_saves_only_what_is_always_saved(host_runs):
+    failed = host_runs.run("1", "-p", "exit=3")
     assert failed.code == 1
-    assert runs.keys() == ["log-1"]
+    assert host_runs.keys() == ["log-1"]
     assert failed.lines("build/cache-save-2")[0].startswith("cache saved: log-1, ")
     assert failed.lines("build/cache-save") == []
 
 
-def test_policies(runs):
-    assert runs.run(policy="pull").code == 0
-    assert runs.keys() == ["log-1"]
-    pushed = runs.run(policy="push")
-    assert len(runs.keys()) == 2
-    assert "module for 1" not in runs.run(policy="push").lines("build/build")
+def test_policies(host_runs):
+    assert host_runs.run(policy="pull").code == 0
+    assert host_runs.keys() == ["log-1"]
+    pushed = host_runs.run(policy="push")
+    assert len(host_runs.keys()) == 2
+    assert "module for 1" not in host_runs.run(policy="push").lines("build/build")
     assert pushed.lines("build/cache-restore")[0].startswith("cache not restored (policy push): go-1-")
 
 
-def test_without_a_store_nothing_is_cached_and_nothing_fails(runs):
-    off = runs.run(cache_store="-")
+def test_without_a_store_nothing_is_cached_and_nothing_fails(host_runs):
+    off = host_runs.run(cache_store="-")
     assert off.code == 0
     assert off.lines("build/cache-restore") == []
-    assert runs.keys() == []
+    assert host_runs.keys() == []
 
 
 def test_steps_of_another_user_are_cached(runs):
@@ -185,10 +191,10 @@ def test_a_claim_is_a_store(runs):
     assert len(listed.splitlines()) == 2
 
 
-def test_a_store_that_cannot_be_used_is_a_miss(runs):
-    (runs.directory / "store").mkdir()
-    (runs.directory / "store/entries").write_text("")
-    finished = runs.run()
+def test_a_store_that_cannot_be_used_is_a_miss(host_runs):
+    (host_runs.directory / "store").mkdir()
+    (host_runs.directory / "store/entries").write_text("")
+    finished = host_runs.run()
     assert finished.code == 0
     assert "cannot use the cache" in " ".join(finished.lines("build/cache-save"))
 
