@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from monopod.runner.backend import Backend
     from monopod.runner.files.fetch import Fetch
     from monopod.runner.repeating.compiled import Compiled
+    from monopod.runner.run_options import Options
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
@@ -326,10 +327,22 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
             if arguments.detach and not arguments.dry_run:
                 from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
 
-                return start_pods(compiled.compilations, backend, arguments.output)
+                return start_pods(compiled.compilations, backend, _options_of_detached(arguments, compiled))
             return _run(arguments, compiled, backend)
     except BackendUnavailableError as error:
         return _refuse(str(error))
+
+
+def _options_of_detached(arguments: argparse.Namespace, compiled: Compiled) -> Options:
+    from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.repeating.compiled import repetitions  # noqa: PLC0415
+    from monopod.runner.run_options import Options  # noqa: PLC0415
+
+    files = tuple(input_files(arguments))
+    if arguments.no_record:
+        return Options(arguments.output, keep=True, files=files)
+    repeated_by = repetitions(arguments, files, compiled)
+    return Options(arguments.output, keep=True, records=records_root(), files=files, repetitions=repeated_by)
 
 
 def _named(default_namespace: str) -> dict[str, Any]:

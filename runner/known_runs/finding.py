@@ -6,10 +6,11 @@ Rules:
   first. Without RUN, it is the latest run of this project.
 - With ``--context`` or ``-n``, and always for `kubectl monopod`, RUN is a Pod in a cluster. If that Pod is gone, it is
   the recorded run of that name.
-- A run in a cluster whose record stopped before its end is read from the cluster: from the context that the record
-  names.
+- A run in a cluster that was detached, or whose record stopped before its end, is read from the cluster: from the
+  context that the record names.
 - A name that no record has is a Pod of the current context, if there is a kubeconfig.
-- `monopod cancel` considers only active runs, recorded or not. It never chooses one of several.
+- `monopod cancel` considers only active runs, recorded or not. It never chooses one of several. If there is none, it is
+  the latest run of this project if that was detached.
 
 `choose` finds records (``records.store``), ``cancellation`` active runs; ``kubernetes.existing`` looks into clusters.
 """
@@ -108,7 +109,7 @@ def pod_of(record: Record) -> PodReference:
 
 
 def _is_only_in_cluster(record: Record) -> bool:
-    return record.header.backend == "kubernetes" and record.status == "Unknown"
+    return record.header.backend == "kubernetes" and record.status in ("Unknown", "Detached")
 
 
 def _in_cluster(wanted: Wanted) -> PodReference | Record:
@@ -157,6 +158,10 @@ def find_active_run(wanted: Wanted) -> ActiveRun | PodReference:
         return PodReference(wanted.name or name, wanted.namespace, wanted.context)
     if len(selected) == 1:
         return selected[0].target
+    if not selected and name is None:
+        detached = _latest_if_detached(wanted)
+        if detached is not None:
+            return pod_of(detached)
     if not selected and name is not None:
         found = _ended_or_in_cluster(wanted, name, candidates)
         if found is not None:
@@ -185,6 +190,14 @@ def _selected(candidates: Sequence[_Candidate], name: str | None) -> list[_Candi
         project = own_project()
         return [each for each in candidates if each.may_belong_to(project)]
     return [each for each in candidates if each.name == name] or [each for each in candidates if name in each.names]
+
+
+def _latest_if_detached(wanted: Wanted) -> Record | None:
+    """Return the latest run of this project if it was detached, and is in the cluster that is named, if one is."""
+    project = own_project()
+    own = (record for record in records(records_root()) if record.header.project == project)
+    latest = next((record for record in own if not wanted.is_in_cluster or wanted.covers(record)), None)
+    return latest if latest is not None and latest.status == "Detached" else None
 
 
 def _ended_or_in_cluster(wanted: Wanted, name: str, candidates: Sequence[_Candidate]) -> PodReference | None:

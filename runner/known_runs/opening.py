@@ -42,8 +42,9 @@ def opened(found: Found) -> Iterator[Opened]:
             if found.record is None:
                 raise
             run = found.record
-            if run.status == "Unknown":
-                text = f"warning: the record of '{run.identity}' stopped before the run ended, and {error}"
+            if run.status in ("Unknown", "Detached"):
+                what = "has only the start of the run" if run.status == "Detached" else "stopped before the run ended"
+                text = f"warning: the record of '{run.identity}' {what}, and {error}"
                 print(visible_lines(text), file=sys.stderr)
         yield run
 

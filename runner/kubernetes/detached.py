@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,22 @@ from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
 from monopod.runner.kubernetes.pod_secrets import read_secrets
 from monopod.runner.records.recorder import Recorder
-from monopod.runner.records.store import Origin, is_recorded, own_project
+from monopod.runner.records.repetition import read_repetition
+from monopod.runner.records.store import (
+    Origin,
+    Record,
+    RecordError,
+    detached_record,
+    is_recorded,
+    own_project,
+    replace,
+)
 from monopod.runner.reports.failures import memory_limits
-from monopod.runner.run_options import Options, Output
+from monopod.runner.run_options import Options
 from monopod.runner.run_pods import write_documents
 from monopod.runner.signals import ENDING, interrupt, raising_interrupt, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
+from monopod.schemas.run_events import RunStarted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +47,10 @@ if TYPE_CHECKING:
     from monopod.runner.kubernetes.backend import KubernetesBackend
 
 
-def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, output: Output) -> int:
-    """Create the Pod of each run and print its name; return the exit code."""
+def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, options: Options) -> int:
+    """Create the Pod of each run, print its name, and record where it is; return the exit code."""
     print_problems(warnings_of(compilations), sys.stderr)
-    for compilation in compilations:
+    for number, compilation in enumerate(compilations):
         with contextlib.ExitStack() as stack:
             pod = stack.enter_context(backend.pod(compilation, keep=True))
             try:
@@ -49,7 +60,8 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
                 return WRONG_INPUT
             for problem in pod.problems:
                 print(visible_lines(f"warning: {problem}"), file=sys.stderr)
-            if output == "name":
+            _record_start(pod, compilation, backend, options, number)
+            if options.output == "name":
                 print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{pod.name.name}", flush=True)
             else:
                 print(
@@ -58,6 +70,29 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
                     flush=True,
                 )
     return SUCCEEDED
+
+
+def _record_start(
+    pod: KubernetesPod, compilation: Compilation, backend: KubernetesBackend, options: Options, number: int
+) -> None:
+    """Record that a run was started, so that other commands find it without options."""
+    if options.records is None:
+        return
+    recorder = Recorder(
+        options.records,
+        compilation.plan,
+        compilation.pod,
+        backend=backend.name,
+        files=options.files,
+        origin=Origin(own_project(), backend.context),
+        repeated_by=options.repetitions[number] if options.repetitions else None,
+        is_detached=True,
+    )
+    name = pod.name
+    recorder.take(RunStarted(time.time(), name.name, name.namespace, pod.metadata["uid"]))
+    recorder.close()
+    if recorder.problem:
+        print(visible_lines(f"warning: cannot record this run: {recorder.problem}"), file=sys.stderr)
 
 
 def _create(pod: KubernetesPod) -> None:
@@ -145,7 +180,9 @@ def attach(existing: ExistingPod, options: Options) -> int:
             f"cannot attach to {existing.name}: its coordinator logs text only, because `monopod compile` made it, not "
             f"`monopod run`; read its log with: {existing.cluster.command('logs', existing.name, '-f')}"
         )
-    recorder = _recorder(existing, options.records)
+    uid = existing.pod["metadata"]["uid"]
+    earlier = None if options.records is None else detached_record(options.records, uid)
+    recorder = _recorder(existing, options.records, earlier)
     ended = None
     with background_output() as output:
         try:
@@ -172,12 +209,28 @@ def attach(existing: ExistingPod, options: Options) -> int:
         finally:
             if recorder is not None and (ended is None or not ended.is_reported):
                 recorder.discard()  # the outcome is unknown
+            elif recorder is not None and earlier is not None and recorder.directory is not None:
+                with contextlib.suppress(OSError):  # then both records stay
+                    replace(earlier, recorder.directory)
         write_documents([ended.document] if ended.document is not None else [], 1, options.output)
     return ended.exit_code
 
 
-def _recorder(existing: ExistingPod, records: Path | None) -> Recorder | None:
+def _recorder(existing: ExistingPod, records: Path | None, earlier: Record | None) -> Recorder | None:
+    """Return what records the run; `earlier` is the record of its start, which says how to repeat it."""
     if records is None or is_recorded(records, existing.pod["metadata"]["uid"]):
         return None
-    origin = Origin(own_project(), existing.cluster.context)
-    return Recorder(records, existing.plan, existing.pod, backend="kubernetes", files=(), origin=origin)
+    project = own_project() if earlier is None else earlier.header.project
+    repeated_by = None
+    if earlier is not None:
+        with contextlib.suppress(RecordError):
+            repeated_by = read_repetition(earlier.directory)
+    return Recorder(
+        records,
+        existing.plan,
+        existing.pod,
+        backend="kubernetes",
+        files=() if earlier is None else earlier.header.files,
+        origin=Origin(project, existing.cluster.context),
+        repeated_by=repeated_by,
+    )

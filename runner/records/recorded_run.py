@@ -132,7 +132,8 @@ class RecordedRun:
 def outcome_of(record: Record) -> Outcome:
     """Return how a recorded run ended that nobody records any more."""
     if record.ended is None:
-        return Outcome("Unknown", "OutcomeUnknown", "the process that followed the run was killed")
+        why = "it was detached" if record.header.is_detached else "the process that followed the run was killed"
+        return Outcome("Unknown", "OutcomeUnknown", why)
     return Outcome(record.ended.status, record.ended.reason, record.ended.message)
 
 

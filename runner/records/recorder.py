@@ -65,6 +65,7 @@ class Recorder:
         files: Sequence[str],
         origin: Origin = _NOWHERE,
         repeated_by: Repetition | None = None,
+        is_detached: bool = False,
     ) -> None:
         self.directory: Path | None = None
         self.problem = ""
@@ -75,6 +76,7 @@ class Recorder:
         self._files = tuple(files)
         self._origin = origin
         self._repetition = repeated_by
+        self._is_detached = is_detached
         self._lock = self._events = self._output = -1
         self._segment = self._segment_bytes = 0
         self._event_count = 0
@@ -216,6 +218,7 @@ class Recorder:
             project=self._origin.project,
             context=self._origin.context,
             state_directory=self._origin.state_directory,
+            is_detached=self._is_detached,
         )
         self._write_json(store.HEADER_FILE, dataclasses.asdict(header))  # last, because it makes the directory a record
 

@@ -6,7 +6,8 @@ Rules:
   Directory Specification). Only its owner can access it, because the output of Steps may contain secrets.
 - It is named after its run; a second run with the same name is ``NAME.2``. That name is the record's *identity*.
 - While a run is active, the process that follows it locks the record. A record that is not locked and has no outcome
-  belongs to a process that was killed.
+  belongs to a process that was killed, or to a run that was started with ``--detach``. `monopod attach` replaces the
+  record of a detached run by a complete one.
 - The last `MOST_RUNS` records are kept, up to `MOST_BYTES` in total. A record that is being written is never removed.
 
 ``recorder`` writes records, and ``recorded_run`` reads their content.
@@ -42,8 +43,8 @@ PLAN_FILE = "plan"
 EVENTS_FILE = "events.jsonl"
 OUTPUT_FILE = "output"
 
-RecordStatus: TypeAlias = FinalStatus | Literal["Running", "Unknown"]
-"""`Unknown`: the process that followed the run was killed before the run ended."""
+RecordStatus: TypeAlias = FinalStatus | Literal["Running", "Detached", "Unknown"]
+"""`Detached`: nothing followed the run. `Unknown`: the process that followed it was killed before the run ended."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -69,7 +70,7 @@ class Origin:
 class Header:
     """A run as known at its start. ``started`` is in seconds since the epoch, ``files`` as on the command line.
 
-    ``project``, ``context`` and ``state_directory`` are those of its `Origin`.
+    ``project``, ``context`` and ``state_directory`` are those of its `Origin`. ``is_detached``: nothing follows it.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Header:
     project: str = ""
     context: str = ""
     state_directory: str = ""
+    is_detached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,9 @@ class Record:
         """The status of the run."""
         if self.ended is not None:
             return self.ended.status
-        return "Running" if self.is_locked else "Unknown"
+        if self.is_locked:
+            return "Running"
+        return "Detached" if self.header.is_detached else "Unknown"
 
 
 def records_root() -> Path:
@@ -218,6 +222,17 @@ def own_project() -> str:
 def is_recorded(root: Path, uid: str) -> bool:
     """Return whether the run with this uid has a complete record, or is being recorded."""
     return any(record.header.uid == uid and (record.ended is not None or record.is_locked) for record in records(root))
+
+
+def detached_record(root: Path, uid: str) -> Record | None:
+    """Return the record that was written when the run with this uid was detached; None without one."""
+    return next((each for each in records(root) if each.header.uid == uid and each.status == "Detached"), None)
+
+
+def replace(earlier: Record, directory: Path) -> None:
+    """Put a complete record in the place of an earlier one of the same run. Raises OSError."""
+    shutil.rmtree(earlier.directory)
+    directory.rename(earlier.directory)
 
 
 def prune(root: Path, most_runs: int = MOST_RUNS, most_bytes: int = MOST_BYTES) -> None:

@@ -242,7 +242,8 @@ def test_attached_run_is_recorded_once(monopod, api, file, tmp_path, monkeypatch
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
     assert monopod("attach", "build", "--no-record").code == 1
-    assert json.loads(monopod("runs", "-o", "json").out) == []
+    (detached,) = json.loads(monopod("runs", "-o", "json").out)
+    assert (detached["name"], detached["status"]) == ("build", "Detached")
     for _ in range(2):
         assert monopod("attach", "build", "--quiet").code == 1
     (run,) = json.loads(monopod("runs", "-o", "json").out)
@@ -254,6 +255,39 @@ def test_attached_run_is_recorded_once(monopod, api, file, tmp_path, monkeypatch
     assert monopod("attach", "build", "--logs", "nothing").code == 2
 
 
+def test_detached_run_is_found_without_options(start_monopod, monopod, waiting_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
+    following = start_monopod("logs", "-f")
+    wait_for_line(following, "ready")
+    assert "Running" in monopod("status").out
+    assert monopod("cancel").out == "Cancelling run 'build': Cancelled\n"
+    rest(following)
+    assert monopod("attach").code == 130
+    (run,) = json.loads(monopod("runs", "-o", "json").out)
+    assert (run["name"], run["status"]) == ("build", "Cancelled")
+    assert monopod("cancel").err.startswith("monopod cancel: you have no active run")
+
+
+def test_detached_run_can_be_repeated_once_attached_to(monopod, api, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
+    assert monopod("logs", "-f", "first").out == "one\ntwo\nno newline\n"
+    assert monopod("attach").code == 1
+    (run,) = json.loads(monopod("runs", "-o", "json").out)
+    assert (run["name"], run["status"], run["files"]) == ("build", "Failed", [str(file)])
+    api.remove("build")
+    assert "no newline" in monopod("logs").out, "the record is complete"
+    again = monopod("rerun")
+    assert (again.code, again.out.partition(";")[0]) == (0, "Pod build runs in namespace ci")
+
+
+def test_detached_run_is_not_recorded_on_request(monopod, api, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", file, "--context", "test", "--detach", "--no-record").code == 0
+    assert json.loads(monopod("runs", "-o", "json").out) == []
+
+
 def test_run_attached_to_without_its_end_is_not_recorded(start_monopod, monopod, waiting_file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
@@ -261,8 +295,10 @@ def test_run_attached_to_without_its_end_is_not_recorded(start_monopod, monopod,
     wait_for_line(process, "ready")
     process.send_signal(signal.SIGINT)
     _, err = rest(process)
-    assert (process.returncode, err) == (130, "Detached; the run continues. To cancel it: monopod cancel build -n ci\n")
-    assert json.loads(monopod("runs", "-o", "json").out) == []
+    hint = "monopod cancel build -n ci --context test"
+    assert (process.returncode, err) == (130, f"Detached; the run continues. To cancel it: {hint}\n")
+    (run,) = json.loads(monopod("runs", "-o", "json").out)
+    assert run["status"] == "Detached"
     assert monopod("cancel", "build", "--context", "test").code == 0
 
 
