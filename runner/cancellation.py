@@ -7,6 +7,8 @@ Rules:
   answer is the mode in which the run is being cancelled, which may be a harder mode that was requested before. If the
   pipe is closed without an answer, the run has ended.
 - A run that has ended refuses the connection, because its socket died with its process.
+- Beside the socket is the name of the run's project, so that a run without a record is not taken for one of another
+  project.
 
 ``coordinator.engine.engine`` defines the modes; ``run`` passes them to the coordinator.
 """
@@ -18,9 +20,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monopod.runner.kubelet.state_directory import pod_name
+from monopod.runner.records.projects import project_of
 from monopod.system.state_sockets import StateSocket, listens, send
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ MODES: tuple[CancelMode, ...] = ("StoppedRunFinally", "CancelledRunFinally", "Ca
 """From the mildest to the hardest (Tekton docs/pipelineruns.md, "Cancelling a PipelineRun" and what follows)."""
 
 _SOCKET = "cancel"
+_PROJECT = "project"
 _LONGEST = 64
 
 
@@ -64,6 +69,8 @@ class CancelSocket:
 
     def __init__(self, directory: str) -> None:
         """Listen in the state directory `directory`. Raises OSError."""
+        self._project = Path(directory, _PROJECT)
+        self._project.write_text(str(project_of(Path.cwd())), "utf-8", "surrogateescape")
         self._socket = StateSocket(directory, _SOCKET, _LONGEST, 1)
 
     def __enter__(self) -> CancelSocket:
@@ -71,6 +78,7 @@ class CancelSocket:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+        self._project.unlink(missing_ok=True)
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there is a request."""
@@ -100,6 +108,14 @@ class ActiveRun:
     def name(self) -> str:
         """The name of the run and of its Pod."""
         return pod_name(self.directory)
+
+    @property
+    def project(self) -> str:
+        """The project that it was started in; empty if that is unknown."""
+        try:
+            return Path(self.directory, _PROJECT).read_text("utf-8", "surrogateescape")
+        except OSError:
+            return ""
 
     def cancel(self, mode: CancelMode) -> CancelMode | None:
         """Request cancellation and wait for the answer: the mode that applies now, None if the run has ended."""

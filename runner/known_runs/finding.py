@@ -143,8 +143,11 @@ class _Candidate:
         own = (self.target.name,) if isinstance(self.target, PodReference) else (self.target.name, self.target.identity)
         return own if self.record is None else (*own, self.record.identity, self.record.header.pipeline)
 
-    def may_belong_to(self, project: str) -> bool:
-        return self.record is None or self.record.header.project == project
+    @property
+    def project(self) -> str:
+        if self.record is not None:
+            return self.record.header.project
+        return "" if isinstance(self.target, PodReference) else self.target.project
 
 
 def find_active_run(wanted: Wanted) -> ActiveRun | PodReference:
@@ -188,7 +191,7 @@ def _selected(candidates: Sequence[_Candidate], name: str | None) -> list[_Candi
     """Return the active runs that `name` selects; runs that share a name are selected by their identity."""
     if name is None:
         project = own_project()
-        return [each for each in candidates if each.may_belong_to(project)]
+        return [each for each in candidates if each.project == project]
     return [each for each in candidates if each.name == name] or [each for each in candidates if name in each.names]
 
 

@@ -102,7 +102,7 @@ def test_run_of_a_killed_process_is_not_active(root):
         "import os, sys; from monopod.runner.cancellation import CancelSocket; CancelSocket(sys.argv[1]); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, f"{root}/dead-abcdefgh"], check=False)
-    assert os.listdir(f"{root}/dead-abcdefgh") == ["cancel"]
+    assert sorted(os.listdir(f"{root}/dead-abcdefgh")) == ["cancel", "project"]
     assert active_runs(root) == ()
     assert ActiveRun("dead-abcdefgh", f"{root}/dead-abcdefgh").cancel("Cancelled") is None
     assert active_runs(f"{root}/missing") == ()

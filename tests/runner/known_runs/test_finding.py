@@ -93,6 +93,34 @@ def test_active_runs_are_cancelled_by_name_or_as_the_only_one(record):
         os.close(directory.lock)
 
 
+def test_active_run_of_another_project_is_cancelled_only_by_name(record, tmp_path, monkeypatch):
+    run, here = state_directory.create("other"), os.getcwd()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with CancelSocket(run.path):
+        assert find_active_run(Wanted(None)).name == "other", "it has no record"
+        monkeypatch.chdir(here)
+        with pytest.raises(NoSuchRunError, match="no active run in this project; active runs: other"):
+            find_active_run(Wanted(None))
+        assert find_active_run(Wanted("other")).name == "other"
+    os.close(run.lock)
+
+
+def test_detached_run_is_cancelled_only_if_it_is_the_latest(record):
+    detached = record("detached", ended=False)
+    header = detached.directory / store.HEADER_FILE
+    text = header.read_text().replace('"backend": "host"', '"backend": "kubernetes"')
+    header.write_text(text.replace('"is_detached": false', '"is_detached": true'))
+    assert store.open_record(detached.directory).status == "Detached"
+    assert find_active_run(Wanted(None)).name == "detached"
+    latest = record("latest")
+    header = latest.directory / store.HEADER_FILE
+    header.write_text(header.read_text().replace('"started": ', '"started": 1'))
+    with pytest.raises(NoSuchRunError, match="you have no active run"):
+        find_active_run(Wanted(None))
+    assert find_active_run(Wanted("detached")).name == "detached"
+
+
 def test_active_run_in_a_cluster_is_known_by_its_record(record, monkeypatch):
     started = record("build", ended=False)
     header = started.directory / store.HEADER_FILE
