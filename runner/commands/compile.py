@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.backend import add_queue_options
 from monopod.runner.commands.options.input import (
     add_file_options,
     add_run_options,
@@ -73,12 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"divide the Tasks into groups, each of which requests at most this {resource} at its peak (JobSet, "
             "Workflow, PipelineRun)",
         )
-    parser.add_argument(
-        "--queue", metavar="NAME", help="the LocalQueue of Kueue that admits the object (kueue.x-k8s.io/queue-name)"
-    )
-    parser.add_argument(
-        "--priority-class", metavar="NAME", help="its WorkloadPriorityClass of Kueue (kueue.x-k8s.io/priority-class)"
-    )
+    add_queue_options(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 

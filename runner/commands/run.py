@@ -309,10 +309,15 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 "folders": "copied",
                 "free_claim": partial(free_claim, cluster),
             }
-            if arguments.ttl is not None:
+            if arguments.ttl is not None or arguments.queue is not None or arguments.priority_class is not None:
                 from monopod.compiler.pod.workload import Workload  # noqa: PLC0415
 
-                options["workload"] = Workload("Job", ttl=arguments.ttl)
+                options["workload"] = Workload(
+                    "Pod" if arguments.ttl is None else "Job",
+                    ttl=arguments.ttl,
+                    queue=arguments.queue,
+                    priority_class=arguments.priority_class,
+                )
             compiled = _compile(arguments, discovery.compiler_options, **options)
             if arguments.shrink and not discovery.can_shrink:
                 print(_NO_RESIZE, file=sys.stderr)

@@ -42,9 +42,28 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print the status of the run and return the exit code."""
     from monopod.runner.known_runs.finding import find_run, wanted  # noqa: PLC0415  # not needed for --help
 
+    if "/" in (arguments.known_run or "") and _is_job(arguments):
+        return SUCCEEDED
     return with_known_run(
         "status", lambda: find_run(wanted(arguments, arguments.known_run)), lambda run: _print(run, arguments.output)
     )
+
+
+def _is_job(arguments: argparse.Namespace) -> bool:
+    """Print the status of a Job with several indexes. Returns False if RUN is something else, or cannot be read."""
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
+    from monopod.runner.kubernetes.existing import NoSuchPodError, job_in  # noqa: PLC0415
+    from monopod.runner.kubernetes.job_status import print_job_status  # noqa: PLC0415
+
+    job = job_in(arguments.known_run)
+    if job is None:
+        return False
+    try:
+        with connect(arguments.context) as cluster:
+            return print_job_status(cluster, arguments.namespace, job, arguments.output)
+    except (NoSuchPodError, BackendUnavailableError):
+        return False  # the search for a run reports it
 
 
 def _print(run: Opened, output: Output) -> int:

@@ -80,6 +80,25 @@ def _pod_of_job(cluster: Cluster, namespace: str, job: str, index: str) -> str:
 
     Raises NoSuchPodError, BackendUnavailableError.
     """
+    pods = pods_of_job(cluster, namespace, job)
+    newest = {index_of(pod): pod for pod in pods}
+    if index in newest or (not index and len(newest) == 1):
+        return str(newest.get(index, pods[-1])["metadata"]["name"])
+    phases = ", ".join(f"{each} {phase(newest[each])}" for each in sorted(newest, key=lambda each: (len(each), each)))
+    raise NoSuchPodError(f"the Job '{job}' has these indexes: {phases}; name one: job/{job}/INDEX")
+
+
+def job_in(text: str) -> str | None:
+    """Return the name of a Job if the text is ``job/NAME``, None for anything else."""
+    kind, _, rest = text.partition("/")
+    return rest if kind.lower() in _JOBS and rest and "/" not in rest else None
+
+
+def pods_of_job(cluster: Cluster, namespace: str, job: str) -> list[dict[str, Any]]:
+    """Return the Pods of a Job in the order of their creation, at least one.
+
+    Raises NoSuchPodError, BackendUnavailableError.
+    """
     try:
         listed = cluster.request("GET", collection_path("pods", namespace), [("labelSelector", f"job-name={job}")])
     except ApiError as error:
@@ -87,16 +106,13 @@ def _pod_of_job(cluster: Cluster, namespace: str, job: str, index: str) -> str:
     except UnreachableError as error:
         raise BackendUnavailableError(f"{cluster.name} cannot be reached: {error}") from error
     pods = sorted(listed.get("items") or (), key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
-    newest = {_index(pod): pod for pod in pods}
-    if not newest:
+    if not pods:
         raise NoSuchPodError(f"the Job '{job}' in namespace '{namespace}' has no Pods, or does not exist")
-    if index in newest or (not index and len(newest) == 1):
-        return str(newest.get(index, pods[-1])["metadata"]["name"])
-    phases = ", ".join(f"{each} {phase(newest[each])}" for each in sorted(newest, key=lambda each: (len(each), each)))
-    raise NoSuchPodError(f"the Job '{job}' has these indexes: {phases}; name one: job/{job}/INDEX")
+    return pods
 
 
-def _index(pod: Mapping[str, Any]) -> str:
+def index_of(pod: Mapping[str, Any]) -> str:
+    """Return the index of a Pod of an Indexed Job; empty for another Pod."""
     return str((pod["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, ""))
 
 

@@ -158,8 +158,9 @@ class KubernetesPod:
         return self._pod
 
     def _create(self) -> dict[str, Any]:
-        pod = self._compilation.pod
-        metadata = {**pod["metadata"], "namespace": self._namespace}
+        pod, workload = self._compilation.pod, self._compilation.workload
+        labels = {**pod["metadata"].get("labels", {}), **workload["metadata"].get("labels", {})}  # also those of Kueue
+        metadata = {**pod["metadata"], "namespace": self._namespace, "labels": labels}
         collection = collection_path("pods", self._namespace)
         try:
             body = {**pod, "metadata": metadata}

@@ -27,6 +27,7 @@ from monopod.schemas.run_events import CANNOT_START
 Named: TypeAlias = Callable[[str], str]
 """Returns the name of a container for people: ``Step 'compile' of Task 'build'``."""
 
+_QUEUE = "kueue.x-k8s.io/queue-name"
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _TRIED = frozenset({"ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError"})
 _MAY_PASS_SOON = ("context deadline exceeded", "failed to create subPath directory")
@@ -49,6 +50,7 @@ class Trouble:
     """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are reported once.
 
     ``reason`` and ``message`` come from the cluster, ``text`` is for people. ``hopeless``: it is permanent.
+    ``in_queue``: the Pod waits for its turn, which may take any time.
     """
 
     subject: tuple[str, str]
@@ -57,6 +59,7 @@ class Trouble:
     message: str
     text: str
     hopeless: bool = False
+    in_queue: bool = False
 
     @property
     def was_tried(self) -> bool:
@@ -104,6 +107,10 @@ def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
 
 def _unscheduled(pod: Mapping[str, Any], condition: Mapping[str, Any]) -> Trouble:
     message = condition.get("message") or condition.get("reason") or "the scheduler does not say why"
+    queue = ((pod.get("metadata") or {}).get("labels") or {}).get(_QUEUE)
+    if condition.get("reason") == "SchedulingGated" and queue is not None:
+        text = f"the Pod waits for quota in the queue '{queue}' of Kueue"
+        return Trouble(("scheduling", "gated"), None, "SchedulingGated", message, text, in_queue=True)
     if condition.get("reason") == "SchedulingGated":
         return Trouble(
             ("scheduling", "gated"),

@@ -7,6 +7,7 @@ Rules:
   troubles may last `START_TIMEOUT`.
 - A Task that starts after others may need something that they made, such as an image or a Secret: kubelet tries once
   more.
+- A Pod that waits for quota in a queue is waited for without limit.
 - If only an Event reports why nothing starts, the Pod has failed if its coordinator does not start in time.
 """
 
@@ -52,7 +53,7 @@ class StartTroubles:
             is_new = container not in before or before[container].reason != trouble.reason
             if is_new and self._is_final(trouble):
                 self._wait_for(container, now)
-            elif container not in before:
+            elif (container not in before or before[container].in_queue) and not trouble.in_queue:
                 self._wait_for(container, now + self._patience)
 
     def pod_trouble(self, trouble: Trouble, now: float) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
+
+from monopod.runner.kubernetes.job_status import IndexStatus, index_statuses, status_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
@@ -56,7 +60,47 @@ def test_each_index_runs_its_part(monopod, api, cluster, write, tmp_path):
     for index, file in enumerate("abc"):
         ran = monopod("logs", f"job/wide/{index}", "each", "--context", "test")
         assert (ran.code, ran.out) == (0, f"{file} by {index}\n"), ran.err
-    ran = monopod("status", "job/wide", "--context", "test")
+    ran = monopod("logs", "job/wide", "--context", "test")
     assert ran.code != 0
     assert "the Job 'wide' has these indexes: 0 Succeeded, 1 Failed, 2 Succeeded; name one: job/wide/INDEX" in ran.err
+    ran = monopod("status", "job/wide", "--context", "test")
+    head, *rows, _, summary = ran.out.splitlines()
+    assert (ran.code, head.split()) == (0, ["INDEX", "STATUS", "TRIES", "DURATION", "POD"]), ran.err
+    assert [row.split()[:3] + row.split()[4:5] for row in rows] == [
+        ["0", "Succeeded", "1", "wide-0-pod"],
+        ["1", "Failed", "1", "wide-1-pod"],
+        ["2", "Succeeded", "1", "wide-2-pod"],
+    ]
+    assert "Tasks Completed" in rows[1]
+    assert summary == "wide: 3 indexes: 2 Succeeded, 1 Failed; monopod status job/wide/INDEX shows one"
+    ran = monopod("status", "job/wide", "--context", "test", "-o", "json")
+    assert [each["index"] for each in json.loads(ran.out)["indexes"]] == [0, 1, 2]
+    assert monopod("status", "job/wide", "--context", "test", "-o", "name").out.split() == [
+        "pod/wide-0-pod",
+        "pod/wide-1-pod",
+        "pod/wide-2-pod",
+    ]
     assert "has no Pods, or does not exist" in monopod("logs", "job/nope", "--context", "test").err
+
+
+def pod_of_index(index, name, phase="Running", **status):
+    annotations = {"batch.kubernetes.io/job-completion-index": str(index)}
+    return {"metadata": {"name": name, "annotations": annotations}, "status": {"phase": phase, **status}}
+
+
+def test_indexes_without_a_pod_wait_and_the_newest_try_counts():
+    started = {"startTime": "1970-01-01T00:00:10Z"}
+    pods = [
+        pod_of_index(2, "a", "Failed", reason="Evicted", message="the node was low on memory", **started),
+        pod_of_index(2, "b", **started),
+        pod_of_index(0, "c", "Failed", reason="Evicted", message="the node was low on memory"),
+    ]
+    statuses = list(index_statuses(pods, 4, now=25.0))
+    assert statuses == [
+        IndexStatus(0, "Failed", 1, None, "c", "the Pod was evicted: the node was low on memory"),
+        IndexStatus(1, "Waiting"),
+        IndexStatus(2, "Running", 2, 15.0, "b"),
+        IndexStatus(3, "Waiting"),
+    ]
+    assert status_lines("job", statuses)[3] == "2      Running  2      15.0s     b"
+    assert len(list(index_statuses(pods, 0, now=25.0))) == 3  # the Job cannot be read

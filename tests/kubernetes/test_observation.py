@@ -817,3 +817,27 @@ def test_a_container_that_restarts_only_to_end_is_not_waited_for(observe_restart
     assert len(pod.of(OpenLog)) == opened
     it(pod).ends("build-act")
     assert pod.status is not None
+
+
+GATED = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "gated"}
+
+
+def test_a_pod_waits_in_a_queue_as_long_as_it_takes(observe):
+    pod = observe()
+    pod.pod["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "team"
+    pod.set_status(conditions=[GATED])
+    pod.pass_(10 * START_TIMEOUT)
+    assert any("the Pod waits for quota in the queue 'team' of Kueue" in text for text in pod.warnings)
+    assert pod.status is None
+    pod.set_status(conditions=[UNSCHEDULABLE])  # it was admitted, but fits no node
+    pod.pass_(START_TIMEOUT - 1)
+    assert pod.status is None
+    pod.pass_(1)
+    assert pod.status is not None
+
+
+def test_a_pod_that_others_hold_back_is_not_waited_for_without_limit(observe):
+    pod = observe()
+    pod.set_status(conditions=[GATED])
+    pod.pass_(START_TIMEOUT)
+    assert pod.status is not None

@@ -460,3 +460,22 @@ def test_second_ctrl_c_deletes_the_job_too(start_monopod, api, waiting_file):
     _, err = rest(process)
     assert process.returncode == 130, err
     api.wait_for(lambda: api.objects == {})
+
+
+@pytest.mark.parametrize("ttl", [(), ("--ttl", "1h")])
+def test_kueue_admits_the_object_that_run_creates(monopod, api, file, ttl):
+    options = ("--queue", "team", "--priority-class", "urgent", *ttl)
+    ran = monopod("run", "-f", file, "--context", "test", "--detach", *options)
+    assert ran.code == 0, ran.err
+    kind = "jobs" if ttl else "pods"
+    created = next(item for _, resource, change, item in api.history if (resource, change) == (kind, "ADDED"))
+    labels = created["metadata"]["labels"]
+    assert labels["kueue.x-k8s.io/queue-name"] == "team"
+    assert labels["kueue.x-k8s.io/priority-class"] == "urgent"
+
+
+def test_a_queue_is_of_a_cluster(monopod, file):
+    ran = monopod("run", "-f", file, "--backend", "host", "--queue", "team")
+    assert (ran.code, "--queue applies only to --backend kubernetes, not to host" in ran.err) == (2, True)
+    ran = monopod("run", "-f", file, "--context", "test", "--priority-class", "urgent")
+    assert (ran.code, "--priority-class is a WorkloadPriorityClass of Kueue; add --queue" in ran.err) == (2, True)

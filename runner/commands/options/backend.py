@@ -17,7 +17,7 @@ from monopod.runner.commands.options.project import project_of
 
 BackendName: TypeAlias = Literal["auto", "host", "podman", "kubernetes"]
 BACKENDS: tuple[str, ...] = get_args(BackendName)
-_OF_KUBERNETES = ("context", "detach", "ttl", "start_timeout", "include_ignored", "shrink")
+_OF_KUBERNETES = ("context", "detach", "ttl", "start_timeout", "include_ignored", "shrink", "queue", "priority_class")
 
 
 class UsageError(Exception):
@@ -64,6 +64,17 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lower the Pod's requests to what is left to run, each time a Task has ended, so that other Pods can be "
         "scheduled (kubernetes only, 1.33 or later; docs/capacity.md)",
+    )
+    add_queue_options(parser)
+
+
+def add_queue_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that let Kueue admit an object."""
+    parser.add_argument(
+        "--queue", metavar="NAME", help="the LocalQueue of Kueue that admits the object (kueue.x-k8s.io/queue-name)"
+    )
+    parser.add_argument(
+        "--priority-class", metavar="NAME", help="its WorkloadPriorityClass of Kueue (kueue.x-k8s.io/priority-class)"
     )
 
 
