@@ -8,7 +8,8 @@ Rules:
   the recorded run of that name.
 - A run in a cluster that was detached, or whose record stopped before its end, is read from the cluster: from the
   context that the record names.
-- A name that no record has is a Pod of the current context, if there is a kubeconfig.
+- A name that no record has is a Pod of the project's context and namespace (``monopod.yaml``), or else of the current
+  context, if there is a kubeconfig.
 - `monopod cancel` considers only active runs, recorded or not. It never chooses one of several. If there is none, it is
   the latest run of this project if that was detached.
 
@@ -38,12 +39,17 @@ class NoSuchRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user typed: the name of a run, and the options that name a cluster."""
+    """What the user typed: the name of a run, and the options that name a cluster.
+
+    ``project_context`` and ``project_namespace`` are those of the project, for Pods that no option and no record place.
+    """
 
     name: str | None
     context: str | None = None
     namespace: str | None = None
     is_plugin: bool = False
+    project_context: str | None = None
+    project_namespace: str | None = None
 
     @property
     def is_in_cluster(self) -> bool:
@@ -56,6 +62,11 @@ class Wanted:
         kind, slash, rest = (self.name or "").partition("/")
         return rest if slash and kind.lower() in KINDS else self.name
 
+    def pod(self, name: str, record: Record | None = None, remark: str = "") -> PodReference:
+        """Return the Pod called `name` where the options say, else the project, else the current context."""
+        context, namespace = self.context or self.project_context, self.namespace or self.project_namespace
+        return PodReference(name, namespace, context, record, remark)
+
     def covers(self, record: Record) -> bool:
         """Return whether a recorded run may be in this cluster and namespace."""
         header = record.header
@@ -67,8 +78,14 @@ class Wanted:
 
 
 def wanted(arguments: argparse.Namespace, name: str | None) -> Wanted:
-    """Return what a command line with `add_cluster_options` names."""
-    return Wanted(name, arguments.context, arguments.namespace, is_kubectl_plugin())
+    """Return what a command line with `add_cluster_options` names. Raises Problems if ``monopod.yaml`` is invalid."""
+    from monopod.runner.commands.options.project import project_of  # noqa: PLC0415  # not needed for --help
+
+    project = project_of(arguments)
+    context, namespace = (
+        (None, None) if project is None else (project.configuration.context, project.configuration.namespace)
+    )
+    return Wanted(name, arguments.context, arguments.namespace, is_kubectl_plugin(), context, namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,7 @@ def find_run(wanted: Wanted) -> Found:
 
         if wanted.name is None or not is_configured():
             raise NoSuchRunError(str(error)) from error
-        return PodReference(wanted.name, None, None, remark=str(error).partition(";")[0])
+        return wanted.pod(wanted.name, remark=str(error).partition(";")[0])
     return pod_of(record) if _is_only_in_cluster(record) else record
 
 
@@ -116,7 +133,7 @@ def _in_cluster(wanted: Wanted) -> PodReference | Record:
     own = [record for record in records(records_root()) if wanted.covers(record)]
     if wanted.name is not None:
         record = next(iter(named(wanted.bare_name or "", own)), None)
-        return PodReference(wanted.name, wanted.namespace, wanted.context, record)
+        return wanted.pod(wanted.name, record)
     project = own_project()
     latest = next((record for record in own if record.header.project == project), None)
     if latest is None:
@@ -158,7 +175,7 @@ def find_active_run(wanted: Wanted) -> ActiveRun | PodReference:
     name = wanted.bare_name
     selected = _selected(candidates, name)
     if wanted.is_in_cluster and name is not None and len(selected) != 1:
-        return PodReference(wanted.name or name, wanted.namespace, wanted.context)
+        return wanted.pod(wanted.name or name)
     if len(selected) == 1:
         return selected[0].target
     if not selected and name is None:
@@ -219,7 +236,7 @@ def _ended_or_in_cluster(wanted: Wanted, name: str, candidates: Sequence[_Candid
     if not is_configured():
         return None
     remark = _selection_error(candidates, (), name).partition(";")[0]
-    return PodReference(wanted.name or name, None, None, remark=remark)
+    return wanted.pod(wanted.name or name, remark=remark)
 
 
 def _selection_error(candidates: Sequence[_Candidate], selected: Sequence[_Candidate], name: str | None) -> str:

@@ -1,5 +1,6 @@
 """Which run RUN means: recorded, active, or in a cluster."""
 
+import argparse
 import fcntl
 import os
 import tempfile
@@ -7,6 +8,7 @@ import tempfile
 import pytest
 from recorded import record_run
 
+from monopod.compiler.diagnostics import Problems
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.known_runs.finding import (
     NoSuchRunError,
@@ -15,6 +17,7 @@ from monopod.runner.known_runs.finding import (
     active_names,
     find_active_run,
     find_run,
+    wanted,
 )
 from monopod.runner.kubelet import state_directory
 from monopod.runner.records import store
@@ -104,6 +107,28 @@ def test_active_run_of_another_project_is_cancelled_only_by_name(record, tmp_pat
             find_active_run(Wanted(None))
         assert find_active_run(Wanted("other")).name == "other"
     os.close(run.lock)
+
+
+def test_project_says_where_pods_without_a_record_are(record, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    (tmp_path / "kubeconfig").write_text("")
+    (tmp_path / "monopod.yaml").write_text("context: prod\nnamespace: ci\n")
+    monkeypatch.chdir(tmp_path)
+    record("checkout")
+
+    def of(name, **options):
+        return wanted(argparse.Namespace(**{"context": None, "namespace": None, **options}), name)
+
+    for find in (find_run, find_active_run):
+        assert (find(of("build")).context, find(of("build")).namespace) == ("prod", "ci")
+        found = find(of("build", context="test"))
+        assert (found.context, found.namespace) == ("test", "ci")
+        found = find(of("build", namespace="own"))
+        assert (found.context, found.namespace) == ("prod", "own")
+    assert find_run(of("checkout")).identity == "checkout", "records come first"
+    (tmp_path / "monopod.yaml").write_text("contxt: prod\n")
+    with pytest.raises(Problems, match="contxt"):
+        of("build")
 
 
 def test_detached_run_is_cancelled_only_if_it_is_the_latest(record):
