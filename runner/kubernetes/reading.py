@@ -5,7 +5,6 @@ Rules: reading changes nothing. Without `follow` it ends with what exists now.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -25,6 +24,7 @@ from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.line_times import LineTimes
 from monopod.runner.kubernetes.observation import NOT_FOLLOWED
 from monopod.runner.kubernetes.pod_secrets import read_secrets
+from monopod.runner.kubernetes.titled_log import TitledLog, WrittenLine
 from monopod.runner.masking.masked import masked_event
 from monopod.runner.masking.masks import Masks
 from monopod.runner.masking.secret_values import masks_of
@@ -178,31 +178,25 @@ def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) ->
         raise NoSuchPodError("only runs started by `monopod run` report which combination ran in which container")
     masks = _masks(existing)
     splitters = {container: LineSplitter(masks=masks) for container in selection.steps}
-    writers: dict[str, tuple[str, str]] = {}  # in shared containers
+    titled = {container: TitledLog() for container in selection.shared}
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         if isinstance(event, ContainerOutput) and event.container in splitters:
             text = splitters[event.container].feed_text(event.data)
-            if text is not None and event.container in selection.shared:
-                _print_titled(event.container, masks.mask_output(text), selection, writers)
+            if text is not None and event.container in titled:
+                _print_written(titled[event.container].feed(masks.mask_output(text)), selection)
             elif text is not None:
                 prefix = "" if selection.is_single else f"[{selection.steps[event.container]}] "
                 _print_output(masks.mask_output(text), prefix)
+    for log in titled.values():
+        _print_written(log.end(), selection)
 
 
-_TITLE = re.compile(r"==> (.+)/([^/ ]+)(?: \(attempt \d+\))? <==")
-
-
-def _print_titled(container: str, text: str, selection: Selection, writers: dict[str, tuple[str, str]]) -> None:
-    """Print lines of a container that several Steps share: a title says which of them writes the lines after it."""
-    for line in text.split("\n"):
-        title = _TITLE.fullmatch(line)
-        if title is not None:
-            writers[container] = title[1], title[2]
-            continue
-        task, step = writers.get(container, ("", ""))
-        if selection.source.covers(task, step, InstanceNames()):
-            _print_output(line, "" if selection.is_single else f"[{step}] ")
+def _print_written(lines: Iterator[WrittenLine], selection: Selection) -> None:
+    """Print the lines that a selected Step wrote."""
+    for line in lines:
+        if selection.source.covers(line.task, line.step, InstanceNames()):
+            _print_output(line.text, "" if selection.is_single else f"[{line.step}] ")
 
 
 def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
