@@ -32,6 +32,8 @@ WAIT_FOR_GO = "mkfifo /tekton/home/go; exec 3<> /tekton/home/go; echo ready; rea
 """A script that says that it is there, and waits for a line (`ClusterRuns.go`)."""
 PATIENCE = 300.0
 """Seconds after which a run that ends hangs."""
+_KILLED = "exit code 137"
+"""What kubelet says of a command that the kernel killed when the container's first process ended."""
 Object: TypeAlias = dict[str, Any]
 
 
@@ -220,7 +222,11 @@ class ClusterRuns:
     def execute(self, container: str, *command: str) -> None:
         """Run a command in a container of the only Pod; a command that ends with its container has succeeded too."""
         name = PodName(self.namespace, self.pod()["metadata"]["name"])
-        self.cluster.execute(name, container, command)
+        try:
+            self.cluster.execute(name, container, command)
+        except CommandFailedError as error:
+            if _KILLED not in str(error):
+                raise
 
     def go(self, container: str) -> None:
         """Let the script continue after `WAIT_FOR_GO`."""
