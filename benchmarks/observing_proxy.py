@@ -1,4 +1,4 @@
-"""A proxy on loopback between `monopod run` and an API server, which notes each request and when the outcome came by.
+"""A proxy on loopback between `monopod run` and an API server, which notes each request and when events came by.
 
 Rules: the runner speaks TLS to it, as to an API server, if this machine has openssl. Answers are passed on piece by
 piece. Commands in containers (``pods/exec``) are not supported: a run that nobody cancels makes none.
@@ -23,7 +23,9 @@ from kubernetes import client, config
 from kubernetes.client import rest
 from urllib3.exceptions import HTTPError
 
+_FIRST_STEP = b'"event":"StepStarted"'
 _OUTCOME = b'"event":"RunFinished"'
+_LONGEST = max(len(_FIRST_STEP), len(_OUTCOME))
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "host", "authorization"}
 _OPENSSL = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 "
@@ -54,9 +56,13 @@ class Request:
 
 @dataclass
 class Observed:
-    """The requests of one run, and when its outcome was on its way to the runner (monotonic seconds)."""
+    """The requests of one run, and when its first Step's start and its outcome were on their way to the runner.
+
+    Times are monotonic seconds.
+    """
 
     requests: list[Request] = field(default_factory=list)
+    first_step_at: float | None = None
     outcome_at: float | None = None
 
 
@@ -202,7 +208,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _pieces(self, response: urllib3.BaseHTTPResponse, observed: Observed) -> Iterator[bytes]:
         before = b""
         for piece in response.stream(65536):
-            if observed.outcome_at is None and _OUTCOME in before + piece:
+            seen = before + piece
+            if observed.first_step_at is None and _FIRST_STEP in seen:
+                observed.first_step_at = time.monotonic()
+            if observed.outcome_at is None and _OUTCOME in seen:
                 observed.outcome_at = time.monotonic()
-            before = piece[-len(_OUTCOME) :]
+            before = seen[-_LONGEST:]
             yield piece
