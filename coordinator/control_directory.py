@@ -57,6 +57,7 @@ _EXIT_KEYS = frozenset(
 )
 _PROBE_OUTPUT = "probe"
 _HELD = "held"
+_STEP = "step"
 _RELEASE = "release"
 _VERDICTS: dict[bytes, Verdict] = {b"continue\n": "continue", b"fail\n": "fail"}
 ROOT = "/monopod"
@@ -209,6 +210,11 @@ class ControlDirectory:
         """Write `exit`: processes that still run after `grace` seconds are killed. Raises OSError."""
         self._write_order("exit", f"{code} {round(grace * 1000)}")
         self.ring_bell()
+
+    def write_label(self, label: str) -> None:
+        """Write `step`, which Step is next, as ``TASK/STEP``; nothing if it is empty. Raises OSError."""
+        if label:
+            self._write(_STEP, label.encode())
 
     @property
     def is_held(self) -> bool:

@@ -633,6 +633,7 @@ class Coordinator:
             content = encode_request(command, container.own_path)
             if isinstance(command, RunStep):
                 self._prepare_files(command)
+                container.directory.write_label(command.label)
             container.directory.write_request(command.request, content)
         except (OSError, ValueError) as error:
             self._events.append(_exit_event(command, never_begun(_describe(error)), self._now()))
@@ -676,6 +677,8 @@ class Coordinator:
                 with contextlib.suppress(ValueError):  # reported when it runs
                     content = encode_request(command.before, container.own_path)
         with self._warn_on_error(f"cannot write held in container {container.name}: nothing can release its Step"):
+            if command.before is not None:
+                container.directory.write_label(command.before.label)
             container.directory.write_hold(content)
 
     def _write_kill_again(self, container: _Container, number: int, stop: _Stop) -> None:

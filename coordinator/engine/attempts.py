@@ -503,12 +503,14 @@ class Attempts:
                 self._report_end(attempt, step, "Skipped", 0)
                 return None
             command = self._request_of(attempt, step, step.plan, step.scope)
-            command = command._replace(readable=written_paths(task.plan, step.plan))
+            is_shared = self._containers[step.container].is_shared
+            label = f"{task.path}/{step.plan.name}" if is_shared else ""
+            command = command._replace(readable=written_paths(task.plan, step.plan), label=label)
             if step.plan.hold_before and not step.is_released:
                 attempt.begun = True
                 self._holds.begin(step, State.HELD_BEFORE, command)
                 return State.HELD_BEFORE
-            if self._containers[step.container].is_shared:
+            if is_shared:
                 command = after_others(command, step, titled=not self._marks, alone=self._containers.are_idle)
         except EvaluationError as error:
             step.message = str(error)

@@ -225,6 +225,7 @@ class RunStep(NamedTuple):
     - ``emptied``: directories that are emptied first, except for what is mounted in them. ``cleaned``: the same, but
       what is older than the container stays, which is the image's.
     - ``title``: a line that is written before its output; empty if there is none.
+    - ``label``: the Step, as ``TASK/STEP``, if its container also runs others; else empty.
     - ``is_marked``: a mark is written at the end of its output.
     """
 
@@ -244,6 +245,7 @@ class RunStep(NamedTuple):
     emptied: tuple[str, ...] = ()
     cleaned: tuple[str, ...] = ()
     title: str = ""
+    label: str = ""
     is_marked: bool = False
 
 

@@ -22,12 +22,14 @@ class Selection:
     """The selected Steps, and the name of one for each container in which they may run.
 
     ``names`` are the names of all of them, slot for slot. ``shared`` are the containers that also run other Steps.
+    ``labels`` are the Steps as ``TASK/STEP``.
     """
 
     source: Source
     steps: Mapping[str, str]
     names: tuple[str, ...]
     shared: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
     @property
     def is_single(self) -> bool:
@@ -51,7 +53,7 @@ def choose(plan: Plan, text: str) -> Selection:
         if task.path == source.path and task.task.left_out is not None:
             raise NoSuchTaskError(f"Task '{task.path}' did not run: {task.task.left_out.message}")
     steps = [
-        (container, name)
+        (container, name, f"{task.path}/{name}")
         for task in tasks
         if source.covers(task.path, None, InstanceNames()) or task.path == source.path
         for slot in _slots(task.task, _index(source, combinations))
@@ -59,8 +61,13 @@ def choose(plan: Plan, text: str) -> Selection:
         if source.step in (None, name)
     ]
     users = Counter(name for task in tasks for slot in task.task.slots for name in slot.containers)
-    shared = frozenset(container for container, _ in steps if users[container] > 1)
-    return Selection(source, dict(steps), tuple(name for _, name in steps), shared)
+    return Selection(
+        source,
+        {container: name for container, name, _ in steps},
+        tuple(name for _, name, _ in steps),
+        frozenset(container for container, _, _ in steps if users[container] > 1),
+        frozenset(label for _, _, label in steps),
+    )
 
 
 def _index(source: Source, combinations: Mapping[str, Sequence[str]]) -> int | None:

@@ -13,7 +13,7 @@ from monopod.runner.kubernetes.cluster import UnreachableError
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.pod_states import is_over
 from monopod.runner.kubernetes.reading import read_events
-from monopod.runner.visiting.places import CutOffError, State, VisitError
+from monopod.runner.visiting.places import Activity, CutOffError, State, VisitError
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_progress import progress_of
 from monopod.system.files.file_transfer import BrokenError
@@ -30,7 +30,7 @@ class ClusterRun:
         self.name = existing.name.name
         self.plan: Plan = existing.plan
 
-    def states(self) -> Mapping[str, State] | None:
+    def states(self) -> Mapping[str, Activity] | None:
         """Return the containers in which a Step is held or running. Raises BackendUnavailableError."""
         if not self._existing.reports_events:
             return None
@@ -38,10 +38,11 @@ class ClusterRun:
         progress = progress_of(self.plan, events)
         if progress.finished is not None:
             raise NoSuchPodError(f"the run of {self._existing.name} has ended")
-        states: dict[str, State] = {}
+        states: dict[str, Activity] = {}
         for task in progress.tasks:
             for step in task.running_steps:
-                states[step.container] = "running" if step.held is None else "held"
+                state: State = "running" if step.held is None else "held"
+                states[step.container] = Activity(state, f"{task.path}/{step.name}")
         return states
 
     def execute(self, container: str, command: Sequence[str], *, on_terminal: bool) -> int:

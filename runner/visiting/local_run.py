@@ -20,12 +20,13 @@ from monopod.runner.host import visits
 from monopod.runner.kubelet import running_pod
 from monopod.runner.kubelet.running_pod import RunningPod
 from monopod.runner.signals import received, signal_pipe
-from monopod.runner.visiting.places import CutOffError, NoSuchPlaceError, State, VisitError
+from monopod.runner.visiting.places import Activity, CutOffError, NoSuchPlaceError, State, VisitError
 from monopod.runner.visiting.terminal import TERMINAL, raw_terminal, set_window_size, window_size
 from monopod.schemas.plan import Plan
 from monopod.system.locks import is_locked
 
 _PIECE = 65536
+_MOST_LABEL_BYTES = 4096
 
 
 class LocalRun:
@@ -47,11 +48,15 @@ class LocalRun:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def states(self) -> Mapping[str, State]:
+    def states(self) -> Mapping[str, Activity]:
         """Return the containers in which a Step is held or something is running."""
         root = "" if self._pod.engine_pod else _root_of_sandbox(self._pod.launcher)
-        found = {name: _state(root + directory) for name, directory in self._pod.control_directories.items()}
-        return {name: state for name, state in found.items() if state is not None}
+        states: dict[str, Activity] = {}
+        for name, directory in self._pod.control_directories.items():
+            state = _state(root + directory)
+            if state is not None:
+                states[name] = Activity(state, _label(root + directory))
+        return states
 
     def execute(self, container: str, command: Sequence[str], *, on_terminal: bool) -> int:
         """Run a command in a container and return its exit code. Raises VisitError."""
@@ -135,5 +140,19 @@ def _state(directory: str) -> State | None:
         return None
     try:
         return "running" if is_locked(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _label(directory: str) -> str:
+    """Return which of its Steps a container with this control directory runs or holds, if it has several."""
+    try:
+        descriptor = os.open(f"{directory}/step", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, _MOST_LABEL_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
     finally:
         os.close(descriptor)

@@ -1,14 +1,18 @@
 """Which container of a run somebody means with ``TASK[COMBINATION]/STEP``. Pure.
 
-Rules: a Step that is held comes first, then one that is running. Of several nobody is chosen. A run that does not know
-what its containers do (``states`` is None) is believed to run what is named, if that is one container.
+Rules:
+
+- A Step that is held comes first, then one that is running. Of several nobody is chosen.
+- A container that several Steps share counts as the Step that it runs or holds now.
+- A run that does not know what its containers do (``states`` is None) is believed to run what is named, if that is one
+  container.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from monopod.runner.follow.source import step_names
 from monopod.runner.known_runs.task_selection import NoSuchTaskError, choose
@@ -18,6 +22,13 @@ ENTRYPOINT = "/monopod/bin/entrypoint"
 """The program in each container that opens shells and releases Steps (docs/control-directory.md)."""
 
 State: TypeAlias = Literal["held", "running"]
+
+
+class Activity(NamedTuple):
+    """What a container does. ``label`` is its Step, as ``TASK/STEP``; empty if that is not known."""
+
+    state: State
+    label: str = ""
 
 
 class NoSuchPlaceError(Exception):
@@ -43,7 +54,7 @@ class Visited(Protocol):
     def plan(self) -> Plan:
         """What it runs."""
 
-    def states(self) -> Mapping[str, State] | None:
+    def states(self) -> Mapping[str, Activity] | None:
         """Return the containers in which a Step is held or something is running; None if that is not known."""
 
     def execute(self, container: str, command: Sequence[str], *, on_terminal: bool) -> int:
@@ -61,42 +72,48 @@ class CutOffError(VisitError):
     """The container, or the whole run, ended while a command ran in it."""
 
 
-def find_place(plan: Plan, states: Mapping[str, State] | None, text: str | None, wanted: Sequence[State]) -> Place:
+def find_place(plan: Plan, states: Mapping[str, Activity] | None, text: str | None, wanted: Sequence[State]) -> Place:
     """Return the container that `text` names, in one of the `wanted` states, the first of which come first.
 
     Raises NoSuchTaskError if the run has no such Task or Step, NoSuchPlaceError.
     """
-    named = _labels(plan) if text is None else _selected(plan, text)
+    labels = _labels(plan)
+    selection = None if text is None else choose(plan, text)
     if states is None:
-        if text is None or len(named) != 1:
+        if selection is None or len(selection.steps) != 1:
             raise NoSuchPlaceError("name one Step, as TASK/STEP: the run does not report its events")
-        return Place(*next(iter(named.items())))
+        container = next(iter(selection.steps))
+        return Place(container, labels[container][0] if container not in selection.shared else f"container {container}")
+    active = {
+        Place(container, doing.label if doing.label in labels[container] else labels[container][-1]): doing.state
+        for container, doing in states.items()
+    }
+    named = [
+        place
+        for place in active
+        if selection is None or (place.container in selection.steps and place.label in selection.labels)
+    ]
     for state in wanted:
-        found = [Place(container, label) for container, label in named.items() if states.get(container) == state]
+        found = [place for place in named if active[place] == state]
         if len(found) == 1:
             return found[0]
         if found:
             listed = ", ".join(sorted({place.label for place in found}))
             raise NoSuchPlaceError(f"several Steps are {state}: {listed}; name one, as TASK/STEP")
     what = "is held" if list(wanted) == ["held"] else "is running or held"
-    others = sorted({_labels(plan)[container] for container, state in states.items() if state in wanted})
+    others = sorted({place.label for place, state in active.items() if state in wanted})
     hint = f"; these are: {', '.join(others)}" if others else ""
     raise NoSuchPlaceError(f"no Step {what}" + (f" in '{text}'" if text is not None else "") + hint)
 
 
-def _labels(plan: Plan) -> dict[str, str]:
-    """Return what people call each container."""
-    return {
-        container: f"{planned.path}/{step}"
-        for planned in runnable_tasks(plan.pipeline)
-        for slot in planned.task.slots
-        for container, step in zip((*slot.containers, *slot.sidecars), step_names(planned.task), strict=True)
-    }
-
-
-def _selected(plan: Plan, text: str) -> dict[str, str]:
-    labels = _labels(plan)
-    return {container: labels[container] for container in choose(plan, text).steps}
+def _labels(plan: Plan) -> dict[str, list[str]]:
+    """Return what people call the Steps of each container."""
+    labels: dict[str, list[str]] = {}
+    for planned in runnable_tasks(plan.pipeline):
+        for slot in planned.task.slots:
+            for container, step in zip((*slot.containers, *slot.sidecars), step_names(planned.task), strict=True):
+                labels.setdefault(container, []).append(f"{planned.path}/{step}")
+    return labels
 
 
 def names_a_task(plan: Plan, text: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 import pytest
 from terminal import Terminal
 
-from monopod.runner.visiting.places import NoSuchPlaceError, find_place
+from monopod.runner.visiting.places import Activity, NoSuchPlaceError, Place, find_place
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task
 
 PATIENCE = 300
@@ -135,6 +135,19 @@ def test_held_before_a_step_on_a_terminal_and_released_by_tektons_script(held):
 
 
 @pytest.mark.slow
+def test_only_the_step_that_a_shared_container_runs_is_released(held):
+    run = held("--pack", "--debug=build/after", "--pause-on-failure")
+    run.until("held after it failed (exit code 3)")
+    code, said = run.monopod("fail", "build/after")
+    assert (code, said) == (2, "monopod fail: no Step is held in 'build/after'; these are: build/make\n")
+    assert run.monopod("continue", "build/make")[1].startswith("Continuing build/make of run 'inside-")
+    run.until("held before it starts")
+    assert run.monopod("shell", "build/make", "--", "true")[0] == 2
+    assert run.monopod("continue")[1].startswith("Continuing build/after of run 'inside-")
+    assert run.end() == 0
+
+
+@pytest.mark.slow
 def test_nothing_is_held_or_running(held):
     run = held("--debug=build/make")
     run.until("held before it starts")
@@ -144,12 +157,14 @@ def test_nothing_is_held_or_running(held):
     assert run.monopod("shell", "a", "b", "c")[0] == 2
 
 
+HELD, RUNNING = Activity("held"), Activity("running")
 PLAN = Plan(
     Pipeline(
         "p",
         tasks=(
             Task("a", steps=(Step("x"), Step("y")), slots=(Slot("a", ("a-x", "a-y")),)),
             Task("b", steps=(Step("x"),), slots=(Slot("b", ("b-x",)),)),
+            Task("c", steps=(Step("x"), Step("y")), slots=(Slot("c", ("c-x", "c-x")),)),
         ),
     ),
     json.loads("{}"),
@@ -157,15 +172,25 @@ PLAN = Plan(
 
 
 def test_a_held_step_comes_before_a_running_one():
-    place = find_place(PLAN, {"a-x": "running", "b-x": "held"}, None, ["held", "running"])
+    place = find_place(PLAN, {"a-x": RUNNING, "b-x": HELD}, None, ["held", "running"])
     assert place.label == "b/x"
+
+
+@pytest.mark.parametrize("text", [None, "c", "c/y"])
+def test_container_of_several_steps_is_the_step_that_it_runs(text):
+    assert find_place(PLAN, {"c-x": Activity("held", "c/y")}, text, ["held"]) == Place("c-x", "c/y")
+
+
+def test_container_of_several_steps_is_named_if_nobody_knows_what_it_runs():
+    assert find_place(PLAN, None, "c/x", ["held"]) == Place("c-x", "container c-x")
 
 
 @pytest.mark.parametrize(
     ("states", "text", "message"),
     [
-        ({"a-x": "held", "b-x": "held"}, None, "several Steps are held: a/x, b/x; name one, as TASK/STEP"),
-        ({"b-x": "held"}, "a", "no Step is running or held in 'a'; these are: b/x"),
+        ({"a-x": HELD, "b-x": HELD}, None, "several Steps are held: a/x, b/x; name one, as TASK/STEP"),
+        ({"b-x": HELD}, "a", "no Step is running or held in 'a'; these are: b/x"),
+        ({"c-x": Activity("held", "c/y")}, "c/x", "no Step is running or held in 'c/x'; these are: c/y"),
         ({}, None, "no Step is running or held"),
         (None, "a", "name one Step, as TASK/STEP: the run does not report its events"),
     ],
