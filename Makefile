@@ -50,7 +50,7 @@ help:
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE")'
 	@echo 'make bench   measure speed and size, and print them next to their goals'
 	@echo 'make bench-cluster CONTEXT=name   measure small runs in a cluster ([NAMESPACE=name IMAGE=image RUNS=5])'
-	@echo 'make plots   measure how a Pod scales with the number of Steps, and draw docs/scale.svg'
+	@echo 'make plots   measure how a Pod scales with the number of Steps, simulate several Pods, and draw both in docs/'
 	@echo 'make fuzz    fuzz compile, check and graph with YAML for FUZZ_SECONDS=600 (0: until a failure)'
 	@echo 'make fuzz-orders   fuzz the control files that the entrypoint reads (requires clang with libFuzzer)'
 	@echo '             (FUZZ_INPUT=FILE: reproduce one input)'
@@ -99,6 +99,7 @@ bench-cluster: need-context .venv/monopod-installed
 
 plots: .venv/monopod-installed
 	@.venv/bin/python benchmarks/scale.py docs/scale.svg
+	@.venv/bin/python benchmarks/past_one_pod.py docs/past-one-pod.svg
 
 # Failing inputs are kept in build/fuzz/. Fuzzing is skipped if atheris cannot be installed (no wheel for this Python).
 again = { echo "reproduce it with: make $@ FUZZ_INPUT=$(or $(FUZZ_INPUT),$$(ls -t build/fuzz/*-* | head -n 1))" >&2; exit 1; }
