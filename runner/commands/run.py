@@ -203,13 +203,14 @@ def _run_where_possible(arguments: argparse.Namespace) -> int:
     """Run with podman if it works here and has all images or can pull them, else on the host; say which, and why."""
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
     from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError  # noqa: PLC0415
-    from monopod.runner.podman.command import why_unusable  # noqa: PLC0415
+    from monopod.runner.podman.command import ask_why_unusable, is_installed, why_unusable  # noqa: PLC0415
 
-    reason = why_unusable()
     shown_warnings: list[Problem] = []
+    reason = None if is_installed() else why_unusable()
     if reason is None:
+        answer = ask_why_unusable()  # while the documents are read and compiled
         try:
-            return _run_with_podman(arguments, shown_warnings)
+            return _run_with_podman(arguments, shown_warnings, answer)
         except (BackendUnavailableError, PodRefusedError) as error:
             reason = str(error).splitlines()[0]
         except Problems as problems:  # the host backend reports its own, unless only podman has them
@@ -234,13 +235,18 @@ def _run_on_host(
     return _run(arguments, compiled, HostBackend(NOTICE if notice is None else notice), shown_warnings=shown_warnings)
 
 
-def _run_with_podman(arguments: argparse.Namespace, shown_warnings: list[Problem] | None = None) -> int:
+def _run_with_podman(
+    arguments: argparse.Namespace,
+    shown_warnings: list[Problem] | None = None,
+    why_unusable: Callable[[], str | None] = lambda: None,
+) -> int:
     """Run with podman.
 
     With a list for the warnings that were shown, another backend can be used instead: raises BackendUnavailableError
-    or PodRefusedError if podman cannot run the Pod.
+    or PodRefusedError if podman cannot run the Pod, also for the reason that `why_unusable` returns.
     """
     from monopod.compiler.pod.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.display.problem_report import warnings_of  # noqa: PLC0415
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
@@ -252,6 +258,9 @@ def _run_with_podman(arguments: argparse.Namespace, shown_warnings: list[Problem
         **_default_cache_store(arguments),
         kube_version=WITHOUT_NATIVE_SIDECARS,
     )
+    reason = why_unusable()
+    if reason is not None:
+        raise BackendUnavailableError(reason)
     _prepare_cache_stores(compiled.compilations)
     if shown_warnings is None:
         return _run(arguments, compiled, PodmanBackend(arguments.network))

@@ -13,7 +13,8 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 _LOG_LINE = re.compile(r'^time="[^"]*" level=(?P<level>\w+) msg=(?P<message>.*)$')
 _PROCESS_ENDED = re.compile(r"/proc/\d+/.*no such (?:process|file)")
 _MOST_RACES = 5
+_MOST_COMMANDS = 8
+"""How many commands of podman run at the same time."""
 
 
 class PodmanError(Exception):
@@ -49,10 +52,15 @@ def check() -> None:
         raise BackendUnavailableError(f"{reason}; use --backend host, which needs nothing")
 
 
+def is_installed() -> bool:
+    """Return whether podman is on the PATH."""
+    return shutil.which("podman") is not None
+
+
 @functools.cache
 def why_unusable() -> str | None:
     """Return why podman cannot run Pods on this machine; None if it seems to work. Only an installed podman is run."""
-    if shutil.which("podman") is None:
+    if not is_installed():
         return "podman is not installed"
     try:
         information = json.loads(run("info", "--format", "json"))
@@ -66,6 +74,14 @@ def why_unusable() -> str | None:
     if information["host"].get("serviceIsRemote"):
         return "podman runs its containers on another machine, where the files of a run are not"
     return None
+
+
+def ask_why_unusable() -> Callable[[], str | None]:
+    """Start `why_unusable` in a thread, since podman answers after half a second; return what waits for the answer."""
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(why_unusable)
+    pool.shutdown(wait=False)
+    return answer.result
 
 
 def run(*arguments: str, text: str | None = None, holds: Sequence[int] = ()) -> str:
@@ -147,18 +163,23 @@ def _inspected(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
 def local_images(names: Iterable[str]) -> dict[str, Image]:
     """Return the images that exist on this machine, by the names in `names`.
 
-    podman inspects all of them at once, and one by one only if some are missing: each command takes 0.1 s.
+    podman inspects all of them at once, and each with a command of its own only if some are missing: a command takes
+    0.1 s.
     """
     names = tuple(names)
     with contextlib.suppress(PodmanError):
         inspected = inspect("image", names)
         if len(inspected) == len(names):
             return dict(zip(names, map(_image, inspected), strict=True))
-    images = {}
-    for name in names:
-        with contextlib.suppress(PodmanError):
-            images[name] = _image(*inspect("image", [name]))
-    return images
+    with ThreadPoolExecutor(_MOST_COMMANDS) as pool:
+        found = zip(names, pool.map(_local_image, names), strict=True)
+        return {name: image for name, image in found if image is not None}
+
+
+def _local_image(name: str) -> Image | None:
+    with contextlib.suppress(PodmanError):
+        return _image(*inspect("image", [name]))
+    return None
 
 
 def _image(inspected: Mapping[str, Any]) -> Image:
