@@ -60,7 +60,7 @@ from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.views import unknown_views
-from monopod.schemas.capacity.requests import Requests
+from monopod.schemas.capacity.shares import Requests
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
 from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
@@ -77,8 +77,8 @@ class Compilation:
 
     ``workload`` is the object that creates the Pod; by default, the Pod itself. ``exchanged`` are the Workspaces whose
     files are copied between this machine and the Pod. ``cache_directory`` is the directory of the node where its caches
-    are kept, if there is one. ``texts`` are the files that were read, by name. ``shrinkable`` are the requests that can
-    be lowered while it runs, if they are to be. ``lowered`` is what it was made of, before Steps shared containers.
+    are kept, if there is one. ``texts`` are the files that were read, by name. ``shrinkable`` are the requests that the
+    runner is to lower while it runs. ``lowered`` is what it was made of, before Steps shared containers.
     """
 
     plan: Plan
@@ -317,7 +317,12 @@ def _write(
 ) -> Compilation:
     pipeline = with_restarts(lowered.pipeline) if options.kube_version.has_restart_rules else lowered.pipeline
     plan = Plan(pipeline, lowered.document, lowered.start_timeout, sources=lowered.sources)
-    plan = plan._replace(max_parallel=lowered.max_parallel, hands_over=options.hands_over)
+    shrinkable = () if options.shrinks is None else _shrinkable(lowered, parts, options, ranges)
+    plan = plan._replace(
+        max_parallel=lowered.max_parallel,
+        hands_over=options.hands_over,
+        shrinkable=shrinkable if options.shrinks == "coordinator" else (),
+    )
     pod = make_pod(
         plan,
         parts if options.pod_security is None else restricted(parts),
@@ -327,7 +332,7 @@ def _write(
         kube_version=options.kube_version,
         limit_ranges=ranges,
         exchanged=lowered.copied,
-        is_shrunk=options.shrinks,
+        is_shrunk=options.shrinks is not None,
     )
     if (too_large := size_problem(pod)) is not None:
         report.add(lowered.run.source.problem((), too_large, "pod-size", severity="warning"))
@@ -341,7 +346,7 @@ def _write(
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
         lowered.exchanged,
         cache_directory=lowered.cache_directory,
-        shrinkable=_shrinkable(lowered, parts, options, ranges) if options.shrinks else (),
+        shrinkable=shrinkable if options.shrinks == "runner" else (),
     )
 
 

@@ -20,6 +20,7 @@ from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 if TYPE_CHECKING:
     from monopod.compiler.documents.param_files import FileParam
 
+Shrinker: TypeAlias = Literal["runner", "coordinator"]
 Folders: TypeAlias = Literal["mounted", "copied", "refused"]
 """What becomes of a folder of this machine that ``-w`` binds: a hostPath, a volume for a copy of it, or an error."""
 
@@ -46,7 +47,7 @@ class Options:
     - ``max_parallel`` limits how many TaskRuns run at the same time.
     - ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - ``pack`` lets Steps share containers, or forbids it, unless their Task says something else.
-    - ``shrinks``: the requests of the Pod are lowered while it runs.
+    - ``shrinks``: who lowers the requests of the Pod while it runs, if anybody does.
     - ``keep_volume_claims``: a ``volumeClaimTemplate`` becomes a claim of the Pod instead of an emptyDir.
     - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
@@ -73,7 +74,7 @@ class Options:
     max_concurrency: int | None = None
     max_parallel: int | None = None
     pack: PackChoice | None = None
-    shrinks: bool = False
+    shrinks: Shrinker | None = None
     keep_volume_claims: bool = False
     timeout: float | None = None
     runtime_image: str | None = None

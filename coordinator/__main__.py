@@ -40,6 +40,7 @@ from monopod.system.write_all import write_all
 
 if TYPE_CHECKING:
     from monopod.coordinator.files_container import FilesContainer
+    from monopod.coordinator.shell import Listener
 
 USAGE = (
     "usage: python3 -m monopod.coordinator [--format human|json] [--root DIR] [--files copied,fetched] "
@@ -192,11 +193,21 @@ def _take_up(plan: Plan, options: Options) -> Coordinator:
         engine,
         slots,
         options.root,
-        Output(options.form, engine, options.handover),
+        _listener(plan, options, Output(options.form, engine, options.handover)),
         plan.stop_grace,
         ends_with_run=options.ends_with_run,
         files=_files_container(options),
     )
+
+
+def _listener(plan: Plan, options: Options, output: Output) -> Listener:
+    """Return what follows the run: its log, and what lowers the requests of the Pod if that is wanted."""
+    if not plan.shrinkable:
+        return output
+    from monopod.coordinator.capacity.own_pod import OwnPod  # noqa: PLC0415  # few Pods need it
+    from monopod.coordinator.capacity.self_shrinking import SelfShrinking  # noqa: PLC0415
+
+    return SelfShrinking(plan, output, OwnPod(os.environ), f"{options.root}/state/requests")
 
 
 def _files_container(options: Options) -> FilesContainer | None:

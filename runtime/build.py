@@ -4,7 +4,8 @@ Rules:
 
 - The modules are all that the coordinator can import, by the import graph. They are carried without comments and
   docstrings; line numbers stay.
-- The modules of the Steps that the compiler adds are half as much again, so only a Pod with such Steps carries them.
+- The modules of the Steps that the compiler adds, and of `RARE` modules, are half as much again, so only a Pod that
+  needs some of them carries them.
 - Equal sources give equal bytes.
 - `setup.py` calls `pack` before the dependencies of monopod are installed, so this needs only the standard library.
 
@@ -20,10 +21,10 @@ import modulefinder
 import tempfile
 import tokenize
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_STEPS, Runtime, digest_of, entrypoints
+from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_ALL, Runtime, digest_of, entrypoints
 
 PROGRAMS = (
     "monopod.coordinator.__main__",
@@ -38,6 +39,8 @@ STEP_PROGRAMS = (
     "monopod.coordinator.workspaces.view",
 )
 """What is run in Steps that the compiler adds to a Task, and in Pods that read a cache."""
+RARE = ("monopod.coordinator.capacity.own_pod", "monopod.coordinator.capacity.self_shrinking")
+"""What a program of any Pod imports only in a Pod that needs it. Only the other part has it, and what it imports."""
 
 _STATEMENT_STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 
@@ -46,22 +49,25 @@ def pack(package: Path) -> Runtime:
     """Pack the runtime of the package in a directory. Raises FileNotFoundError if it has no entrypoints."""
     modules = _names(package, (*PROGRAMS, *STEP_PROGRAMS))
     parts = {
-        COORDINATOR: _packed(_archive(package, _names(package, PROGRAMS))),
-        COORDINATOR_WITH_STEPS: _packed(_archive(package, modules)),
+        COORDINATOR: _packed(_archive(package, _names(package, PROGRAMS, without=RARE))),
+        COORDINATOR_WITH_ALL: _packed(_archive(package, modules)),
     }
     parts.update((path.name, _packed(path.read_bytes())) for path in entrypoints(package))
     return Runtime(digest_of(package, modules), modules, parts)
 
 
-def _names(package: Path, programs: Iterable[str]) -> list[str]:
-    return sorted(path.relative_to(package).as_posix() for path in find_modules(package, programs))
+def _names(package: Path, programs: Iterable[str], without: Sequence[str] = ()) -> list[str]:
+    return sorted(path.relative_to(package).as_posix() for path in find_modules(package, programs, without))
 
 
-def find_modules(package: Path, programs: Iterable[str]) -> Iterator[Path]:
-    """Yield the files of the modules of monopod that programs can import, also while they run."""
+def find_modules(package: Path, programs: Iterable[str], without: Sequence[str] = ()) -> Iterator[Path]:
+    """Yield the files of the modules of monopod that programs can import, also while they run.
+
+    `without` are modules that are left out, with what only they import.
+    """
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "monopod").symlink_to(package.resolve())  # for any name of the clone's directory
-        finder = modulefinder.ModuleFinder([directory])
+        finder = modulefinder.ModuleFinder([directory], excludes=without)
         for program in programs:
             finder.import_hook(program)
         root = Path(directory, "monopod")

@@ -19,7 +19,7 @@ FILE = "runtime/packed/runtime.json"
 """Where the packed runtime is, in the directory of the package."""
 
 COORDINATOR = "coordinator"
-COORDINATOR_WITH_STEPS = "coordinator-with-steps"
+COORDINATOR_WITH_ALL = "coordinator-with-all"
 
 _OWN_FILES = ("runtime/build.py", "runtime/bootstrap.py")
 _ENTRYPOINTS = "entrypoint/bin"
@@ -28,7 +28,7 @@ _ENTRYPOINTS = "entrypoint/bin"
 class Runtime(NamedTuple):
     """A packed runtime: the digest of its sources, its modules by their paths in the package, and its parts.
 
-    A part is xz in base64: `COORDINATOR` is a zip archive of the modules of every Pod, `COORDINATOR_WITH_STEPS` of all
+    A part is xz in base64: `COORDINATOR` is a zip archive of the modules of every Pod, `COORDINATOR_WITH_ALL` of all
     modules, ``entrypoint-MACHINE`` a program.
     """
 

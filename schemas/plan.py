@@ -23,6 +23,8 @@ import zlib
 from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
+from monopod.schemas.capacity.shares import Requests
+
 Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 """A param or Result: string, array or object. In a Plan its strings are templates."""
 
@@ -324,6 +326,7 @@ class Plan(NamedTuple):
     ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.
     ``hands_over``: the Tasks (``tasks.build``) and variables (``tasks.build.results.digest``) that the Pods of other
     groups need after this one.
+    ``shrinkable``: the requests of the Pod, which the coordinator lowers while the run goes on; empty if it does not.
     """
 
     pipeline: Pipeline
@@ -334,6 +337,7 @@ class Plan(NamedTuple):
     version: int = PLAN_VERSION
     max_parallel: int | None = None
     hands_over: tuple[str, ...] = ()
+    shrinkable: tuple[Requests, ...] = ()
 
 
 _XZ = b"\xfd7zXZ\0"

@@ -63,7 +63,10 @@ OTHERS = {
     },
     "docs/debugging.md": {"spec:\n  debug:": "compiler/stages/test_breakpoints.py compiles it"},
     "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
-    "docs/capacity.md": {"build Succeeded in 12m": "kubernetes/test_shrinking.py: the last line"},
+    "docs/capacity.md": {
+        "build Succeeded in 12m": "kubernetes/test_shrinking.py: the last line",
+        "apiVersion: rbac.authorization.k8s.io/v1": "below: it has the right to resize Pods",
+    },
     "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: it has the rights of the table"},
     "docs/kubernetes-objects.md": {
         "ci.yaml:28:25: spec.tasks[0].taskSpec": "below: the compiler reports it",
@@ -203,6 +206,15 @@ def test_role_has_the_rights_of_the_table():
             wanted |= {f"{verb} {name}" for name in names.split(", ") if name}
     assert len(rows) == 5
     assert has - {"get pods"} == wanted
+
+
+def test_role_of_a_pod_that_shrinks_itself():
+    role, binding = yaml.safe_load_all(block_named("docs/capacity.md", "apiVersion: rbac").text)
+    for version in ("1.33", "1.37"):
+        kubernetes_validate.validate(role, version, strict=True)
+        kubernetes_validate.validate(binding, version, strict=True)
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
 
 
 def problem_of(tmp_path: Path, documents: list[dict[str, Any]], options: Options) -> str:

@@ -42,7 +42,7 @@ def reader_pod(name: str, claim: str, removed: Sequence[str], image: str | None)
         "name": INSTALL,
         **shared,
         "volumeMounts": [state, binary],
-        "command": install_command(ARCHITECTURES, has_steps=True),
+        "command": install_command(ARCHITECTURES, has_all=True),
     }
     reader = {
         "name": CONTAINER,

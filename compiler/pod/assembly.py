@@ -10,7 +10,7 @@ Rules:
 - A Step of monopod's own runs in the image of the coordinator, with the coordinator's modules, and gets no
   ``/workspace``.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
-  what a Step wrote.
+  what a Step wrote. It has a token only if it lowers the requests of its Pod (``api_access``).
 - A container in which its Task may be retried restarts when it is killed, where Kubernetes can do that.
 - The coordinator is a native sidecar, and its postStart hook waits for the entrypoint. Where Kubernetes has no native
   sidecars, the coordinator is the first ordinary container, and an init container installs the entrypoint.
@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 import monopod
+from monopod.compiler.pod.api_access import credentials_mount, credentials_volume
 from monopod.compiler.pod.deadline import active_deadline
 from monopod.compiler.pod.files_container import (
     FILES,
@@ -132,6 +133,7 @@ def make_pod(
     ]
     options = ["--format", log_format, *(["--files", purposes(exchanged)] if has_files else [])]
     coordinator = _coordinator(plan, volumes, runtime_image, options, resources.coordinator)
+    access = [credentials_volume(volumes.api)] if plan.shrinkable else []
     if has_files:
         users = Users.of(exchanged, ordered)
         mounts = [*_files_mounts(volumes, users), *workspace_mounts(exchanged)]
@@ -139,7 +141,8 @@ def make_pod(
         steps.insert(0, files_container(runtime_image, resources.containers[FILES], users, context, mounts))
     native = kube_version.has_native_sidecars
     carry = run_command if native else install_command
-    command = carry(architectures, has_steps=any(part.has_runtime for part in parts.containers))
+    needs_all = bool(plan.shrinkable) or any(part.has_runtime for part in parts.containers)
+    command = carry(architectures, has_all=needs_all)
     deadline = active_deadline(plan, has_files=has_files)
     return {
         "apiVersion": "v1",
@@ -149,9 +152,10 @@ def make_pod(
             "restartPolicy": "Never",
             **({"activeDeadlineSeconds": deadline} if deadline is not None else {}),
             **({"resources": resources.pod} if resources.pod is not None else {}),
+            **({"automountServiceAccountToken": False} if access else {}),
             **parts.pod_fields,
             "containers": steps if native else [_ending_with_run(coordinator), *steps],
-            "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
+            "volumes": [*parts.volumes, *access, *({"name": name, "emptyDir": {}} for name in volumes.names())],
             "initContainers": [_sidecar(coordinator, command) if native else _installer(coordinator, command, volumes)],
         },
     }
@@ -273,6 +277,7 @@ class _Volumes:
 
     binary: str
     state: str
+    api: str
     tekton: dict[str, str]
     workspace: dict[str, str]
     scripts: dict[str, str]
@@ -290,6 +295,7 @@ class _Volumes:
         return cls(
             binary=volume_name(("bin",), taken),
             state=volume_name(("state",), taken),
+            api=volume_name(("api",), taken),
             tekton=named("tekton", (part.slot for part in steps)),
             workspace=named("workspace", (part.slot for part in of_authors if not _has_own_workspace(part))),
             scripts=named("scripts", (part.slot for part in parts.containers if part.has_script)),
@@ -347,6 +353,7 @@ def _coordinator(
             *(_mount(name, f"/monopod/slots/{slot}/tekton") for slot, name in volumes.tekton.items()),
             *(_mount(name, f"/monopod/slots/{slot}/scripts") for slot, name in volumes.scripts.items()),
             *(_mount(name, f"/monopod/steps/{container}") for container, name in volumes.control.items()),
+            *([credentials_mount(volumes.api)] if plan.shrinkable else []),
         ],
     }
 

@@ -60,16 +60,6 @@ class KubeVersion(NamedTuple):
         return self >= (1, 34)
 
     @property
-    def resizes_pods(self) -> bool:
-        """Whether the requests of a Pod can be changed while it runs (on by default since 1.33)."""
-        return self >= (1, 33)
-
-    @property
-    def resizes_pod_level_resources(self) -> bool:
-        """Whether that holds for a Pod with pod-level resources too (on by default since 1.36)."""
-        return self >= (1, 36)
-
-    @property
     def has_restart_rules(self) -> bool:
         """Whether kubelet may restart a container of a Pod that is never restarted (on by default since 1.35)."""
         return self >= WITH_RESTART_RULES

@@ -8,6 +8,8 @@ Rules:
   limit divided by its largest ratio. The same holds for the Pod's sum; the coordinator requests what is missing.
 - An author's own values are never lowered: a value above a LimitRange is an error where it is written.
 - The coordinator gets the LimitRange's default limit too, unless that would be too little for it.
+- A Pod whose requests are lowered while it runs has no pod-level resources: Kubernetes 1.34 and 1.35 refuse to resize
+  those, and 1.36 keeps counting the memory.
 - With pod-level resources the Pod requests the sum of its containers. To make that the peak, a container that does not
   request a resource gets an explicit 0. This also keeps the defaults of an unknown LimitRange out of the sum.
 
@@ -93,11 +95,9 @@ def pod_resources(
     """Return the resources of the containers and of the coordinator. Raises ValueError for a malformed Quantity.
 
     `has_files`: there is a container ``files``, which needs as much as the coordinator. `max_parallel` is the Plan's.
-    `is_shrunk`: requests will be lowered while the Pod runs, so it has no pod-level resources that cannot be.
+    `is_shrunk`: requests will be lowered while the Pod runs, so it gets no pod-level resources.
     """
-    has_pod_level = kube_version.has_pod_level_resources
-    if is_shrunk:
-        has_pod_level = kube_version.resizes_pod_level_resources
+    has_pod_level = kube_version.has_pod_level_resources and not is_shrunk
     own = {part.name: part.fields.get("resources") or {} for part in parts}
     if ranges == LimitRanges():
         containers = _with_requests(own, shared_requests(pipeline, own, max_parallel=max_parallel))

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from monopod.runtime.carried import ARCHITECTURES, BOOTSTRAP, installed_runtime
-from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_STEPS
+from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_ALL
 from monopod.schemas.plan import PIECE_BYTES
 
 PYTHON_IMAGE = "docker.io/library/python:3.13-alpine"
@@ -45,17 +45,17 @@ def runtime_digest() -> str:
     return f"sha256:{installed_runtime().digest}"
 
 
-def run_command(architectures: Iterable[str], *, has_steps: bool = False) -> list[str]:
+def run_command(architectures: Iterable[str], *, has_all: bool = False) -> list[str]:
     """Return the command that unpacks what it carries, and runs the coordinator with the container's arguments.
 
-    `has_steps`: Steps of the Pod run monopod's own modules, too.
+    `has_all`: it carries all modules, since Steps of the Pod run some, or the coordinator lowers the Pod's requests.
     """
-    return [*_head(), *_parts(architectures, has_steps=has_steps), "run"]
+    return [*_head(), *_parts(architectures, has_all=has_all), "run"]
 
 
-def install_command(architectures: Iterable[str], *, has_steps: bool = False) -> list[str]:
+def install_command(architectures: Iterable[str], *, has_all: bool = False) -> list[str]:
     """Return the command that unpacks what it carries."""
-    return [*_head(), *_parts(architectures, has_steps=has_steps), "install"]
+    return [*_head(), *_parts(architectures, has_all=has_all), "install"]
 
 
 def holding_command(command: Sequence[str]) -> list[str]:
@@ -106,11 +106,11 @@ def _head() -> list[str]:
     return [*_PYTHON, program, installed_runtime().digest]
 
 
-def _parts(architectures: Iterable[str], *, has_steps: bool) -> Iterator[str]:
+def _parts(architectures: Iterable[str], *, has_all: bool) -> Iterator[str]:
     parts = installed_runtime().parts
     for name in sorted(set(architectures)):
         yield from _words(f"entrypoint-{name}", parts[f"entrypoint-{ARCHITECTURES[name]}"])
-    yield from _words(COORDINATOR, parts[COORDINATOR_WITH_STEPS if has_steps else COORDINATOR])
+    yield from _words(COORDINATOR, parts[COORDINATOR_WITH_ALL if has_all else COORDINATOR])
 
 
 def _words(name: str, data: str) -> Iterator[str]:

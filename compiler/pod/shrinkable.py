@@ -13,7 +13,7 @@ from typing import Any
 
 from monopod.compiler.pod.peak_requests import request_of
 from monopod.compiler.pod.resources import PodResources
-from monopod.schemas.capacity.requests import Requests, Resource, Share
+from monopod.schemas.capacity.shares import Requests, Resource, Share
 from monopod.schemas.formats import quantity
 
 _UNITS: Mapping[Resource, Fraction] = {"cpu": Fraction(1, 1000), "memory": Fraction(1)}
@@ -25,12 +25,10 @@ def shrinkable_requests(resources: PodResources) -> tuple[Requests, ...]:
 
 
 def _requests(resources: PodResources, resource: Resource, unit: Fraction) -> Requests:
-    of_pod = None if resources.pod is None else resources.pod["requests"].get(resource)
     return Requests(
         resource,
         tuple(_shares(resources, resource, unit)),
         math.ceil(max(resources.lowest_sums.get(resource, Fraction(0)), Fraction(0)) / unit),
-        None if of_pod is None else _amount(of_pod, unit),
     )
 
 

@@ -14,6 +14,7 @@ from monopod.runner.commands.options.input import (
     duration,
     load_documents,
 )
+from monopod.runner.commands.options.shrinking import add_self_shrink_option
 from monopod.runner.exit_codes import SUCCEEDED
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "Workflow, PipelineRun)",
         )
     add_queue_options(parser)
+    add_self_shrink_option(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
@@ -128,7 +130,7 @@ def execute(arguments: argparse.Namespace) -> int:
         priority_class=arguments.priority_class,
     )
     documents = load_documents(arguments)
-    chosen = compiler_options(arguments, workload=workload, **options)
+    chosen = compiler_options(arguments, workload=workload, shrinks=arguments.shrink, **options)
     if in_groups:
         compilations = _in_groups(documents, chosen, arguments)
     else:
@@ -168,9 +170,13 @@ def _compiled(documents: Documents, options: Options, shards: Shards | None) -> 
 
 
 def _in_groups(documents: Documents, options: Options, arguments: argparse.Namespace) -> tuple[Compilation, ...]:
-    from monopod.compiler.grouping.groups import compile_groups  # noqa: PLC0415  # few runs have groups
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # few runs have groups
+    from monopod.compiler.grouping.groups import compile_groups  # noqa: PLC0415
     from monopod.compiler.grouping.partition import Limit  # noqa: PLC0415
 
+    if arguments.shrink is not None:
+        message = f"--self-shrink is for a run in one Pod, not for --kind {arguments.kind}; leave it out"
+        raise Problems([Problem(None, message, "workload")])
     limits = [Limit(resource, f"--max-{resource}", text) for resource, text in _limits(arguments)]
     return (compile_groups(documents, options, arguments.kind, limits),)
 

@@ -26,6 +26,7 @@ from monopod.runner.commands.options.params import words_of, words_of_project
 from monopod.runner.commands.options.project import name_of_run, namespace_of
 from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
+from monopod.runner.commands.options.shrinking import add_shrink_options, shrink_option
 from monopod.runner.exit_codes import CANCELLED, SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
@@ -119,6 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print what would run: Tasks in order, params, Workspaces, the backend; run nothing",
     )
     add_backend_options(parser)
+    add_shrink_options(parser)
     parser.set_defaults(repeated=None, recorded={}, words=None, may_ask=True, asked=[])  # `monopod rerun` sets them
     parser.set_defaults(given_secrets=frozenset())  # the names, once the Secrets are read
 
@@ -293,9 +295,7 @@ def _provide_images(arguments: argparse.Namespace, compiled: Compiled) -> bool:
     return True
 
 
-_NO_RESIZE = (
-    "Ignoring --shrink: the cluster cannot change the requests of a running Pod; Kubernetes 1.33 and later can."
-)
+_NO_RESIZE = "Ignoring {}: the cluster cannot change the requests of a running Pod; Kubernetes 1.33 and later can."
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
@@ -328,8 +328,8 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                     priority_class=arguments.priority_class,
                 )
             compiled = _compile(arguments, discovery.compiler_options, **options)
-            if arguments.shrink and not discovery.can_shrink:
-                print(_NO_RESIZE, file=sys.stderr)
+            if arguments.shrink is not None and not discovery.can_shrink:
+                print(_NO_RESIZE.format(shrink_option(arguments)), file=sys.stderr)
             backend = KubernetesBackend(
                 cluster,
                 arguments.start_timeout,

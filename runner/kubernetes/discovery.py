@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from monopod.compiler.options import Shrinker
     from monopod.runner.kubernetes.cluster import Cluster
 
 T = TypeVar("T")
@@ -18,20 +19,21 @@ T = TypeVar("T")
 class Discovery:
     """Requests what the compiler needs to know about a cluster. `namespace` is None for the default namespace.
 
-    With `shrinks` the requests of the Pod are lowered while it runs, if the cluster can do that.
+    With `shrinks`, an option of the compiler, the requests of the Pod are lowered if the cluster can do that.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str | None, *, shrinks: bool = False) -> None:
+    def __init__(self, cluster: Cluster, namespace: str | None, *, shrinks: Shrinker | None = None) -> None:
         self._version = _Background(cluster.version)
         self._limit_ranges = _Background(lambda: cluster.limit_ranges(namespace))
-        self._resizes_pods = _Background(cluster.resizes_pods) if shrinks else None
+        self._shrinks = shrinks
+        self._resizes_pods = None if shrinks is None else _Background(cluster.resizes_pods)
 
     def compiler_options(self) -> dict[str, Any]:
         """Wait for the answers and return them as options of the compiler. Raises BackendUnavailableError."""
         return {
             "kube_version": self._version.result(),
             "limit_ranges": self._limit_ranges.result(),
-            "shrinks": self.can_shrink,
+            "shrinks": self._shrinks if self.can_shrink else None,
         }
 
     @property

@@ -63,7 +63,7 @@ from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.pod_watch import EventWatch, PodWatch
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import LONGEST_EVENT
-from monopod.schemas.capacity.requests import Requests
+from monopod.schemas.capacity.shares import Requests
 from monopod.schemas.capacity.shrinking import Resize
 from monopod.schemas.plan import Plan
 

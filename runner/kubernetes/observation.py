@@ -85,7 +85,7 @@ from monopod.runner.kubernetes.pod_shrinking import PodShrinking
 from monopod.runner.kubernetes.starting import StartTroubles
 from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas import plan as planned
-from monopod.schemas.capacity.requests import Requests
+from monopod.schemas.capacity.shares import Requests
 from monopod.schemas.formats.words import format_duration
 from monopod.schemas.run_events import (
     ContainerRestarted,

@@ -21,8 +21,8 @@ from monopod.runner.follow.pod_events import Event, PodNotice, PodResized
 from monopod.runner.kubernetes.commands import Command, Report, ResizePod
 from monopod.runner.kubernetes.messages import ResizeAnswered
 from monopod.runner.kubernetes.timers import Timers
-from monopod.schemas.capacity.requests import Requests
-from monopod.schemas.capacity.shrinking import Resize, Shrinking
+from monopod.schemas.capacity.shares import Requests
+from monopod.schemas.capacity.shrinking import Resize, Shrinking, node_refusal
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunEvent, RunFinished
 
@@ -85,23 +85,18 @@ class PodShrinking:
         """Take the Pod as it is now: the node may have refused a change."""
         if self._shrinking is None:
             return
-        status = pod.get("status") or {}
-        if status.get("qosClass") == "Guaranteed":
+        if (pod.get("status") or {}).get("qosClass") == "Guaranteed":
             yield from self._refused(_GUARANTEED)
             return
-        pending = next((each for each in status.get("conditions") or () if _is_refusal(each)), None)
-        if pending is not None and self._accepted is not None:
+        refusal = node_refusal(pod)
+        if refusal and self._accepted is not None:
             yield Report(_resized(self._accepted, -1))
-            yield from self._refused(f"{pending.get('reason')}: {pending.get('message') or 'its node refuses'}")
+            yield from self._refused(refusal)
 
     def _refused(self, why: str) -> Iterator[Command]:
         if self._shrinking is not None:
             self.stop()
             yield Report(_notice(why))
-
-
-def _is_refusal(condition: Mapping[str, Any]) -> bool:
-    return condition.get("type") == "PodResizePending" and condition.get("status") == "True"
 
 
 def _notice(why: str) -> Event:

@@ -2,13 +2,13 @@
 
 Rules:
 
-- The peak of what is still to run only falls, and so do the requests (``requests``). They are never raised.
+- The peak of what is still to run only falls, and so do the requests (``lowered_requests``). They are never raised.
 - A change is worth a request to the API server if it gives back at least `WORTH_SHARE` of what the Pod requested of a
   resource at first, and not less than `WORTH`. So a run makes few changes, however many Tasks it has.
 - Nothing is given back once no container is needed any more: the Pod is about to end.
 
 Pure, and standard library only, since the coordinator imports it. Left to others: who requests a change, at which
-moment, and what a refusal means (``runner.kubernetes.observation``).
+moment, and what a refusal means (``runner.kubernetes.pod_shrinking``, ``coordinator.capacity.self_shrinking``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from monopod.schemas.capacity.requests import Requests, Resource, lowered
+from monopod.schemas.capacity.lowered_requests import lowered
+from monopod.schemas.capacity.shares import Requests, Resource
 from monopod.schemas.capacity.still_needed import needed_containers
 from monopod.schemas.plan import Plan, runnable_tasks
 from monopod.schemas.run_events import RunEvent, StepFinished, TaskFinished, TaskSkipped
@@ -41,16 +42,13 @@ class Resize(NamedTuple):
     def spec(self) -> dict[str, Any]:
         """The changed fields of the Pod's spec, for a strategic merge patch of its subresource ``resize``."""
         containers: dict[str, dict[str, str]] = {}
-        whole_pod: dict[str, str] = {}
         for before, after in zip(self.before, self.after, strict=True):
             for old, new in zip(before.shares, after.shares, strict=True):
                 if new.requested != old.requested:
                     text = quantity_text(after.resource, new.requested)
                     containers.setdefault(new.container, {})[after.resource] = text
-            if after.whole_pod is not None and after.whole_pod != before.whole_pod:
-                whole_pod[after.resource] = quantity_text(after.resource, after.whole_pod)
         listed = [{"name": name, "resources": {"requests": requests}} for name, requests in containers.items()]
-        return {"containers": listed, **({"resources": {"requests": whole_pod}} if whole_pod else {})}
+        return {"containers": listed}
 
 
 class Shrinking:
@@ -79,6 +77,10 @@ class Shrinking:
         resize = Resize(self._requests, after)
         return resize if any(self._is_worth(resize, each.resource) for each in self._requests) else None
 
+    def restore(self, requests: tuple[Requests, ...]) -> None:
+        """Take the requests that the Pod has after earlier changes."""
+        self._requests = requests
+
     def accept(self, resize: Resize) -> None:
         """Take that the Pod has these requests now."""
         self._requests = resize.after
@@ -86,6 +88,14 @@ class Shrinking:
     def _is_worth(self, resize: Resize, resource: Resource) -> bool:
         given_back = resize.given_back(resource)
         return given_back >= max(WORTH[resource], WORTH_SHARE * _sum(self._first, resource))
+
+
+def node_refusal(pod: Mapping[str, Any]) -> str:
+    """Return why the node of a Pod has not made the latest change; empty if it has, or may."""
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "PodResizePending" and condition.get("status") == "True":
+            return f"{condition.get('reason')}: {condition.get('message') or 'its node refuses'}"
+    return ""
 
 
 def quantity_text(resource: Resource, amount: int) -> str:

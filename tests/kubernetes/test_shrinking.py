@@ -1,16 +1,20 @@
 """Lowering the requests of a Pod while its run goes on: message by message, and with the real command."""
 
 import json
+import threading
 
 import pytest
+import yaml
 from coordinator_log import Coordinator
 from observed_pod import START, ObservedPod
+from own_certificate import certificate
 
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.runner.follow.pod_events import PodNotice, PodResized
 from monopod.runner.kubernetes.commands import ResizePod
 from monopod.runner.kubernetes.messages import ResizeAnswered
 from monopod.runner.kubernetes.pod_shrinking import DELAY_SECONDS
+from monopod.runner.records.store import EVENTS_FILE, records_root
 from monopod.schemas.formats import quantity
 
 GIB = 2**30
@@ -43,7 +47,7 @@ def observe(compiled, make, tasks):
     """Observes the Pod of a run that is shrunk."""
 
     def observe(**options):
-        compilation = compiled(make.run(*tasks), shrinks=True, **options)
+        compilation = compiled(make.run(*tasks), shrinks="runner", **options)
         return ObservedPod(compilation, shrinkable=compilation.shrinkable)
 
     return observe
@@ -153,15 +157,16 @@ def test_nothing_is_requested_once_the_run_or_the_pod_is_over(observe):
         assert pod.of(ResizePod) == []
 
 
-@pytest.mark.parametrize(("version", "has_pod_level"), [((1, 33), False), ((1, 35), False), ((1, 36), True)])
-def test_pod_level_resources_are_lowered_where_they_can_be(observe, version, has_pod_level):
-    """Otherwise the Pod has none: the cluster would refuse each change."""
+@pytest.mark.parametrize("version", [(1, 33), (1, 34), (1, 36)])
+def test_pod_that_is_shrunk_has_no_pod_level_resources(observe, compiled, make, tasks, version):
+    """1.34 and 1.35 would refuse each change of it, 1.36 would keep its memory."""
     pod = observe(kube_version=KubeVersion(*version))
-    assert ("resources" in pod.pod["spec"]) == has_pod_level
+    assert "resources" not in pod.pod["spec"]
     end(pod, "heavy")
     pod.pass_(DELAY_SECONDS)
-    spec = pod.of(ResizePod)[0].resize.spec
-    assert spec.get("resources") == ({"requests": {"cpu": "1010m", "memory": "1081344Ki"}} if has_pod_level else None)
+    assert pod.of(ResizePod)[0].resize.spec.keys() == {"containers"}
+    others = compiled(make.run(*tasks), kube_version=KubeVersion(*version)).pod["spec"]
+    assert ("resources" in others) == (version >= (1, 34))
 
 
 def test_limit_ranges_are_respected(compiled, make, tasks):
@@ -169,7 +174,7 @@ def test_limit_ranges_are_respected(compiled, make, tasks):
         "metadata": {"name": "small", "namespace": "ci"},
         "spec": {"limits": [{"type": "Container", "min": {"cpu": "600m"}}]},
     }
-    compilation = compiled(make.run(*tasks), shrinks=True, limit_ranges=(limits,))
+    compilation = compiled(make.run(*tasks), shrinks="runner", limit_ranges=(limits,))
     cpu = next(each for each in compilation.shrinkable if each.resource == "cpu")
     assert {share.lowest for share in cpu.shares} == {600}
     pod = ObservedPod(compilation, shrinkable=compilation.shrinkable)
@@ -182,7 +187,7 @@ def test_limit_ranges_are_respected(compiled, make, tasks):
 def test_container_with_only_a_limit_is_lowered_too(compiled, make):
     heavy, light = make.task("heavy", "true"), with_requests(make.task("light", "true", after=["heavy"]), "1")
     heavy["taskSpec"]["steps"][0]["computeResources"] = {"limits": {"cpu": "3"}}
-    compilation = compiled(make.run(heavy, light), shrinks=True)
+    compilation = compiled(make.run(heavy, light), shrinks="runner")
     cpu = next(each for each in compilation.shrinkable if each.resource == "cpu")
     assert {share.container: (share.asked, share.requested) for share in cpu.shares} == {
         "heavy-act": (3000, 2250),
@@ -211,15 +216,22 @@ def command(held, *options):
     return ("run", "-f", file, "-w", f"flag=hostPath:{flag}", "--context", "test", *options)
 
 
+def wait_for_record():
+    """Wait until the record of the only run has what was given back: the command has taken the answer."""
+    root, pause = records_root(), threading.Event()
+    while not any("CapacityGivenBack" in path.read_text() for path in root.glob(f"*/{EVENTS_FILE}")):
+        pause.wait(0.02)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("kubelet")
-@pytest.mark.parametrize("version", ["v1.33.4", "v1.36.1"])
+@pytest.mark.parametrize("version", ["v1.33.4", "v1.35.1"])
 def test_run_gives_back_what_it_needs_no_more(start_monopod, monopod, api, held, version):
     api.version = version
     process = start_monopod(*command(held, "--shrink"))
     api.wait_for(lambda: api.pod() is not None)
     before = api.pod()
-    api.wait_for(lambda: api.resizes)
+    wait_for_record()
     after = api.pod()
     (held[1] / "go").touch()
     output, errors = process.communicate()
@@ -228,9 +240,6 @@ def test_run_gives_back_what_it_needs_no_more(start_monopod, monopod, api, held,
     for resource, asked in (("cpu", quantity.parse("1")), ("memory", quantity.parse("1Gi"))):
         own = total({"spec": {**before["spec"], "containers": []}}, resource)
         assert total(before, resource) > total(after, resource) == asked + own
-        if version == "v1.36.1":
-            assert quantity.parse(after["spec"]["resources"]["requests"][resource]) == asked + own
-    assert "resources" in after["spec"] or version == "v1.33.4"
     assert output.splitlines()[-1].startswith("Gave back "), output
     explained = json.loads(monopod("explain", "-o", "json").out)["givenBack"]
     assert explained["changes"] == 1
@@ -247,12 +256,12 @@ def test_run_without_the_permission_says_so_once(start_monopod, api, held):
     )
     api.refuse("patch", "pods/resize", message=message)
     process = start_monopod(*command(held, "--shrink"))
-    api.wait_for(lambda: api.request_count("PATCH", "/resize"))
+    notice = next(line for line in process.stdout if "not lowered any further" in line)
     (held[1] / "go").touch()
     output, errors = process.communicate()
     assert process.returncode == 0, errors
-    (notice,) = [line for line in output.splitlines() if "not lowered any further" in line]
     assert "a Role with the verb patch on pods/resize is missing" in notice
+    assert "not lowered any further" not in output
     assert "Gave back" not in output
     assert api.request_count("PATCH", "/resize") == 1
 
@@ -280,3 +289,98 @@ def test_shrink_needs_a_cluster_and_somebody_who_follows(monopod, make, write, o
     ran = monopod("run", "-f", write(make.run(make.task("only", "true"))), *options)
     assert ran.code == 2
     assert words in ran.err
+
+
+# The coordinator does it
+
+
+@pytest.fixture
+def access(api, kubelet, tmp_path):
+    """The token that the coordinator finds, and the certificate of the API server."""
+    directory = tmp_path / "credentials"
+    directory.mkdir()
+    (directory / "token").write_text("the-token-of-the-pod\n")
+    kubelet.api_port = api.start_securely(certificate(directory))
+    kubelet.credentials = directory
+    return directory
+
+
+def test_only_the_coordinator_has_the_token(compiled, make, tasks):
+    spec = compiled(make.run(*tasks), shrinks="coordinator").pod["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    (volume,) = [each for each in spec["volumes"] if "projected" in each]
+    assert volume["projected"]["sources"][0] == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    mounting = [
+        each["name"]
+        for each in (*spec["initContainers"], *spec["containers"])
+        if volume["name"] in {mount["name"] for mount in each["volumeMounts"]}
+    ]
+    assert mounting == ["coordinator"]
+    without = compiled(make.run(*tasks)).pod["spec"]
+    assert "automountServiceAccountToken" not in without
+    assert not any("projected" in each for each in without["volumes"])
+
+
+def test_run_may_give_all_steps_a_token(compiled, make, tasks):
+    run = make.run(*tasks, taskRunTemplate={"podTemplate": {"automountServiceAccountToken": True}})
+    assert compiled(run, shrinks="coordinator").pod["spec"]["automountServiceAccountToken"] is True
+
+
+def test_groups_do_not_shrink_themselves(monopod, make, write):
+    ran = monopod("compile", "-f", write(make.run(make.task("only", "true"))), "--kind", "JobSet", "--self-shrink")
+    assert ran.code == 2
+    assert "--self-shrink is for a run in one Pod, not for --kind JobSet; leave it out" in ran.err
+
+
+def test_compiled_pod_is_the_same_without_the_option(monopod, make, write):
+    file = write(make.run(make.task("only", "true")))
+    plain, shrunk = (yaml.safe_load(monopod("compile", "-f", file, *more).out) for more in ([], ["--self-shrink"]))
+    assert shrunk["spec"].pop("automountServiceAccountToken") is False
+    assert shrunk["spec"]["volumes"].pop(0)["name"] == "api"
+    coordinators = [pod["spec"]["initContainers"][0] for pod in (plain, shrunk)]
+    assert coordinators[1]["volumeMounts"].pop()["readOnly"] is True
+    for each in coordinators:
+        del each["args"], each["command"]  # the Plan, and the modules that it needs
+    assert shrunk == plain
+
+
+@pytest.mark.slow
+def test_coordinator_lowers_the_requests_of_its_pod(start_monopod, monopod, api, access, held):
+    process = start_monopod(*command(held, "--self-shrink"))
+    wait_for_record()
+    assert "Bearer the-token-of-the-pod" in api.tokens
+    (held[1] / "go").touch()
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert total(api_pod_of(api), "cpu") == quantity.parse("1010m")
+    assert output.splitlines()[-1].startswith("Gave back "), output
+    assert json.loads(monopod("explain", "-o", "json").out)["givenBack"]["changes"] == 1
+
+
+def api_pod_of(api):
+    """Return the Pod as it was changed last."""
+    return next(item for _, resource, kind, item in reversed(api.history) if (resource, kind) == ("pods", "MODIFIED"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda api, access: api.refuse("patch", "pods/resize"), "needs a Role with the verb patch on pods/resize"),
+        (lambda api, access: (access / "token").unlink(), "cannot read the token in"),
+        (lambda api, access: certificate(access), "the API server cannot be trusted"),  # of another CA
+    ],
+    ids=["forbidden", "no token", "another CA"],
+)
+def test_refusal_does_not_fail_the_run(start_monopod, api, access, held, break_it, words):
+    break_it(api, access)
+    process = start_monopod(*command(held, "--self-shrink"))
+    for line in process.stdout:
+        if "not lowered any further" in line:
+            break
+    assert words in line
+    (held[1] / "go").touch()
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "not lowered any further" not in output
+    assert api.resizes == []

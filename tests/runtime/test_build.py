@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from monopod.runtime.build import PROGRAMS, STEP_PROGRAMS, pack, without_comments
+from monopod.runtime.build import PROGRAMS, RARE, STEP_PROGRAMS, pack, without_comments
 from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime, load_runtime
-from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_STEPS, FILE, read
+from monopod.runtime.packed import COORDINATOR, COORDINATOR_WITH_ALL, FILE, read
 
 
 def imported_by(path: Path) -> set[str]:
@@ -48,15 +48,16 @@ def carried_in(part: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("part", "programs"), [(COORDINATOR, PROGRAMS), (COORDINATOR_WITH_STEPS, (*PROGRAMS, *STEP_PROGRAMS))]
+    ("part", "programs", "without"),
+    [(COORDINATOR, PROGRAMS, RARE), (COORDINATOR_WITH_ALL, (*PROGRAMS, *STEP_PROGRAMS), ())],
 )
-def test_modules_are_all_that_the_programs_can_import(part, programs):
+def test_modules_are_all_that_the_programs_can_import(part, programs, without):
     wanted = list(programs)
     known: set[str] = set()
     while wanted:
         module = wanted.pop()
         parents = {module.rsplit(".", count)[0] for count in range(module.count(".") + 1)}
-        new = {each for each in parents if file_of(each)} - known
+        new = {each for each in parents if file_of(each)} - known - {*without}
         known |= new
         for each in new:
             wanted += imported_by(PACKAGE / str(file_of(each)))
@@ -74,7 +75,7 @@ def test_programs_run_in_the_coordinators_container_are_packed():
     programs = {name.replace(".", "/") + ".py" for source in sources for name in PROGRAM.findall(source)}
     programs |= {name.replace(".", "/") + ".py" for source in sources for name in INJECTED.findall(source)}
     assert "coordinator/outside_request.py" in programs
-    modules = carried_in(COORDINATOR_WITH_STEPS)
+    modules = carried_in(COORDINATOR_WITH_ALL)
     assert [name for name in programs if not any(f"/{module}".endswith(f"/{name}") for module in modules)] == []
 
 
@@ -97,7 +98,7 @@ def dumped(source: str) -> str:
 
 
 def test_stripped_modules_are_the_same_program_on_the_same_lines():
-    files = carried_in(COORDINATOR_WITH_STEPS)
+    files = carried_in(COORDINATOR_WITH_ALL)
     assert files.keys() == set(installed_runtime().modules)
     for name, carried in files.items():
         source = (PACKAGE / name).read_text()

@@ -13,7 +13,8 @@ from random_pipelines import random_case
 from simulation import containers_of
 
 from monopod.coordinator.engine.events import Report, RunStep, StepExited, StopStep
-from monopod.schemas.capacity.requests import Requests, Share, lowered
+from monopod.schemas.capacity.lowered_requests import lowered
+from monopod.schemas.capacity.shares import Requests, Share
 from monopod.schemas.capacity.shrinking import Resize, Shrinking
 from monopod.schemas.capacity.still_needed import needed_containers
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Slot, Step, Task
@@ -107,10 +108,9 @@ def test_requests_stay_above_what_the_namespace_allows(dag: Any, data: st.DataOb
     lowest = {share.container: data.draw(st.integers(0, 2 * share.requested)) for share in present.shares}
     lowest_sum = data.draw(st.integers(0, 2 * present.sum))
     shares = tuple(share._replace(lowest=lowest[share.container]) for share in present.shares)
-    present = present._replace(shares=shares, lowest_sum=lowest_sum, whole_pod=present.sum + 10)
+    present = present._replace(shares=shares, lowest_sum=lowest_sum)
     new = lowered(present, pipeline_of(after), needed, None)
     assert new.sum >= max(heaviest(asked, after, needed), min(lowest_sum, present.sum))
-    assert new.whole_pod == new.sum + 10
     for old, share in zip(present.shares, new.shares, strict=True):
         assert min(lowest[share.container], old.requested) <= share.requested <= old.requested
 
@@ -251,7 +251,7 @@ def shrinking_of(asked: dict[str, int], after: dict[str, tuple[str, ...]], **fie
 
 
 def test_change_names_what_is_lowered() -> None:
-    shrinking = shrinking_of({"a": 3000, "b": 1000}, {"a": (), "b": ("a",)}, whole_pod=3010)
+    shrinking = shrinking_of({"a": 3000, "b": 1000}, {"a": (), "b": ("a",)})
     assert shrinking.next() is None
     assert not shrinking.take(started("a", "a"))
     assert shrinking.take(finished("a"))
@@ -259,7 +259,6 @@ def test_change_names_what_is_lowered() -> None:
     assert resize is not None
     assert resize.spec == {
         "containers": [{"name": "a", "resources": {"requests": {"cpu": "250m"}}}],
-        "resources": {"requests": {"cpu": "1010m"}},
     }
     assert (resize.given_back("cpu"), resize.given_back("memory")) == (2000, 0)
     assert shrinking.next() == resize, "it was not accepted yet"

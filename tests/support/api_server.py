@@ -61,6 +61,7 @@ class ApiServer:
         self.logs = defaultdict(lambda: [Log()])  # (pod, container): instances
         self.refusals = {}  # (verb, resource): (status, body)
         self.requests = []  # (method, path, query)
+        self.tokens = set()  # that requests had
         self.executed = []  # (pod, container, command)
         self.resizes = []  # the spec of each patch of pods/resize that was accepted
         self.exec_result = lambda pod, container, command: (0, "")
@@ -75,6 +76,7 @@ class ApiServer:
         self.cuts = []  # after so many bytes of a log stream: (bytes, is_clean)
         self.generation = 0  # raised to end all streams
         self.server = None
+        self.secure_servers = []
         self.port = 0
         self.clock = None
 
@@ -88,11 +90,21 @@ class ApiServer:
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
+    def start_securely(self, context):
+        """Listen on a second port, with TLS; return the port."""
+        handler = type("Handler", (_Handler,), {"api": self})
+        server = _Server(("127.0.0.1", 0), handler)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        self.secure_servers.append(server)
+        return server.server_port
+
     def stop(self):
         """Stop: break every connection, and accept no others."""
         self.drop_streams()
-        self.server.shutdown()
-        self.server.server_close()
+        for server in (self.server, *self.secure_servers):
+            server.shutdown()
+            server.server_close()
 
     @property
     def url(self):
@@ -407,6 +419,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length)) if length else None
         with self.api.changed:
             self.api.requests.append((method, parts.path, dict(query)))
+            self.api.tokens.add(self.headers.get("Authorization"))
             self.api.changed.notify_all()
             wanted = self.api.take_answer(method, parts.path)
         if wanted is not None:

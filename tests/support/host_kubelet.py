@@ -5,6 +5,7 @@ The images of a Pod are not used, except the coordinator's, which is this monopo
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import threading
@@ -35,6 +36,8 @@ class HostKubelet:
         self.pods = {}
         self.relist_seconds = relist_seconds
         self.reports_end = reports_end
+        self.credentials = None  # a directory that is the volume with the token of the ServiceAccount
+        self.api_port = 0  # of the API server, for containers
 
     def run(self, api, pod):
         """Run a Pod in a thread."""
@@ -84,6 +87,21 @@ class HostKubelet:
         number = running._first_processes[container]
         return next(each.pid for each in sandbox.children() if _number_in_pod(each.pid) == number)
 
+    def _with_access(self, pod):
+        """Return a Pod whose containers find the API server, if it has a volume with the token for it."""
+        if self.credentials is None:
+            return pod
+        pod = copy.deepcopy(pod)
+        for volume in pod["spec"]["volumes"]:
+            if any("serviceAccountToken" in source for source in volume.get("projected", {}).get("sources", ())):
+                del volume["projected"]
+                volume["hostPath"] = {"path": str(self.credentials)}
+        address = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.api_port)}
+        for container in (*pod["spec"]["initContainers"], *pod["spec"]["containers"]):
+            variables = [{"name": name, "value": value} for name, value in address.items()]
+            container["env"] = [*container.get("env", ()), *variables]
+        return pod
+
     def _run(self, api, pod):
         name = pod["metadata"]["name"]
         objects = {
@@ -92,7 +110,7 @@ class HostKubelet:
         }
         view = _View(api, pod, self.relist_seconds)
         host_pod = HostPod(
-            pod,
+            self._with_access(pod),
             runtime_image_name=RUNTIME_IMAGE,
             entrypoint_binary=str(binary.path()),
             config_maps=objects["configmaps"],

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, cast, get_args
 from monopod.runner.commands.options.cluster import is_kubectl_plugin
 from monopod.runner.commands.options.input import duration
 from monopod.runner.commands.options.project import project_of
+from monopod.runner.commands.options.shrinking import shrink_option
 
 BackendName: TypeAlias = Literal["auto", "host", "podman", "kubernetes"]
 BACKENDS: tuple[str, ...] = get_args(BackendName)
@@ -58,12 +59,6 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
         help="how long a container may fail to start before its Task or the run fails (kubernetes only, default: 5m). "
         "Examples: an image that cannot be pulled, a Pod that fits no node. A Task that is already running fails as "
         "soon as kubelet reports the error",
-    )
-    parser.add_argument(
-        "--shrink",
-        action="store_true",
-        help="lower the Pod's requests to what is left to run, each time a Task has ended, so that other Pods can be "
-        "scheduled (kubernetes only, 1.33 or later; docs/capacity.md)",
     )
     add_queue_options(parser)
 
@@ -119,7 +114,8 @@ def _misplaced_option(arguments: argparse.Namespace, backend: BackendName) -> st
     for option in (*_OF_KUBERNETES, "network"):
         required = "kubernetes" if option in _OF_KUBERNETES else "podman"
         if getattr(arguments, option) not in (None, False) and backend != required:
-            return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {here}"
+            name = shrink_option(arguments) if option == "shrink" else f"--{option.replace('_', '-')}"
+            return f"{name} applies only to --backend {required}, not to {here}"
     if arguments.keep == "on-failure" and backend != "kubernetes":
         return f"--keep on-failure applies only to --backend kubernetes, not to {here}"
     return _misplaced_beside_detach(arguments) if arguments.detach else None
@@ -131,8 +127,8 @@ def _misplaced_beside_detach(arguments: argparse.Namespace) -> str | None:
         return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
     if arguments.junit or arguments.trace:
         return "--detach does not support --junit and --trace, which need the finished run"
-    if arguments.shrink:
-        return "--detach does not support --shrink, because only a run that is followed lowers its requests"
+    if arguments.shrink == "runner":
+        return "--detach does not support --shrink, because nobody follows the Pod; use --self-shrink"
     if arguments.fetches:
         return "--detach does not support --fetch, because the Pod ends with its run; leave --detach out"
     return None

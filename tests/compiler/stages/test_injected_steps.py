@@ -154,4 +154,4 @@ def test_only_a_pod_with_such_steps_carries_their_modules(compiled):
     without = filled().replace('metadata: {annotations: {monopod.dev/digest: "source"}}', "")
     for text, has_steps in ((filled(), True), (without, False)):
         (coordinator,) = compiled(text).pod["spec"]["initContainers"]
-        assert coordinator["command"] == run_command(USUAL_ARCHITECTURES, has_steps=has_steps)
+        assert coordinator["command"] == run_command(USUAL_ARCHITECTURES, has_all=has_steps)

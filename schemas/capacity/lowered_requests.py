@@ -1,4 +1,4 @@
-"""What the containers of a Pod request of one resource, and what is left of it when some of them are over.
+"""What the containers of a Pod still request of one resource when some of them are over.
 
 Rules:
 
@@ -14,47 +14,13 @@ Pure, and standard library only, since the coordinator imports it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.schemas.capacity.apportioning import apportion_above
 from monopod.schemas.capacity.peak import peak
+from monopod.schemas.capacity.shares import Requests, Share
 from monopod.schemas.plan import Pipeline
 
-Resource: TypeAlias = Literal["cpu", "memory"]
-"""The resources that can be changed while a Pod runs."""
-
 _KIBIBYTE = 1024
-
-
-class Share(NamedTuple):
-    """The part of a container in the requests of its Pod.
-
-    ``asked`` is what its author asked for, ``requested`` what it requests so that the Pod's sum is the peak. ``lowest``
-    is the lowest request that its namespace allows.
-    """
-
-    container: str
-    asked: int
-    requested: int
-    lowest: int = 0
-
-
-class Requests(NamedTuple):
-    """The requests of one resource: of cpu in thousandths of a core, of memory in bytes.
-
-    ``lowest_sum`` is the lowest sum of the shares that the namespace allows. ``whole_pod`` is what the Pod requests as
-    a whole, None if it does not.
-    """
-
-    resource: Resource
-    shares: tuple[Share, ...]
-    lowest_sum: int = 0
-    whole_pod: int | None = None
-
-    @property
-    def sum(self) -> int:
-        """The sum of all requests, except those of monopod's own containers."""
-        return sum(share.requested for share in self.shares)
 
 
 def lowered(requests: Requests, pipeline: Pipeline, needed: Collection[str], max_parallel: int | None) -> Requests:
@@ -76,9 +42,7 @@ def lowered(requests: Requests, pipeline: Pipeline, needed: Collection[str], max
         **_scaled(others, min(target - least_of_over, of_others), unit),
     }
     shares = tuple(share._replace(requested=changed[share.container]) for share in requests.shares)
-    given_back = present - sum(share.requested for share in shares)
-    whole_pod = None if requests.whole_pod is None else requests.whole_pod - given_back
-    return requests._replace(shares=shares, whole_pod=whole_pod)
+    return requests._replace(shares=shares)
 
 
 def _scaled(shares: tuple[Share, ...], total: int, unit: int) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Lowering the requests of the Pod in which the coordinator runs (docs/capacity.md)."""

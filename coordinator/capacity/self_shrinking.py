@@ -1,0 +1,129 @@
+"""Lowers the requests of the coordinator's own Pod while its run goes on (``--self-shrink``, docs/capacity.md).
+
+Rules:
+
+- A thread looks for a change `DELAY_SECONDS` after something has ended, and requests it if it is worth that
+  (``schemas.capacity.shrinking``). The coordinator never waits for it: events only go into its queue.
+- The first refusal ends it, with a warning. A request that may succeed later is made `TRIES` times.
+- The answer to a change shows whether the node has refused the one before.
+- A change is kept in a file before it is requested, so that a restarted coordinator never raises a request.
+
+Left to others: the request (``own_pod``), and what the Pod needs for it (``compiler.pod.api_access``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from monopod.coordinator.capacity.own_pod import OwnPod, RefusedError
+from monopod.schemas.capacity.shares import Requests, Share
+from monopod.schemas.capacity.shrinking import Resize, Shrinking, node_refusal
+from monopod.schemas.plan import Plan
+from monopod.schemas.run_events import CapacityGivenBack, RunEvent, RunFinished, RunWarning
+
+if TYPE_CHECKING:
+    from monopod.coordinator.shell import Listener
+
+DELAY_SECONDS = 0.5
+TRIES = 4
+_FIRST_PAUSE = 0.5
+_END = "the requests of the Pod are not lowered any further"
+
+
+class SelfShrinking:
+    """Passes what a coordinator reports on to its `listener`, and lowers the requests of its `pod` meanwhile.
+
+    `path` is the file that keeps the latest requests.
+    """
+
+    def __init__(self, plan: Plan, listener: Listener, pod: OwnPod, path: str) -> None:
+        self._listener = listener
+        self._pod = pod
+        self._path = path
+        self._shrinking = Shrinking(plan, plan.shrinkable)
+        if (kept := _read(path)) is not None:
+            self._shrinking.restore(kept)
+        self._lock = threading.Lock()  # two threads report
+        self._is_finished = False
+        self._events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
+        self._last: Resize | None = None
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
+
+    def report(self, events: Sequence[RunEvent], *, replayed: bool) -> None:
+        """Take further events. With `replayed`, an earlier coordinator has reported them already."""
+        with self._lock:
+            self._listener.report(events, replayed=replayed)
+            self._is_finished |= any(isinstance(event, RunFinished) for event in events)
+        for event in events:
+            self._events.put(event)
+
+    def _work(self) -> None:
+        try:
+            while not self._is_finished:
+                if self._shrinking.take(self._events.get()):
+                    time.sleep(DELAY_SECONDS)
+                    while not self._events.empty():
+                        self._shrinking.take(self._events.get())
+                    self._lower()
+        except (RefusedError, OSError) as error:
+            self._say(RunWarning(time.time(), f"{_END}: {error}"))
+
+    def _lower(self) -> None:
+        """Make the change that is worth it now, if any. Raises RefusedError, OSError."""
+        resize = None if self._is_finished else self._shrinking.next()
+        if resize is None:
+            return
+        _write(self._path, resize.after)
+        refusal = node_refusal(self._request(resize.spec))
+        if refusal and self._last is not None:
+            self._say(_given_back(self._last, -1))
+            raise RefusedError(refusal)
+        self._shrinking.accept(resize)
+        self._last = resize
+        self._say(_given_back(resize))
+
+    def _request(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Request a change, again if it may succeed later; return the Pod. Raises RefusedError."""
+        pause = _FIRST_PAUSE
+        for _ in range(TRIES - 1):
+            try:
+                return self._pod.resize(spec)
+            except RefusedError as error:
+                if not error.is_temporary:
+                    raise
+            time.sleep(pause)
+            pause *= 2
+        return self._pod.resize(spec)
+
+    def _say(self, event: RunEvent) -> None:
+        with self._lock:
+            if not self._is_finished:
+                self._listener.report([event], replayed=False)
+
+
+def _given_back(resize: Resize, sign: int = 1) -> CapacityGivenBack:
+    cpu, memory = resize.given_back("cpu") / 1000, resize.given_back("memory")
+    return CapacityGivenBack(time.time(), sign * cpu, sign * memory)
+
+
+def _read(path: str) -> tuple[Requests, ...] | None:
+    """Return the requests that an earlier coordinator has kept, if any."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+    except FileNotFoundError:
+        return None
+    return tuple(Requests(*fields)._replace(shares=tuple(Share(*share) for share in fields[1])) for fields in kept)
+
+
+def _write(path: str, requests: tuple[Requests, ...]) -> None:
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        json.dump(requests, file)
+    os.rename(f"{path}.new", path)
