@@ -17,8 +17,9 @@ def find_latest_with(task: str) -> Found | None:
     """Return the latest run of this project if it has this Task, and no run or Pipeline is called so; else None."""
     if named(task, records(records_root())):
         return None
-    path = task.partition("[")[0]  # a combination that does not exist is reported later
-    return find_run(Wanted(None)) if isinstance(find_source(path, _tasks_of_latest(), {}), Source) else None
+    path, tasks = task.partition("[")[0], _tasks_of_latest()  # a combination that does not exist is reported later,
+    paths = (path, path.rpartition("/")[0])  # as is a Step
+    return find_run(Wanted(None)) if any(isinstance(find_source(each, tasks, {}), Source) for each in paths) else None
 
 
 def suggested_task(name: str) -> str:

@@ -169,6 +169,7 @@ def test_unknown_names_are_reported(failed, monopod):
             f"monopod {command}: no recorded runs; `monopod run` records each run, except with --no-record\n"
         )
     assert monopod("runs", state="empty").stdout == ""
+    assert monopod("logs", "test/nope", expected=2).stderr.startswith("monopod logs: Task 'test' has no Step 'nope'; ")
 
 
 def test_reports_are_written_without_a_record(failed, monopod, folder):
