@@ -98,10 +98,18 @@ def with_secrets(documents: Documents, given: GivenSecrets) -> Documents:
     return replace(documents, items=(*others, *read(text.encode(), "--secret").items))
 
 
+def report_unused(names: Iterable[str], pods: Iterable[Any]) -> None:
+    """Say which of the Secrets with these names none of the Pods uses."""
+    used = set(_used_in(list(pods)))
+    for name in dict.fromkeys(names):
+        if name not in used:
+            print(f"warning: --secret {name}: nothing in the run uses Secret '{name}'", file=sys.stderr)
+
+
 def report_files(given: GivenSecrets) -> None:
     """Say which files were used, and whether git would commit them."""
     for file, names in given.of_files.items():
-        print(visible_lines(f"Secrets from {file}: {', '.join(names)}"), file=sys.stderr)
+        print(visible_lines(f"Secrets from {file}: {', '.join(names) or 'none'}"), file=sys.stderr)
         if _may_be_committed(file):
             text = f"warning: git does not ignore {file}, so it may be committed; add it to .gitignore"
             print(visible_lines(text), file=sys.stderr)
@@ -168,6 +176,8 @@ def _keys_of_lines(file: str) -> Iterator[tuple[str, bytes]]:
             yield line.key, line.value.encode()
     except EnvLinesError as error:
         raise ValueError(f"{file}:{error.line}:{error.column}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: this is not UTF-8") from error
 
 
 def _read(path: str) -> bytes:
@@ -179,7 +189,7 @@ def _read(path: str) -> bytes:
 
 
 def _references(documents: Documents) -> Iterator[str]:
-    """Yield the names of the Secrets that documents refer to, as far as they are written."""
+    """Yield the names of the Secrets that documents refer to, except those in variables."""
     for document in documents:
         yield from _names(document.data)
 
@@ -195,6 +205,20 @@ def _names(data: Any) -> Iterator[str]:
     elif isinstance(data, list):
         for item in data:
             yield from _names(item)
+
+
+def _used_in(pod: Any, *, of_secret: bool = False) -> Iterator[str]:
+    """Yield the names of the Secrets that a Pod uses. `of_secret`: this is a reference to one, or several of them."""
+    if isinstance(pod, Mapping):
+        for key, value in pod.items():
+            if isinstance(value, str):
+                if key == "secretName" or (of_secret and key == "name"):
+                    yield value
+            else:
+                yield from _used_in(value, of_secret="secret" in key.lower())
+    elif isinstance(pod, list):
+        for item in pod:
+            yield from _used_in(item, of_secret=of_secret)
 
 
 def _may_be_committed(file: str) -> bool:

@@ -20,7 +20,7 @@ from monopod.runner.commands.options.project import (
     workspaces_of,
 )
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
-from monopod.runner.commands.options.secrets import with_given_secrets
+from monopod.runner.commands.options.secrets import report_unused_secrets, with_given_secrets
 from monopod.runner.garbage_collection import without_garbage_collection
 from monopod.schemas.formats.whole_numbers import positive
 
@@ -238,7 +238,10 @@ def compile_documents(
     documents = load_documents(arguments)
     if "secrets" in arguments:
         documents = with_given_secrets(documents, arguments, local=options.get("local", False))
-    return compile_runs(documents, compiler_options(arguments, **options, **further()))
+    compilations = compile_runs(documents, compiler_options(arguments, **options, **further()))
+    if getattr(arguments, "secrets", None):
+        report_unused_secrets(compilations, arguments)
+    return compilations
 
 
 def load_documents(arguments: argparse.Namespace) -> Documents:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.project import workspaces_of
 
 if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
     from monopod.compiler.documents.documents import Documents
     from monopod.runner.secrets.given_secrets import GivenSecrets
     from monopod.runner.secrets.secret_option import SecretOption
@@ -62,3 +64,11 @@ def with_given_secrets(documents: Documents, arguments: argparse.Namespace, *, l
         arguments.read_secrets = given
     arguments.given_secrets = frozenset(given.values)
     return with_secrets(documents, given)
+
+
+def report_unused_secrets(compilations: Iterable[Compilation], arguments: argparse.Namespace) -> None:
+    """Say, once, which Secrets of ``--secret`` none of the runs uses."""
+    from monopod.runner.secrets.given_secrets import report_unused  # noqa: PLC0415  # only with --secret
+
+    names, arguments.unreported_secrets = getattr(arguments, "unreported_secrets", arguments.secrets), []
+    report_unused((option.name for option in names), [compilation.pod for compilation in compilations])

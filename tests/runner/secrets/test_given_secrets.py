@@ -9,7 +9,7 @@ import pytest
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import read
 from monopod.runner.masking.secret_values import values_of
-from monopod.runner.secrets.given_secrets import read_secrets, report_files, with_secrets
+from monopod.runner.secrets.given_secrets import read_secrets, report_files, report_unused, with_secrets
 from monopod.runner.secrets.secret_option import parse_secret_option
 from monopod.schemas.kubernetes.objects import Secret
 
@@ -125,6 +125,22 @@ def test_files_are_reported_and_git_is_asked(directory, capsys):
     assert capsys.readouterr().err == "Secrets from .secrets: db\n"
 
 
+def test_file_that_no_secret_takes_values_from_is_reported(directory, capsys):
+    (directory / "empty.env").write_text("")
+    report_files(given(file="empty.env")[0])
+    assert capsys.readouterr().err == "Secrets from empty.env: none\n"
+
+
+def test_secrets_that_no_pod_uses_are_reported(capsys):
+    reference = {"secretKeyRef": {"name": "b", "key": "k"}}
+    projected = {"projected": {"sources": [{"secret": {"name": "d", "items": [{"key": "k", "path": "name"}]}}]}}
+    first = {"containers": [{"name": "z", "env": [{"name": "y", "valueFrom": reference}]}]}
+    second = {"imagePullSecrets": [{"name": "a"}], "volumes": [{"name": "x", "secret": {"secretName": "c"}}, projected]}
+    report_unused(["a", "b", "c", "d", "x", "y", "z", "z"], [{"spec": first}, {"spec": second}])
+    warnings = [f"warning: --secret {name}: nothing in the run uses Secret '{name}'\n" for name in "xyz"]
+    assert capsys.readouterr().err == "".join(warnings)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -134,12 +150,14 @@ def test_files_are_reported_and_git_is_asked(directory, capsys):
         (["db=@empty"], "empty has no files with names that can be keys"),
         (["db=@bad name"], "the name of the file cannot be a key"),
         (["db=@bad.env"], "bad.env:1:1: expected KEY=VALUE"),
+        (["db=@bytes.env"], "--secret db=@bytes.env: bytes.env: this is not UTF-8"),
     ],
 )
 def test_wrong_sources_are_one_line(directory, options, message):
     (directory / "empty").mkdir()
     (directory / "bad name").write_text("x")
     (directory / "bad.env").write_text("hunter2")
+    (directory / "bytes.env").write_bytes(b"a=\xff")
     with pytest.raises(Problems) as error:
         given(*options)
     (problem,) = error.value.problems
