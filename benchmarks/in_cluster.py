@@ -89,7 +89,7 @@ def _figures(measured: _Measured, runs: list[_Run]) -> Iterator[Figure]:
     goal = "" if measured.goal is None else f"<= {measured.goal} s"
     reached = None if measured.goal is None else outcome <= measured.goal
     yield Figure(f"{measured.what}: to the outcome", f"{outcome:.2f} s", goal, reached)
-    yield Figure("  to the report of the first Step", f"{first:.2f} s")
+    yield Figure("  to the first Step", f"{first:.2f} s")
     yield Figure("  before the Pod's creation", _ms(before), "<= 350 ms", before <= 0.350)
     yield Figure("  after the outcome", _ms(after), "<= 150 ms", after <= 0.150)
     requests, logs = max(run.requests for run in runs), max(run.logs for run in runs)

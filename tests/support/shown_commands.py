@@ -36,6 +36,7 @@ _VARIES = (
     (r"\bparallelism \d+\.\d\b", "parallelism NUMBER"),
     (r"\b(it is|Good) (morning|afternoon|evening|night)", r"\1 PART-OF-DAY"),
     (r"\b\d+ (files changed)", r"COUNT \1"),
+    (r"\bhas \d+ paths,", "has COUNT paths,"),  # a view also has what parallel Tasks have merged before it was made
     (r"\b\d+ links in \d+ files", "COUNT links in COUNT files"),
     (r"─{3,}|━{3,}", "RULE"),
     (r"[ \t]+", " "),
