@@ -2,8 +2,8 @@
 
 Rules:
 
-- Tasks of one name stay together, Tasks of two names apart. A Task without a name is where the fewest bytes cross, in
-  one of these groups or in one of its own.
+- Tasks of one name stay together, Tasks of two names apart. A Task without a name is where the fewest bytes cross, and
+  the run is short, in one of these groups or in one of its own.
 - With limits, the peak of each group is within them, the coordinator included. Only what Tasks request counts.
 - Each further group that uses a Workspace costs its size: of its emptyDir or claim template, else `USUAL_SIZE`. A
   Workspace that cannot cross, such as an emptyDir, is cut only if there is no other way. ConfigMaps and Secrets cost
