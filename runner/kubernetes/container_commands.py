@@ -37,6 +37,14 @@ def run_command(
         socket.sock.shutdown()  # its own `close` leaves it open if the server has sent a close frame
 
 
+def can_close_input(connection: Any) -> bool:
+    """Return whether the client can close the standard input of a command: the server has chosen v5.channel.k8s.io."""
+    # the client library offers the protocols in a header of its own, so `connection.subprotocol` is always None
+    headers: Mapping[str, str] = connection.getheaders() or {}
+    chosen = next((value for name, value in headers.items() if name.lower() == "sec-websocket-protocol"), "")
+    return chosen == ws_client.V5_CHANNEL_PROTOCOL
+
+
 @contextlib.contextmanager
 def handshake() -> Iterator[None]:
     """Open a connection to a command in the block: its errors become ApiError and ConnectionError."""

@@ -23,7 +23,7 @@ from typing import Any
 from kubernetes.stream import ws_client
 from websocket import ABNF, WebSocketException
 
-from monopod.runner.kubernetes.container_commands import handshake
+from monopod.runner.kubernetes.container_commands import can_close_input, handshake
 from monopod.system.files.file_transfer import QUIET_SECONDS, BrokenError
 
 _ws_client: Any = ws_client  # it has no types
@@ -38,7 +38,7 @@ class ExecChannel:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._connection.settimeout(QUIET_SECONDS)
-        self._can_close_input = connection.subprotocol == _ws_client.V5_CHANNEL_PROTOCOL
+        self._can_close_input = can_close_input(connection)
         self._errors = b""
         self._status = b""
 

@@ -21,7 +21,7 @@ from typing import Any
 from kubernetes.stream import ws_client
 from websocket import ABNF, WebSocketException
 
-from monopod.runner.kubernetes.container_commands import handshake
+from monopod.runner.kubernetes.container_commands import can_close_input, handshake
 from monopod.runner.signals import received, signal_pipe
 from monopod.runner.visiting.terminal import raw_terminal, window_size
 from monopod.system.files.file_transfer import BrokenError
@@ -38,7 +38,7 @@ class ExecSession:
     def __init__(self, connection: Any, *, on_terminal: bool) -> None:
         self._connection = connection
         self._on_terminal = on_terminal
-        self._can_close_input = connection.subprotocol == _ws_client.V5_CHANNEL_PROTOCOL
+        self._can_close_input = can_close_input(connection)
         self._status = b""
 
     @classmethod

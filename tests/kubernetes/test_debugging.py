@@ -1,6 +1,7 @@
 """`monopod shell`, `continue` and `fail` in a cluster."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -41,6 +42,17 @@ def test_command_beside_a_held_step_and_its_release(held, start_monopod, monopod
     assert (released.code, released.out) == (0, "Continuing build/act of run 'build'\n"), released.err
     assert held.wait(300) == 0
     assert monopod("continue", "build", "--context", "test").code == 2
+
+
+def test_shell_ends_with_its_standard_input(held, kubeconfig, monopod):
+    command = [sys.executable, "-c", PROGRAM, "shell", "build", "build/act", "--context", "test"]
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    done = subprocess.run(
+        command, input="echo here", env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
+    assert monopod("fail", "build", "build/act", "--context", "test").code == 0
+    assert held.wait(300) == 1
 
 
 def test_terminal_and_its_size(held, api, kubeconfig, monopod):
