@@ -18,6 +18,7 @@ from monopod.runner.cancellation import ActiveRun
 from monopod.runner.known_runs.finding import active_names, find_active_run, wanted
 from monopod.runner.visiting.local_run import LocalRun
 from monopod.runner.visiting.places import NoSuchPlaceError, Place, State, Visited, find_place, names_a_task
+from monopod.schemas.plan import runnable_tasks
 
 
 class Opened(NamedTuple):
@@ -45,7 +46,12 @@ def _opened(
     if len(words) == 1 and not wanted(arguments, None).is_in_cluster and words[0] not in active_names():
         run = _run(arguments, None, stack)
         if "/" not in words[0] and "[" not in words[0] and not names_a_task(run.plan, words[0]):
-            raise NoSuchPlaceError(f"no active run, and no Task of run '{run.name}', is called '{words[0]}'")
+            from monopod.compiler.diagnostics import did_you_mean  # noqa: PLC0415  # only for errors
+
+            meant = did_you_mean(
+                words[0], [*active_names(), *(task.path for task in runnable_tasks(run.plan.pipeline))]
+            )
+            raise NoSuchPlaceError(f"no active run, and no Task of run '{run.name}', is called '{words[0]}'{meant}")
         return run, words[0]
     return _run(arguments, words[0] if words else None, stack), words[1] if len(words) > 1 else None
 

@@ -108,7 +108,7 @@ def test_step_that_fails_is_held_looked_into_and_continued(held):
     assert run.monopod("shell", "build", stdin="echo from $COLOUR\n") == (0, "from blue\n")
     code, said = run.monopod("shell", "build/after")
     assert (code, said) == (2, "monopod shell: no Step is running or held in 'build/after'; these are: build/make\n")
-    assert run.monopod("shell", "biuld")[1].endswith("is called 'biuld'\n")
+    assert run.monopod("shell", "biuld")[1].endswith("is called 'biuld' (did you mean 'build'?)\n")
     code, said = run.monopod("continue")
     assert (code, said.startswith("Continuing build/make of run 'inside-")) == (0, True)
     assert run.end() == 0
