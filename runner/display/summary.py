@@ -28,14 +28,14 @@ LONGEST_WHY = 100
 class Outcome:
     """How the run ended, and the exit code of the command that ran it (DESIGN.md, "The contract of the command line").
 
-    Unknown: it may have succeeded or failed, or may still be running. ``by_pod_status``: the coordinator's log was not
-    read to its end, so how single Tasks ended may not be known.
+    Unknown: it may have succeeded or failed, or may still be running. ``lacks_events``: the coordinator's log was not
+    read to its end, or not recorded to its end, so how single Tasks ended may not be known.
     """
 
     status: FinalStatus | Literal["Unknown"]
     reason: str
     message: str
-    by_pod_status: bool = False
+    lacks_events: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -100,7 +100,7 @@ def summarize(
 
 
 def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome, failures: tuple[Failure, ...]) -> Row:
-    if task.status in ("Waiting", "Running") and (outcome.by_pod_status or outcome.status == "Unknown"):
+    if task.status in ("Waiting", "Running") and (outcome.lacks_events or outcome.status == "Unknown"):
         return Row(task.label, "Unknown", "-", "-", "its end was not reported")
     # the reason of a cancelled run is printed once, and not repeated for each Task
     why = "" if task.status == outcome.status == "Cancelled" else _why(task, failures)

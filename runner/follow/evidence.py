@@ -32,9 +32,9 @@ def evident_outcome(status: Mapping[str, Any]) -> Outcome | None:
         match = _FIRST_LINE.match(str(ended.get("message") or ""))
         if match is not None:
             (name,) = (final for final in get_args(FinalStatus) if final == match[1])
-            return Outcome(name, match[2], match[3].strip(), by_pod_status=True)
+            return Outcome(name, match[2], match[3].strip(), lacks_events=True)
     if any(ended.get("exitCode") == 0 for ended in endings) or status.get("phase") == "Succeeded":
-        return Outcome("Succeeded", "Succeeded", _BY_ITS_POD, by_pod_status=True)
+        return Outcome("Succeeded", "Succeeded", _BY_ITS_POD, lacks_events=True)
     return None
 
 

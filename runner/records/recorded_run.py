@@ -134,7 +134,10 @@ def outcome_of(record: Record) -> Outcome:
     if record.ended is None:
         why = "it was detached" if record.header.is_detached else "the process that followed the run was killed"
         return Outcome("Unknown", "OutcomeUnknown", why)
-    return Outcome(record.ended.status, record.ended.reason, record.ended.message)
+    message, problem = record.ended.message, record.ended.problem
+    if problem:
+        message = f"{message or record.ended.status}; the record is incomplete: {problem}"
+    return Outcome(record.ended.status, record.ended.reason, message, lacks_events=bool(problem))
 
 
 def read_run(record: Record) -> RecordedRun:
@@ -174,7 +177,7 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
     if record.ended is not None:
         document = completed(ended_document(plan, progress, outcome_of(record), record.ended.at), plan, {})
         for task in progress.tasks:
-            if task.status == "Running":
+            if task.status == "Running" and not record.ended.problem:
                 task.status, task.message = "Cancelled", "still running when the run ended"
     places = {planned_task.path: planned_task.task for planned_task in planned.walk(plan.pipeline)}
     below = _labels_below(progress.tasks)

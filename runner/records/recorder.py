@@ -2,7 +2,8 @@
 
 Rules:
 
-- Recording never fails a run. A write error is reported once, and recording stops.
+- Recording never fails a run. A write error is reported once, and recording stops. The outcome is recorded all the
+  same: it has reserved room on the disk.
 - Events and lines are collected and written at most twice a second, so that a line costs about a microsecond and a
   killed process loses half a second. A record is complete at any moment, except for its last line.
 - Output is written in segments of `SEGMENT_BYTES`. If there are more than `MOST_SEGMENTS`, the first one and the last
@@ -47,6 +48,8 @@ MOST_PENDING = 256 * 1024
 SEGMENT_BYTES = 8 * 1024 * 1024
 _NOWHERE = Origin()
 MOST_SEGMENTS = 8
+_OUTCOME_BYTES = 4096
+"""What is reserved for the outcome."""
 
 
 class Recorder:
@@ -77,7 +80,7 @@ class Recorder:
         self._origin = origin
         self._repetition = repeated_by
         self._is_detached = is_detached
-        self._lock = self._events = self._output = -1
+        self._lock = self._events = self._output = self._outcome = -1
         self._segment = self._segment_bytes = 0
         self._event_count = 0
         self._pending_events: list[str] = []
@@ -127,14 +130,13 @@ class Recorder:
         """Write the outcome of the run. A run that never had a name gets the name of its Pod."""
         metadata = self._pod["metadata"]
         name = metadata.get("name") or metadata.get("generateName", "").rstrip("-")
-        if self.problem:
-            return
-        with self._guarded():
-            if self.directory is None:
+        if self.directory is None and not self.problem:
+            with self._guarded():
                 self._begin(RunStarted(at, name, metadata.get("namespace") or "default", ""))
-            self._write_pending()
-            ended = Ended(outcome.status, outcome.reason, outcome.message, at)
-            self._write_json(store.OUTCOME_FILE, dataclasses.asdict(ended))
+        self._flush()
+        if self.directory is not None:
+            with self._guarded():
+                self._write_outcome(Ended(outcome.status, outcome.reason, outcome.message, at, self.problem))
 
     def keep(self, volumes: Mapping[str, str]) -> None:
         """Record where the volumes of the Pod are kept after the run: directories by name."""
@@ -175,13 +177,20 @@ class Recorder:
         except OSError as error:
             what = f"{error.filename}: " if error.filename else ""
             self.problem = f"{what}{error.strerror or error}"
-            self._close_files()
+            self._close_output()
 
     def _close_files(self) -> None:
-        for descriptor in (self._events, self._output, self._lock):
+        self._close_output()
+        for descriptor in (self._outcome, self._lock):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._lock = self._events = self._output = -1
+        self._outcome = self._lock = -1
+
+    def _close_output(self) -> None:
+        for descriptor in (self._events, self._output):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._events = self._output = -1
 
     def _flush(self) -> None:
         with self._guarded():
@@ -198,9 +207,19 @@ class Recorder:
             write_all(self._events, "".join(events).encode(errors="replace"))
 
     def _begin(self, event: RunStarted) -> None:
+        """Create the record; nothing stays of it if that fails. Raises OSError."""
         self.directory, self._lock = store.make_directory(self._root, event.name)
+        try:
+            self._write_beginning(event)
+        except OSError:
+            self._close_files()
+            self.discard()
+            raise
+
+    def _write_beginning(self, event: RunStarted) -> None:
         self._events = self._open(store.EVENTS_FILE)
         self._output = self._open(f"{store.OUTPUT_FILE}.0")
+        self._reserve_outcome()
         self._write_file(store.PLAN_FILE, "\n".join(plan_arguments(self._pod)))
         if self._repetition is not None:
             self._write_file(repetition.FILE, repetition.text_of(self._repetition))
@@ -225,6 +244,21 @@ class Recorder:
     def _open(self, name: str) -> int:
         assert self.directory is not None
         return os.open(self.directory / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def _reserve_outcome(self) -> None:
+        """Reserve the room that `_write_outcome` needs, since the disk may be full by then."""
+        assert self.directory is not None
+        path = self.directory / f".{store.OUTCOME_FILE}"
+        self._outcome = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):  # some file systems cannot
+            os.posix_fallocate(self._outcome, 0, _OUTCOME_BYTES)
+
+    def _write_outcome(self, ended: Ended) -> None:
+        assert self.directory is not None
+        content = json.dumps(dataclasses.asdict(ended), ensure_ascii=False).encode(errors="replace")
+        write_all(self._outcome, content)
+        os.ftruncate(self._outcome, len(content))
+        os.rename(self.directory / f".{store.OUTCOME_FILE}", self.directory / store.OUTCOME_FILE)
 
     def _write_json(self, name: str, content: object) -> None:
         self._write_file(name, json.dumps(content, ensure_ascii=False))

@@ -91,12 +91,13 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended, and when (seconds since the epoch)."""
+    """How a run ended, and when (seconds since the epoch). ``problem`` is the error that stopped recording before."""
 
     status: FinalStatus | Literal["Unknown"]
     reason: str
     message: str
     at: float
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,11 @@ class Record:
     def names(self) -> tuple[str, str, str]:
         """What it can be called: its identity, the name of its run, and the name of its Pipeline."""
         return self.identity, self.header.name, self.header.pipeline
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all of the run, up to its end or, while the run is recorded, up to now."""
+        return self.is_locked if self.ended is None else not self.ended.problem
 
     @property
     def status(self) -> RecordStatus:
@@ -221,7 +227,7 @@ def own_project() -> str:
 
 def is_recorded(root: Path, uid: str) -> bool:
     """Return whether the run with this uid has a complete record, or is being recorded."""
-    return any(record.header.uid == uid and (record.ended is not None or record.is_locked) for record in records(root))
+    return any(record.header.uid == uid and record.is_whole for record in records(root))
 
 
 def detached_record(root: Path, uid: str) -> Record | None:

@@ -227,7 +227,7 @@ def test_exit_codes(code, words):
 
 
 @pytest.mark.parametrize(
-    "outcome", [Outcome("Succeeded", "Completed", "all", by_pod_status=True), Outcome("Unknown", "OutcomeUnknown", "?")]
+    "outcome", [Outcome("Succeeded", "Completed", "all", lacks_events=True), Outcome("Unknown", "OutcomeUnknown", "?")]
 )
 def test_tasks_whose_end_was_not_reported_are_unknown(sample, outcome):
     """The coordinator's log ended early: that a Task has not started or ended in it says nothing."""

@@ -15,7 +15,7 @@ BY_POD = "the coordinator reported no outcome; according to the status of its Po
 
 
 def evident(status, reason, message):
-    return Outcome(status, reason, message, by_pod_status=True)
+    return Outcome(status, reason, message, lacks_events=True)
 
 
 SUCCEEDED = evident("Succeeded", "Succeeded", BY_POD)

@@ -212,10 +212,12 @@ class TestRecordingNeverFailsARun:
             f"    - name: a\n      taskSpec:\n        steps: [{{name: b, image: busybox, script: '{script}'}}]\n"
         )
         (tmp_path / "state").mkdir()
-        command = 'mount -t tmpfs -o size=64k none "$0" && XDG_STATE_HOME=$0 exec "$@"'
+        shell = (
+            'mount -t tmpfs -o size=64k none "$0" && export XDG_STATE_HOME=$0; "$@"; echo "code $?"; $1 status; $1 logs'
+        )
         monopod = os.path.join(os.path.dirname(sys.executable), "monopod")
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", command, tmp_path / "state", monopod, "run", "-f", tmp_path / "p.yaml"],
+            ["unshare", "--mount", "sh", "-c", shell, tmp_path / "state", monopod, "run", "-f", tmp_path / "p.yaml"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -224,7 +226,12 @@ class TestRecordingNeverFailsARun:
         assert "[a : b] line-2999" in done.stdout
         assert "[a : b] the end" in done.stdout
         assert done.stdout.count("cannot record this run: No space left on device") == 1
-        assert done.returncode == 0
+        assert "\ncode 0\n" in done.stdout
+        later = done.stdout.partition("code 0")[2].splitlines()
+        (summary,) = [line for line in later if line.endswith("; the record is incomplete: No space left on device")]
+        assert " Succeeded in " in summary
+        assert any(line.startswith("a     Unknown") and "its end was not reported" in line for line in later)
+        assert "monopod logs: the record is incomplete: No space left on device" in later
 
 
 def test_lines_are_recorded_verbatim(tmp_path, sample):
