@@ -42,11 +42,12 @@ def print_status(existing: ExistingPod, output: Literal["human", "json", "yaml"]
 
 
 def _print_termination_message(existing: ExistingPod, output: str) -> None:
-    """Print the termination message of a coordinator that logs text only."""
+    """Print the termination message of a coordinator that logs text only, unless that is for other groups."""
     hint = existing.cluster.command("logs", existing.name)
     if output != "human":
         raise NoSuchPodError(f"no status of {existing.name}: its coordinator logs text only; see {hint}")
-    for status in pod_states.statuses(existing.pod):
+    hands_over = existing.plan.hands_over and pod_states.phase(existing.pod) == "Succeeded"
+    for status in () if hands_over else pod_states.statuses(existing.pod):
         message = ((status.get("state") or {}).get("terminated") or {}).get("message")
         if status["name"] == COORDINATOR and message:
             print("\n".join(printable(line, colours=False) for line in message.splitlines()))

@@ -121,12 +121,16 @@ def replaced(text, values):
     return re.sub(r"\{\{(.*?)\}\}", lambda match: values[match[1]], text)
 
 
-def test_argo_hands_results_from_pod_to_pod(compiled, run_pod, api, monopod):
+def test_argo_hands_results_from_pod_to_pod(compiled, run_pod, monopod):
     argo = Argo(run_pod)
     argo.run(compiled(PIPELINE, "Workflow"))
     assert argo.phases == {"first": "Succeeded", "second": "Succeeded", "third": "Succeeded"}
     ran = monopod("logs", "pod/big-third", "deploy", "--context", "test")
     assert ran.out == '{{x}} "big"\n', ran.err
+    ran = monopod("status", "pod/big-first", "--context", "test")
+    assert ran.out.startswith("Pod 'big-first' in namespace 'ci' is Succeeded; its coordinator logs text only"), ran.err
+    ran = monopod("status", "pod/big-third", "--context", "test")
+    assert ran.out.startswith("Succeeded (Completed): "), ran.err
     ran = monopod("logs", "pod/big-second", "test", "--context", "test")
     assert sorted(line.split()[-1] for line in ran.out.splitlines()) == ["a", "b"], ran.err
     ran = monopod("logs", "pod/big-second", "with-guarded", "--context", "test")
