@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from monopod.runner.commands.options.input import add_workspaces
 from monopod.runner.commands.options.lines import add_line_options
 from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.params import add_params, params_of, words_of
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_selection_options(parser)
     add_params(parser)
+    add_workspaces(parser)
     add_secret_options(parser)
     add_output_option(parser, ("json", "yaml", "name"), "as in `monopod run`: human (the default), json, yaml or name")
     add_line_options(parser)
@@ -64,6 +66,11 @@ def _refuse(message: str) -> int:
     return WRONG_INPUT
 
 
+def _absolute(binding: str) -> str:
+    """Return a binding of a Workspace, which may be a folder relative to where it was typed."""
+    return os.path.abspath(binding) if binding.startswith(".") else binding
+
+
 def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the arguments of `monopod run` for the recorded run. Raises RecordError."""
     from monopod.runner.command_line import parser_of  # noqa: PLC0415  # not needed for --help
@@ -78,6 +85,7 @@ def _arguments_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     if record.status == "Running":
         raise RecordError(f"'{record.identity}' is still running")
     words = [*repetition.words, *words_of(params_of(arguments))]
+    words += [word for name, binding in arguments.workspaces for word in ("-w", f"{name}={_absolute(binding)}")]
     words += [f"--secret={option}" for option in arguments.secrets]
     words += [] if arguments.secret_file is None else ["--secret-file", arguments.secret_file]
     again = parser_of("monopod run", "run").parse_intermixed_args(words)

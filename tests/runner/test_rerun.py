@@ -177,6 +177,19 @@ def test_whole_run_is_repeated_with_the_same_options(project):
     assert "[test : judge] made 7" in project.errors
 
 
+def test_workspace_can_be_bound_elsewhere(project):
+    name = project.run("-w", "source=./files")
+    other = project.directory / "other"
+    other.mkdir()
+    became = project.rerun(name, "--failed", "-w", "source=.", directory=other)
+    assert (became["build"], became["lint"]) == ("Succeeded", "Task was reused"), project.errors
+    assert (other / "made").read_text() == "made 1"
+    assert project.rerun("-w", "sourec=.") == {}
+    assert "sourec" in project.errors
+    project.rerun()
+    assert "[test : judge] made 1" in project.errors
+
+
 def test_changed_task_and_all_after_it_run_again(project):
     project.run("-w", "source=./files", "-p", "verdict=good")
     project.write(PIPELINE.replace("echo linted", "echo linted better"))

@@ -65,7 +65,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_pod_options(parser)
 
 
-def _add_binding_options(parser: argparse.ArgumentParser) -> None:
+def add_workspaces(parser: argparse.ArgumentParser) -> None:
+    """Add ``-w NAME=BINDING``."""
     parser.add_argument(
         "-w",
         "--workspace",
@@ -77,6 +78,10 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         help="bind a Workspace (repeatable): a folder of this machine (., ./DIR, /DIR), emptyDir, pvc:CLAIM, "
         "hostPath:DIRECTORY, secret:NAME or configMap:NAME; or as in tkn: name=NAME,claimName=CLAIM",
     )
+
+
+def _add_binding_options(parser: argparse.ArgumentParser) -> None:
+    add_workspaces(parser)
     parser.add_argument(
         "--view",
         action="append",
