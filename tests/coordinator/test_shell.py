@@ -1139,7 +1139,7 @@ class TestProbes:
                 case "fifo":
                     os.mkfifo(path)
                 case "large":
-                    path.write_bytes(b"\x1b[2J\xff" + b"x" * 100_000)
+                    path.write_bytes(b"x" * 100_000 + b"\x1b[2J\xff")
 
         def script(event):
             match event:
@@ -1160,7 +1160,7 @@ class TestProbes:
             == {
                 "link": "",
                 "fifo": "",
-                "large": ": \\x1b[2J\ufffd" + "x" * 1019,
+                "large": ": …" + "x" * 195 + "\\x1b[2J\ufffd",
             }[kind]
         )
 
