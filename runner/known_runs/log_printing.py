@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from monopod.runner.known_runs.log_lines import LogLines, LogOptions, last_lines
 from monopod.runner.records.growing_record import GrowingRecord
-from monopod.runner.records.recorded_run import read_plan
+from monopod.runner.records.recorded_run import incomplete_because, read_plan
 from monopod.runner.records.store import Record, open_record
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.run_events import RunWarning
@@ -31,9 +31,10 @@ def print_record_log(record: Record, options: LogOptions, *, tail: int | None, f
         while follow and not growing.is_over:
             growing.wait()
             _write(_texts(growing.read(), lines))
-    ended = open_record(record.directory).ended
-    if ended is not None and ended.problem:
-        print(visible_lines(f"monopod logs: the record is incomplete: {ended.problem}"), file=sys.stderr)
+    now = open_record(record.directory)
+    problem = "" if now.status == "Running" else incomplete_because(now)
+    if problem:
+        print(visible_lines(f"monopod logs: the record is incomplete: {problem}"), file=sys.stderr)
     return _end(lines)
 
 

@@ -131,13 +131,20 @@ class RecordedRun:
 
 def outcome_of(record: Record) -> Outcome:
     """Return how a recorded run ended that nobody records any more."""
+    problem = incomplete_because(record)
     if record.ended is None:
-        why = "it was detached" if record.header.is_detached else "the process that followed the run was killed"
-        return Outcome("Unknown", "OutcomeUnknown", why)
-    message, problem = record.ended.message, record.ended.problem
+        return Outcome("Unknown", "OutcomeUnknown", problem)
+    message = record.ended.message
     if problem:
         message = f"{message or record.ended.status}; the record is incomplete: {problem}"
     return Outcome(record.ended.status, record.ended.reason, message, lacks_events=bool(problem))
+
+
+def incomplete_because(record: Record) -> str:
+    """Return why the record of a run that nobody records any more lacks the end of the run; empty if it does not."""
+    if record.ended is not None:
+        return record.ended.problem
+    return "it was detached" if record.header.is_detached else "the process that followed the run was killed"
 
 
 def read_run(record: Record) -> RecordedRun:

@@ -243,6 +243,8 @@ def test_active_and_killed_runs(folder, monopod):
     (killed,) = json.loads(monopod("runs", "-o", "json", state="killed").stdout)
     assert killed["status"] == "Unknown"
     assert ">the process that followed the run was killed</p>" in monopod("report", state="killed").stdout
+    ended = "monopod logs: the record is incomplete: the process that followed the run was killed\n"
+    assert monopod("logs", state="killed").stderr == ended
     error = monopod("report", "--format", "json", state="killed", expected=2).stderr
     assert error == (
         f"monopod report: the record of '{killed['name']}' is incomplete: "
