@@ -1,4 +1,4 @@
-"""Files of lines ``KEY=VALUE``, such as ``.env`` and ``.secrets``. In the latter, ``SECRET/KEY=VALUE`` names a Secret.
+"""Files of lines ``KEY=VALUE``, such as ``.env`` and ``.secrets``. ``SECRET/KEY=VALUE`` in ``.secrets`` names a Secret.
 
 Rules:
 

@@ -208,7 +208,7 @@ def params_without_value(documents: Documents, name: str | None, given: Iterable
 
 
 def declared_params(documents: Documents, name: str | None) -> Iterable[Sequence[ParamSpec]]:
-    """Yield the params that the Pipeline or Task of each chosen run declares, as far as the files have it."""
+    """Yield the params that the Pipeline or Task of each chosen run declares, if the files have it."""
     for document in choose(documents, name):
         yield _declared_params(document, documents)[0]
 

@@ -30,7 +30,7 @@ _NOT_OF_THE_TEMPLATE = ("restartPolicy", "activeDeadlineSeconds", "containers", 
 
 
 def pipeline_run(pods: Sequence[GroupPod], workload: Workload, deadline: int | None) -> dict[str, Any]:
-    """Return the PipelineRun of these groups, which ends after `deadline` seconds at the latest."""
+    """Return the PipelineRun of these groups, which ends within `deadline` seconds."""
     metadata = own_metadata(pods[0].pod)
     metadata["labels"] = {**metadata["labels"], **workload.labels}
     fields = {key: value for key, value in pods[0].pod["spec"].items() if key not in _NOT_OF_THE_TEMPLATE}

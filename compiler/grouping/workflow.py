@@ -24,7 +24,7 @@ _ENTRY = "monopod-groups"
 
 
 def workflow(pods: Sequence[GroupPod], workload: Workload, deadline: int | None) -> dict[str, Any]:
-    """Return the Workflow of these groups, which ends after `deadline` seconds at the latest."""
+    """Return the Workflow of these groups, which ends within `deadline` seconds."""
     ttl = {} if workload.ttl is None else {"ttlStrategy": {"secondsAfterCompletion": math.ceil(workload.ttl)}}
     return {
         "apiVersion": "argoproj.io/v1alpha1",

@@ -46,7 +46,7 @@ _USER = ("runAsUser", "runAsGroup")
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A Pipeline and its containers, of which some run several Steps."""
+    """A Pipeline and its containers, some of which run several Steps."""
 
     pipeline: Pipeline
     containers: tuple[ContainerPart, ...]

@@ -2,7 +2,7 @@
 
 Rules:
 
-- An index whose run failed has failed; the other indexes go on. With retries its run starts again in a new Pod.
+- An index whose run failed has failed; the other indexes continue. With retries its run starts again in a new Pod.
 - A run that was lost with its node starts again, and does not count as a retry.
 - Without retries, a Pod that never ran is created again, as for any Job (``workload``).
 
