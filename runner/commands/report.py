@@ -20,7 +20,7 @@ EXAMPLES = """\
   monopod report --open                               (the latest run, in the browser)
   monopod report -o report.html                       (as one self-contained file)
   monopod report ci-x7k2p -o report.html
-  monopod report --format junit -o junit.xml          (for CI systems that display test results)
+  monopod report -o junit.xml                         (for CI systems that display test results)
   monopod report --format trace -o trace.json         (OpenTelemetry spans, OTLP JSON)
 
 formats:
@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_recorded_run_argument(parser)
     parser.add_argument(
-        "--format", choices=("html", "junit", "trace", "json"), default="html", help="the format (default: html)"
+        "--format",
+        choices=("html", "junit", "trace", "json"),
+        help="the format; by default the suffix of the output file decides (.xml: junit, .json: json), else html",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
     parser.add_argument(
@@ -47,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the report. Raises OSError."""
+    if arguments.format is None:
+        arguments.format = "html" if arguments.open else _format_of(arguments.output)
     problem = _misused_option(arguments)
     if problem is not None:
         print(f"monopod report: {problem}", file=sys.stderr)
@@ -71,6 +75,11 @@ def execute(arguments: argparse.Namespace) -> int:
         with open(arguments.output, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
     return SUCCEEDED
+
+
+def _format_of(output: str | None) -> str:
+    """Return the format that the suffix of the output file selects."""
+    return {".xml": "junit", ".json": "json"}.get(Path(output or "").suffix, "html")
 
 
 def _misused_option(arguments: argparse.Namespace) -> str | None:

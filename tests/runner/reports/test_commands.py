@@ -122,6 +122,12 @@ def test_page_is_named_without_a_browser(failed, monopod, folder):
     assert "--format junit" in monopod("report", "--open", "--format", "junit", expected=2).stderr
 
 
+@pytest.mark.parametrize(("file", "form"), [("r.xml", "junit"), ("r.json", "json"), ("r.txt", "html")])
+def test_suffix_of_the_file_selects_the_format(failed, monopod, folder, file, form):
+    monopod("report", failed, "-o", file)
+    assert (folder / file).read_text() == monopod("report", failed, "--format", form).stdout
+
+
 def test_reports_of_the_run_match_its_record(failed, monopod, folder):
     for form, file in (("junit", "junit.xml"), ("trace", "trace.json")):
         assert monopod("report", "--format", form).stdout == (folder / file).read_text()
