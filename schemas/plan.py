@@ -326,7 +326,7 @@ class Plan(NamedTuple):
     ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.
     ``hands_over``: the Tasks (``tasks.build``) and variables (``tasks.build.results.digest``) that the Pods of other
     groups need after this one.
-    ``shrinkable``: the requests of the Pod, which the coordinator lowers while the run goes on; empty if it does not.
+    ``shrinkable``: the requests of the Pod, which the coordinator lowers while the run continues; empty if it does not.
     """
 
     pipeline: Pipeline

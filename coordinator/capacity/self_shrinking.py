@@ -1,4 +1,4 @@
-"""Lowers the requests of the coordinator's own Pod while its run goes on (``--self-shrink``, docs/capacity.md).
+"""Lowers the requests of the coordinator's own Pod while its run continues (``--self-shrink``, docs/capacity.md).
 
 Rules:
 

@@ -159,7 +159,7 @@ class PodObservation:
     its Task runs, otherwise `START_TIMEOUT`. `reads` decides whose output is wanted besides the coordinator's. Without
     `is_live` only existing output is read. `attach_command` follows the run again. `deletes_unheard`: the Pod will be
     deleted if the user may not read its coordinator's log. `has_folders`: folders are copied before the run starts.
-    `shrinkable` are requests that are lowered while the run goes on.
+    `shrinkable` are requests that are lowered while the run continues.
     """
 
     def __init__(

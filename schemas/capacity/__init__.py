@@ -1,1 +1,1 @@
-"""What a Pod requests, and how much of that it still needs while its run goes on."""
+"""What a Pod requests, and how much of that it still needs while its run continues."""

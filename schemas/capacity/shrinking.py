@@ -1,4 +1,4 @@
-"""Lowers the requests of a Pod while its run goes on: when, and to what.
+"""Lowers the requests of a Pod while its run continues: when, and to what.
 
 Rules:
 

@@ -1,4 +1,4 @@
-"""Capacity that a run gives back: a Pod that waits for it is scheduled while the run goes on."""
+"""Capacity that a run gives back: a Pod that waits for it is scheduled while the run continues."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def condition_of(pods, name, kind):
 
 @pytest.mark.usefixtures("may_resize")
 @pytest.mark.parametrize("option", ["--shrink", "--self-shrink"])
-def test_pod_that_waits_for_room_is_scheduled_while_the_run_goes_on(runs, free, option):
+def test_pod_that_waits_for_room_is_scheduled_while_the_run_continues(runs, free, option):
     run = runs.start("-f", runs.write(heavy_and_light(free)), option)
     run.wait_for("[heavy : act] ready")
     (own,) = [each["metadata"]["name"] for each in runs.pods()]
@@ -108,7 +108,7 @@ def test_pod_that_waits_for_room_is_scheduled_while_the_run_goes_on(runs, free, 
         pods = runs.wait_for("pods", lambda pods: condition_of(pods, "second", "Ready"))
         (shrunk,) = [each for each in pods if each["metadata"]["name"] == own]
         states = {each["name"]: each for each in shrunk["status"]["containerStatuses"]}
-        assert "running" in states["light-act"]["state"], "the run goes on"
+        assert "running" in states["light-act"]["state"], "the run has ended"
         assert not any(each["restartCount"] for each in states.values())
         execute(runs, own, "light-act")
         ran = run.end()

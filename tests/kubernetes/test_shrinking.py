@@ -1,4 +1,4 @@
-"""Lowering the requests of a Pod while its run goes on: message by message, and with the real command."""
+"""Lowering the requests of a Pod while its run continues: message by message, and with the real command."""
 
 import json
 import threading
@@ -200,7 +200,7 @@ def test_container_with_only_a_limit_is_lowered_too(compiled, make):
 
 @pytest.fixture
 def held(make, write, tmp_path):
-    """A file whose second Task waits until the test lets it go on."""
+    """A file whose second Task waits until the test lets it continue."""
     wait = "echo waiting; while [ ! -e $(workspaces.flag.path)/go ]; do sleep 0.05; done"
     light = with_requests(make.task("light", wait, after=["heavy"], workspaces=[{"name": "flag"}]), "1", "1Gi")
     light["taskSpec"]["workspaces"] = [{"name": "flag"}]

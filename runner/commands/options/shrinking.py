@@ -1,4 +1,4 @@
-"""The options that lower the requests of a Pod while its run goes on (docs/capacity.md)."""
+"""The options that lower the requests of a Pod while its run continues (docs/capacity.md)."""
 
 from __future__ import annotations
 
