@@ -7,6 +7,8 @@ Rules:
 - The run is compiled once for each index, with the index's part of the values. Parts are as equal as they can be, and
   keep the order.
 - What is in the Pod itself must not depend on the part: containers, images, volumes. If it does, that is an error.
+- What a matrix that is split says of its combinations holds for the indexes, unless an option says otherwise: with
+  ``completion: any``, one index has to succeed; with ``fail-fast``, the first that fails stops the others.
 
 Left to others: the fields of the Job (``pod.indexed_job``).
 """
@@ -14,7 +16,7 @@ Left to others: the fields of the Job (``pod.indexed_job``).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +27,12 @@ from monopod.compiler.documents.option_values import parse_param
 from monopod.compiler.documents.run_selection import choose
 from monopod.compiler.options import Options
 from monopod.compiler.pod.assembly import size_problem, with_plans
-from monopod.compiler.pod.indexed_job import MOST_SHARDS, Shards, longest_name
+from monopod.compiler.pod.indexed_job import MOST_SHARDS, SUCCESS_POLICY_SINCE, Shards, longest_name
+from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.restarts import RESTART_FIELDS
 from monopod.compiler.pod.workload import make_workload
-from monopod.schemas.plan import encode_shards
+from monopod.schemas.plan import Matrix, Pipeline, encode_shards
+from monopod.schemas.variables import references_in
 
 
 def compile_shards(documents: Documents, options: Options, shards: Shards) -> Compilation:
@@ -45,6 +49,8 @@ def compile_shards(documents: Documents, options: Options, shards: Shards) -> Co
         pod = first.pod
     else:
         first, *others = _each(documents, options, shards, values, count)
+        shards = _as_matrices_say(shards, _split_matrices(first.plan.pipeline, str(shards.by)))
+        _raise(_too_old(shards, options.kube_version))
         pod = with_plans(first.pod, encode_shards([first.plan, *(each.plan for each in others)]))
         if (too_large := size_problem(pod)) is not None:
             _raise([f"--shard-by: {too_large}"])
@@ -68,6 +74,29 @@ def _each(
         if (difference := _difference(compilations[0].pod, compiled.pod)) is not None:
             _raise([f"--shard-by: the Pods of a Job are equal, but index {index} differs from index 0: {difference}"])
     return compilations
+
+
+def _split_matrices(pipeline: Pipeline, name: str) -> list[Matrix]:
+    """Return the matrices of a Pipeline whose combinations are split among the indexes, by a param."""
+    return [
+        task.matrix
+        for task in pipeline.all_tasks
+        if task.matrix is not None
+        and any(each.path == ("params", name) for param in task.matrix.params for each in references_in(param.value))
+    ]
+
+
+def _as_matrices_say(shards: Shards, matrices: Sequence[Matrix]) -> Shards:
+    if shards.successes is None and matrices and all(matrix.completion == "any" for matrix in matrices):
+        shards = replace(shards, successes=1)
+    if shards.max_failed is None and matrices and all(matrix.fail_fast for matrix in matrices):
+        shards = replace(shards, max_failed=0)
+    return shards
+
+
+def _too_old(shards: Shards, kube_version: KubeVersion) -> Iterator[str]:
+    if shards.successes is not None and kube_version < SUCCESS_POLICY_SINCE:
+        yield f"--shard-by: completion 'any' of the matrix needs --kube-version 1.31 or later, not {kube_version}"
 
 
 def _with_values(documents: Documents, options: Options, name: str, values: Sequence[str]) -> Compilation:

@@ -19,7 +19,8 @@ from monopod.compiler.pod.kube_version import KubeVersion
 
 _SINCE = KubeVersion(1, 29)
 """The first version in which backoffLimitPerIndex is on by default."""
-_SUCCESS_POLICY_SINCE = KubeVersion(1, 31)
+SUCCESS_POLICY_SINCE = KubeVersion(1, 31)
+"""The first version in which successPolicy is on by default."""
 MOST_SHARDS = 10_000
 """What Kubernetes allows with a limit on failed indexes, and more than one Pod can carry Plans for."""
 
@@ -43,7 +44,7 @@ class Shards:
         """Yield what is wrong with the options, each a message that starts with the option of the command line."""
         if kube_version < _SINCE:
             yield f"--shards needs Kubernetes 1.29 or later, not {kube_version}"
-        if self.successes is not None and kube_version < _SUCCESS_POLICY_SINCE:
+        if self.successes is not None and kube_version < SUCCESS_POLICY_SINCE:
             yield f"--success-count needs --kube-version 1.31 or later, not {kube_version}"
         if self.count is not None and not 1 <= self.count <= MOST_SHARDS:
             yield f"--shards must be from 1 to {MOST_SHARDS}, got {self.count}"

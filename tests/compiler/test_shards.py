@@ -144,6 +144,36 @@ def test_restarted_containers_need_parts_of_one_size(sharded):
         sharded(Shards(3, "files"), max_concurrency=1)
 
 
+@pytest.mark.parametrize(
+    ("annotation", "shards", "fields"),
+    [
+        ("monopod.dev/completion: any", Shards(by="files"), {"successPolicy": {"rules": [{"succeededCount": 1}]}}),
+        (
+            "monopod.dev/completion: any",
+            Shards(by="files", successes=2),
+            {"successPolicy": {"rules": [{"succeededCount": 2}]}},
+        ),
+        ("monopod.dev/fail-fast: 'true'", Shards(by="files"), {"maxFailedIndexes": 0}),
+        ("monopod.dev/fail-fast: 'true'", Shards(by="files", max_failed=1), {"maxFailedIndexes": 1}),
+        ("monopod.dev/fail-fast: 'true'", Shards(4), {}),
+    ],
+)
+def test_indexes_end_as_the_matrix_would(sharded, annotation, shards, fields):
+    text = PIPELINE.replace("    taskSpec:\n", f"    taskSpec:\n      metadata: {{annotations: {{{annotation}}}}}\n")
+    job = sharded(shards, text).workload["spec"]
+    assert {field: job[field] for field in ("maxFailedIndexes", "successPolicy") if field in job} == fields
+
+
+def test_old_versions_cannot_end_a_job_at_the_first_success(sharded):
+    text = PIPELINE.replace(
+        "    taskSpec:\n", "    taskSpec:\n      metadata: {annotations: {monopod.dev/completion: any}}\n"
+    )
+    with pytest.raises(
+        Problems, match=r"completion 'any' of the matrix needs --kube-version 1\.31 or later, not 1\.30"
+    ):
+        sharded(Shards(by="files"), text, KubeVersion(1, 30))
+
+
 def test_old_versions_have_no_such_jobs(sharded):
     with pytest.raises(Problems, match=r"--shards needs Kubernetes 1\.29 or later, not 1\.28"):
         sharded(Shards(2), kube_version=KubeVersion(1, 28))

@@ -129,6 +129,7 @@ class _ConfigTranslation:
             **{f"{_OPTION}{option}": reference(param) for option, param in self._params.items()},
         }
         self._variables = ContextVariables(known, literals)
+        self._parts = parts
         self.template = TaskTranslation(template, _CONFIG_TEMPLATE, parts, self._variables)
 
     def pipeline(self, report: _Report) -> dict[str, Any]:
@@ -149,6 +150,7 @@ class _ConfigTranslation:
             self._declared(option, (*_OPTIONS, index), report)
             for index, option in enumerate(self._config.spec.option.options)
         ]
+        params += [part.declared() for part in self._parts]
         spec = without_nothing({"params": params, "tasks": [self.template.task()]})
         report.errors += [*self.template.complaints, *self._variables.complaints]
         report.warnings += self._variables.warnings
@@ -238,7 +240,9 @@ def _of_independent_job(job: FurikoJob, surroundings: Surroundings, report: _Rep
     variables = ContextVariables(known, literals)
     translation = TaskTranslation(template, path, parts, variables)
     spec = {
-        "pipelineSpec": Sourced({"tasks": [translation.task()]}, path),
+        "pipelineSpec": Sourced(
+            without_nothing({"params": [part.declared() for part in parts], "tasks": [translation.task()]}), path
+        ),
         "taskRunTemplate": translation.run_template(),
     }
     report.errors += [*translation.complaints, *variables.complaints]

@@ -4,6 +4,7 @@ Rules (Furiko's pkg/execution/util/parallel and pkg/execution/taskexecutor/podta
 
 - The Pod's initContainers and its container are the Steps of the Task: they run one after another.
 - Each index of `parallelism` is a combination of the Task's matrix, in the same order; without it, ``index_num`` is 0.
+  The values are in an array param of the Pipeline, so that ``--shard-by`` can give each a Pod of its own.
 - With ``AllSuccessful``, the first index that fails for good stops the others; with ``AnySuccessful``, the first that
   succeeds does.
 - ``maxAttempts`` counts the first attempt, ``retries`` does not. ``retry_index`` begins with 0 in both.
@@ -39,6 +40,15 @@ class Index:
     variable: str
     param: str
     values: Sourced
+
+    def declared(self) -> Sourced:
+        """Return the param of the Pipeline that holds the values."""
+        return Sourced({"name": self.param, "type": "array", "default": self.values}, self.values.path)
+
+    def in_matrix(self) -> Sourced:
+        """Return the param of the Task's matrix."""
+        value = reference(self.param).replace(")", "[*])")
+        return Sourced({"name": self.param, "value": Sourced(value, self.values.path)}, self.values.path)
 
 
 def indices(parallelism: FurikoParallelism | None, path: Path, taken: frozenset[str]) -> list[Index]:
@@ -124,7 +134,7 @@ class TaskTranslation:
             "name": TASK,
             "retries": Sourced(attempts - 1 or None, (*self._path, "maxAttempts")),
             "timeout": Sourced(limit, (*self._pod_path, "spec", "activeDeadlineSeconds")),
-            "matrix": without_nothing({"params": [{"name": part.param, "value": part.values} for part in self._parts]}),
+            "matrix": without_nothing({"params": [part.in_matrix() for part in self._parts]}),
             "taskSpec": Sourced(without_nothing(task), (*self._pod_path, "spec")),
         }
         return Sourced(without_nothing(fields), self._path)

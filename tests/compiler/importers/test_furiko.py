@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,12 @@ from importing import (
     untranslated,
 )
 
+from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
+from monopod.compiler.pod.indexed_job import Shards
+from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.workload import Workload
+from monopod.compiler.shards import compile_shards
 from monopod.schemas.foreign import furiko
 
 CONTAINER: dict[str, Any] = {"name": "c", "image": "busybox", "command": ["true"]}
@@ -69,6 +75,10 @@ def job_of_config(*args: str, **spec: Any) -> str:
     """Return the text of a JobConfig, and of a Job that refers to it."""
     document = {**JOB, "spec": {"configName": "c", **spec}}
     return config(*args) + "---\n" + yaml.safe_dump(document, sort_keys=False)
+
+
+def declared_by(text: str) -> list[dict[str, Any]]:
+    return converted(text)[0]["spec"]["pipelineSpec"]["params"]
 
 
 def task_of(text: str) -> dict[str, Any]:
@@ -141,13 +151,26 @@ class TestJobs:
 
 class TestParallelism:
     def test_a_count(self):
-        task = task_of(job(template={"parallelism": {"withCount": 3}}))
-        assert task["matrix"] == {"params": [{"name": "index_num", "value": ["0", "1", "2"]}]}
+        text = job(template={"parallelism": {"withCount": 3}})
+        task = task_of(text)
+        assert task["matrix"] == {"params": [{"name": "index_num", "value": "$(params.index_num[*])"}]}
+        assert declared_by(text) == [{"name": "index_num", "type": "array", "default": ["0", "1", "2"]}]
         assert task["taskSpec"]["params"] == [{"name": "index_num", "type": "string"}]
 
     def test_keys(self):
-        task = task_of(job(template={"parallelism": {"withKeys": ["go", "c++"]}}))
-        assert task["matrix"] == {"params": [{"name": "index_key", "value": ["go", "c++"]}]}
+        text = job(template={"parallelism": {"withKeys": ["go", "c++"]}})
+        assert declared_by(text) == [{"name": "index_key", "type": "array", "default": ["go", "c++"]}]
+
+    @pytest.mark.parametrize(
+        ("strategy", "field"), [("AllSuccessful", "maxFailedIndexes"), ("AnySuccessful", "successPolicy")]
+    )
+    def test_each_index_can_have_a_pod_of_its_own(self, strategy: str, field: str, tmp_path: Path):
+        parallelism = {"withKeys": ["go", "c++"], "completionStrategy": strategy}
+        (tmp_path / "job.yaml").write_text(job({}, {"parallelism": parallelism}))
+        options = Options(workload=Workload("Job", shards=Shards(by="index_key")), kube_version=KubeVersion(1, 36))
+        spec = compile_shards(load([str(tmp_path / "job.yaml")]), options, options.workload.shards).workload["spec"]
+        assert spec["completions"] == 2
+        assert field in spec
 
     @pytest.mark.parametrize(
         ("strategy", "fail_fast", "completion"),
