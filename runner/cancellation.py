@@ -70,7 +70,8 @@ class CancelSocket:
     def __init__(self, directory: str) -> None:
         """Listen in the state directory `directory`. Raises OSError."""
         self._project = Path(directory, _PROJECT)
-        self._project.write_text(str(project_of(Path.cwd())), "utf-8", "surrogateescape")
+        with contextlib.suppress(OSError):  # on a full disk, the run belongs to an unknown project
+            self._project.write_text(str(project_of(Path.cwd())), "utf-8", "surrogateescape")
         self._socket = StateSocket(directory, _SOCKET, _LONGEST, 1)
 
     def __enter__(self) -> CancelSocket:
