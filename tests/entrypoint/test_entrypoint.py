@@ -6,6 +6,7 @@ a request is signalled by the ring, and requests report their progress through F
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -194,6 +195,9 @@ class Container:
 
     def close(self) -> None:
         if self.process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):  # behind strace or setpriv, it does not end with its parent
+                for child in psutil.Process(self.process.pid).children(recursive=True):
+                    child.kill()
             self.process.kill()  # and the programs that it runs
             self.process.wait()
         for fifo in (*self._fifos, *self._own):
