@@ -231,14 +231,15 @@ def load(
     standard_input: BinaryIO | None = None,
     params: Iterable[tuple[str, str]] = (),
     recorded: Mapping[str, str] = types.MappingProxyType({}),
+    split: str = "",
 ) -> Documents:
     """Return the documents in these files. Raises Problems with the problems of all files.
 
     ``-`` reads `standard_input`; by default, the process's own. `params` are values for TriggerTemplates and
     for Pipelines-as-Code. `recorded` are the contents of files of an earlier run, by name: of standard input, and of
-    files that are not there any more.
+    files that are not there any more. `split` is the param whose values are divided among the indexes of a Job.
     """
-    loader = _Loader(standard_input, params, recorded)
+    loader = _Loader(standard_input, params, recorded, split)
     for path in paths:
         loader.read(path)
     loader.import_deferred()
@@ -275,8 +276,10 @@ class _Loader:
         standard_input: BinaryIO | None,
         params: Iterable[tuple[str, str]] = (),
         recorded: Mapping[str, str] = types.MappingProxyType({}),
+        split: str = "",
     ) -> None:
         self._params = dict(params)
+        self._split = split
         self._recorded = recorded
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
@@ -474,7 +477,7 @@ class _Loader:
 
     def _import(self, document: Document, others: Sequence[dict[str, Any]]) -> None:
         """Take the Tekton documents that a document of another system means."""
-        imported = import_document(document.data, Surroundings(self._params, others))
+        imported = import_document(document.data, Surroundings(self._params, others, self._split))
         warnings = [
             document.problem(each.path, each.message, each.rule, key=each.at_key, severity="warning")
             for each in imported.warnings

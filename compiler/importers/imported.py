@@ -36,10 +36,14 @@ class ImportedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else an importer may use: the values of ``-p``, and all documents of its system in the files."""
+    """What else an importer may use: the values of ``-p``, and all documents of its system in the files.
+
+    `split` is the param whose values are divided among the indexes of a Job; empty if none is.
+    """
 
     params: Mapping[str, str] = field(default_factory=dict)
     documents: Sequence[dict[str, Any]] = ()
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class _Report:
 def _of_config(config: FurikoJobConfig, surroundings: Surroundings) -> Imported:
     report = _Report(*unsupported(config.spec, ("spec",), "a JobConfig"))
     name, options = _name_of(config), config.spec.option.options
-    translation = _ConfigTranslation(config, name, {})
+    translation = _ConfigTranslation(config, name, {}, surroundings.split)
     pipeline = translation.pipeline(report)
     schedule = annotations_of(config, name)
     report.errors += schedule.complaints
@@ -113,14 +113,16 @@ def _name_of(config: FurikoJobConfig) -> str:
 class _ConfigTranslation:
     """Makes the Pipeline of a JobConfig from its `template`; `literals` are substitutions that a Job brings."""
 
-    def __init__(self, config: FurikoJobConfig, name: str, literals: Mapping[str, str], job_type: str = "") -> None:
+    def __init__(
+        self, config: FurikoJobConfig, name: str, literals: Mapping[str, str], split: str, job_type: str = ""
+    ) -> None:
         self._config = config
         self._name = name
         options = config.spec.option.options
         self._params = {option.name: param_name(option.name) for option in options}
         template = config.spec.template.spec
         path: Path = (*_CONFIG_TEMPLATE, "parallelism")
-        parts = indices(template.parallelism, path, frozenset(self._params.values()))
+        parts = indices(template.parallelism, path, frozenset(self._params.values()), split)
         known = task_variables(template, parts)
         known |= {
             "job.type": job_type or "Adhoc",
@@ -150,7 +152,7 @@ class _ConfigTranslation:
             self._declared(option, (*_OPTIONS, index), report)
             for index, option in enumerate(self._config.spec.option.options)
         ]
-        params += [part.declared() for part in self._parts]
+        params += [part.declared() for part in self._parts if part.is_split]
         spec = without_nothing({"params": params, "tasks": [self.template.task()]})
         report.errors += [*self.template.complaints, *self._variables.complaints]
         report.warnings += self._variables.warnings
@@ -213,7 +215,7 @@ def _of_job_with_config(
         if (text := literals.pop(f"{_OPTION}{option.name}", None)) is not None:
             values[option.name] = Sourced(text, ("spec", "substitutions", f"{_OPTION}{option.name}"))
     values |= _from_command_line(options, surroundings.params, report, origin)
-    translation = _ConfigTranslation(config, name, literals, job.spec.type)
+    translation = _ConfigTranslation(config, name, literals, surroundings.split, job.spec.type)
     definition: dict[str, Any] = {"pipelineRef": {"name": Sourced(name, origin)}}
     if literals:
         unused = _Report()  # the JobConfig reports what is wrong with it
@@ -235,13 +237,19 @@ def _of_independent_job(job: FurikoJob, surroundings: Surroundings, report: _Rep
     literals = dict(job.spec.substitutions)
     names = {key.removeprefix(_OPTION) for key in literals if key.startswith(_OPTION)}
     literals |= {f"{_OPTION}{name}": surroundings.params[name] for name in names & surroundings.params.keys()}
-    parts = indices(template.parallelism, (*path, "parallelism"), frozenset())
+    parts = indices(template.parallelism, (*path, "parallelism"), frozenset(), surroundings.split)
     known = {**task_variables(template, parts), "job.type": job.spec.type or "Adhoc"}
     variables = ContextVariables(known, literals)
     translation = TaskTranslation(template, path, parts, variables)
     spec = {
         "pipelineSpec": Sourced(
-            without_nothing({"params": [part.declared() for part in parts], "tasks": [translation.task()]}), path
+            without_nothing(
+                {
+                    "params": [part.declared() for part in parts if part.is_split],
+                    "tasks": [translation.task()],
+                }
+            ),
+            path,
         ),
         "taskRunTemplate": translation.run_template(),
     }

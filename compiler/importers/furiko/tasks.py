@@ -4,7 +4,7 @@ Rules (Furiko's pkg/execution/util/parallel and pkg/execution/taskexecutor/podta
 
 - The Pod's initContainers and its container are the Steps of the Task: they run one after another.
 - Each index of `parallelism` is a combination of the Task's matrix, in the same order; without it, ``index_num`` is 0.
-  The values are in an array param of the Pipeline, so that ``--shard-by`` can give each a Pod of its own.
+  With ``--shard-by``, the values are in an array param of the Pipeline: each index of a Job has its part of them.
 - With ``AllSuccessful``, the first index that fails for good stops the others; with ``AnySuccessful``, the first that
   succeeds does.
 - ``maxAttempts`` counts the first attempt, ``retries`` does not. ``retry_index`` begins with 0 in both.
@@ -18,7 +18,7 @@ Left to others: which variables there are (``documents``) and where they are rep
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monopod.compiler.documents.own_annotations import COMPLETION, FAIL_FAST, RETRY_DELAY, START_TIMEOUT
@@ -35,11 +35,15 @@ TASK = "task"
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A part of a task's index: Furiko's name for it, the param that holds it, and its values."""
+    """A part of a task's index: Furiko's name for it, the param that holds it, and its values.
+
+    ``is_split``: the values are in an array param of the Pipeline.
+    """
 
     variable: str
     param: str
     values: Sourced
+    is_split: bool = False
 
     def declared(self) -> Sourced:
         """Return the param of the Pipeline that holds the values."""
@@ -47,15 +51,19 @@ class Index:
 
     def in_matrix(self) -> Sourced:
         """Return the param of the Task's matrix."""
-        value = reference(self.param).replace(")", "[*])")
-        return Sourced({"name": self.param, "value": Sourced(value, self.values.path)}, self.values.path)
+        split = Sourced(reference(self.param).replace(")", "[*])"), self.values.path)
+        return Sourced({"name": self.param, "value": split if self.is_split else self.values}, self.values.path)
 
 
-def indices(parallelism: FurikoParallelism | None, path: Path, taken: frozenset[str]) -> list[Index]:
+def indices(parallelism: FurikoParallelism | None, path: Path, taken: frozenset[str], split: str) -> list[Index]:
     """Return the parts of the index of `parallelism`, at a path, the fastest first.
 
-    `taken` are the names of other params.
+    `taken` are the names of other params; `split` is the param that is divided among the indexes of a Job.
     """
+    return [replace(part, is_split=part.param == split) for part in _parts(parallelism, path, taken)]
+
+
+def _parts(parallelism: FurikoParallelism | None, path: Path, taken: frozenset[str]) -> list[Index]:
     if parallelism is None:
         return []
     if parallelism.with_count is not None:

@@ -265,7 +265,8 @@ def _load_documents(arguments: argparse.Namespace) -> Documents:
     if not files:
         message = "no input file; use -f FILE, or -f - for standard input; monopod init writes a first pipeline"
         raise Problems([Problem(None, message, "no-input")])
-    documents = load(files, params=params_of(arguments), recorded=getattr(arguments, "recorded", {}))
+    recorded, split = getattr(arguments, "recorded", {}), getattr(arguments, "shard_by", None) or ""
+    documents = load(files, params=params_of(arguments), recorded=recorded, split=split)
     if not names_files(arguments) and hasattr(arguments, "name"):
         _choose_run(documents, arguments)
     return documents

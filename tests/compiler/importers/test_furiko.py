@@ -77,10 +77,6 @@ def job_of_config(*args: str, **spec: Any) -> str:
     return config(*args) + "---\n" + yaml.safe_dump(document, sort_keys=False)
 
 
-def declared_by(text: str) -> list[dict[str, Any]]:
-    return converted(text)[0]["spec"]["pipelineSpec"]["params"]
-
-
 def task_of(text: str) -> dict[str, Any]:
     (task,) = converted(text)[0]["spec"]["pipelineSpec"]["tasks"]
     return task
@@ -151,25 +147,39 @@ class TestJobs:
 
 class TestParallelism:
     def test_a_count(self):
-        text = job(template={"parallelism": {"withCount": 3}})
-        task = task_of(text)
-        assert task["matrix"] == {"params": [{"name": "index_num", "value": "$(params.index_num[*])"}]}
-        assert declared_by(text) == [{"name": "index_num", "type": "array", "default": ["0", "1", "2"]}]
+        task = task_of(job(template={"parallelism": {"withCount": 3}}))
+        assert task["matrix"] == {"params": [{"name": "index_num", "value": ["0", "1", "2"]}]}
         assert task["taskSpec"]["params"] == [{"name": "index_num", "type": "string"}]
 
     def test_keys(self):
-        text = job(template={"parallelism": {"withKeys": ["go", "c++"]}})
-        assert declared_by(text) == [{"name": "index_key", "type": "array", "default": ["go", "c++"]}]
+        task = task_of(job(template={"parallelism": {"withKeys": ["go", "c++"]}}))
+        assert task["matrix"] == {"params": [{"name": "index_key", "value": ["go", "c++"]}]}
 
     @pytest.mark.parametrize(
         ("strategy", "field"), [("AllSuccessful", "maxFailedIndexes"), ("AnySuccessful", "successPolicy")]
     )
-    def test_each_index_can_have_a_pod_of_its_own(self, strategy: str, field: str, tmp_path: Path):
-        parallelism = {"withKeys": ["go", "c++"], "completionStrategy": strategy}
-        (tmp_path / "job.yaml").write_text(job({}, {"parallelism": parallelism}))
-        options = Options(workload=Workload("Job", shards=Shards(by="index_key")), kube_version=KubeVersion(1, 36))
-        spec = compile_shards(load([str(tmp_path / "job.yaml")]), options, options.workload.shards).workload["spec"]
-        assert spec["completions"] == 2
+    @pytest.mark.parametrize("kind", ["Job", "JobConfig"])
+    @pytest.mark.parametrize(
+        ("parallelism", "name", "count"),
+        [
+            ({"withCount": 3}, "index_num", 3),
+            ({"withKeys": ["go", "c++"]}, "index_key", 2),
+            ({"withMatrix": {"os": ["linux", "darwin"], "arch": ["amd64"]}}, "os", 2),
+        ],
+    )
+    def test_each_index_can_have_a_pod_of_its_own(
+        self, strategy: str, field: str, kind: str, parallelism: dict[str, Any], name: str, count: int, tmp_path: Path
+    ):
+        parallelism = {**parallelism, "completionStrategy": strategy}
+        template = copy.deepcopy(CONFIG["spec"]["template"])
+        template["spec"]["taskTemplate"]["pod"]["spec"]["containers"] = [CONTAINER]
+        template["spec"]["parallelism"] = parallelism
+        text = job({}, {"parallelism": parallelism}) if kind == "Job" else config(template=template, option={})
+        (tmp_path / "job.yaml").write_text(text)
+        options = Options(workload=Workload("Job", shards=Shards(by=name)), kube_version=KubeVersion(1, 36))
+        documents = load([str(tmp_path / "job.yaml")], split=name)
+        spec = compile_shards(documents, options, options.workload.shards).workload["spec"]
+        assert spec["completions"] == count
         assert field in spec
 
     @pytest.mark.parametrize(
