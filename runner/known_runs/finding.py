@@ -63,9 +63,10 @@ class Wanted:
         return rest if slash and kind.lower() in KINDS else self.name
 
     def pod(self, name: str, record: Record | None = None, remark: str = "") -> PodReference:
-        """Return the Pod called `name` where the options say, else the project, else the current context."""
-        context, namespace = self.context or self.project_context, self.namespace or self.project_namespace
-        return PodReference(name, namespace, context, record, remark)
+        """Return the Pod called `name` where the options say, else its record, the project or the current context."""
+        recorded = (None, None) if record is None else (record.header.context, record.header.namespace)
+        context = self.context or recorded[0] or self.project_context
+        return PodReference(name, self.namespace or recorded[1] or self.project_namespace, context, record, remark)
 
     def covers(self, record: Record) -> bool:
         """Return whether a recorded run may be in this cluster and namespace."""

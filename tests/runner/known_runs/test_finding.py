@@ -131,6 +131,18 @@ def test_project_says_where_pods_without_a_record_are(record, tmp_path, monkeypa
         of("build")
 
 
+def test_record_says_where_its_pod_is(record, tmp_path, monkeypatch):
+    (tmp_path / "monopod.yaml").write_text("context: prod\nnamespace: ci\n")
+    monkeypatch.chdir(tmp_path)
+    run = record("build", ended=False)
+    header = run.directory / store.HEADER_FILE
+    text = header.read_text().replace('"backend": "host"', '"backend": "kubernetes"')
+    header.write_text(text.replace('"context": ""', '"context": "test"'))
+    for options in ({"namespace": "default"}, {"context": "test"}):
+        found = find_run(wanted(argparse.Namespace(**{"context": None, "namespace": None, **options}), "build"))
+        assert (found.context, found.namespace) == ("test", "default")
+
+
 def test_detached_run_is_cancelled_only_if_it_is_the_latest(record):
     detached = record("detached", ended=False)
     header = detached.directory / store.HEADER_FILE
