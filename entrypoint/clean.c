@@ -120,7 +120,8 @@ void clean_directories(const char *record, int file)
     for (; *record != '.'; record += strlen(record) + 1) {
         if (*record != 'c' && *record != 'n')
             continue;
-        struct cleaning cleaning = {.everything = *record == 'c', .path = record + 1, .oldest = self.started, .newest = status.stx_ctime};
+        struct cleaning cleaning = {.everything = *record == 'c', .path = record + 1,
+                                    .oldest = self.started, .newest = status.stx_ctime};
         if (result < 0 && !cleaning.everything)
             continue; /* cannot happen: the file is open */
         cleaning.top = sys_openat(AT_FDCWD, cleaning.path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC, 0);

@@ -361,7 +361,7 @@ static void discard_requests(void)
 
 static bool write_exited(struct request *request)
 {
-    static struct text content, file;
+    static struct text content, unwritten;
     struct name temporary, name;
     note_oom_kills();
     format_exited(&content, request, self.next);
@@ -384,11 +384,11 @@ static bool write_exited(struct request *request)
     }
     bool give_up = result < 0 && monotonic_ms() - request->ended_at > EXITED_TIMEOUT;
     if (give_up || (result < 0 && !request->error_logged)) {
-        file.length = 0;
-        append(&file, name.bytes);
-        append(&file, give_up ? ", giving up" : ", retrying every second");
-        append_bytes(&file, "", 1);
-        log_error("cannot write ", file.bytes, result);
+        unwritten.length = 0;
+        append(&unwritten, name.bytes);
+        append(&unwritten, give_up ? ", giving up" : ", retrying every second");
+        append_bytes(&unwritten, "", 1);
+        log_error("cannot write ", unwritten.bytes, result);
     }
     if (give_up)
         exit_now(EXIT_IO_ERROR);

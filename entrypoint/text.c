@@ -38,10 +38,10 @@ enum { MOST_DIGITS = 19 };
  */
 static size_t format_number(char digits[MOST_DIGITS], uint64_t number, int width)
 {
-    static const uint64_t powers[MOST_DIGITS] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
-                                      100000000000000u, 10000000000000u, 1000000000000u, 100000000000u, 10000000000u,
-                                      1000000000u, 100000000u, 10000000u, 1000000u, 100000u, 10000u, 1000u, 100u, 10u,
-                                      1u};
+    static const uint64_t powers[MOST_DIGITS] = {
+        1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u, 100000000000000u,
+        10000000000000u, 1000000000000u, 100000000000u, 10000000000u, 1000000000u, 100000000u, 10000000u, 1000000u,
+        100000u, 10000u, 1000u, 100u, 10u, 1u};
     size_t count = 0;
     for (int i = 0; i < MOST_DIGITS; i++) {
         char digit = '0';
