@@ -230,15 +230,15 @@ def _renamed(source: str, target: str) -> bool:
 
 
 def _is_in_use(draft: str) -> bool:
-    """Return whether a process is writing a draft."""
+    """Return whether a process is writing a draft. One that may be about to be locked is not probed (``is_locked``)."""
+    if os.path.basename(draft).startswith(_UNLOCKED):
+        return _is_younger(draft, 60)
     try:
         descriptor = os.open(f"{draft}/{_CONTENT}", _READ)
     except OSError:
         return _is_younger(draft, 60)
     try:
-        if is_locked(descriptor):
-            return True
-        return os.path.basename(draft).startswith(_UNLOCKED) and _is_younger(draft, 60)
+        return is_locked(descriptor)
     except OSError:  # a file system without locks
         return _is_younger(draft, 24 * 3600)
     finally:

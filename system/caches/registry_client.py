@@ -29,6 +29,7 @@ from monopod.system.http_login import LOCAL_NAMES, basic, is_loopback, may_be_pl
 _SECONDS: Final = 60.0
 _LONGEST: Final = 4 << 20
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+_CODE = re.compile(r"[A-Z_]{1,60}")
 _HOSTS_OF_DOCKER_HUB: Final = {"docker.io", "index.docker.io"}
 _LOCAL_NAMES: Final = (*LOCAL_NAMES, ".svc")
 
@@ -47,6 +48,14 @@ class Answer(NamedTuple):
     status: int
     headers: Message
     content: bytes
+
+
+class AnswerError(StoreError):
+    """The registry answered with an error, whose HTTP status is `status`."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -153,7 +162,7 @@ class RegistryClient:
             response = self._answer(method, path, headers, content)
         with contextlib.closing(response):
             if response.status >= 300 and response.status not in allowed:
-                raise StoreError(f"{self.name}: the registry answered {response.status} {response.reason}".rstrip())
+                raise AnswerError(f"{self.name}: the registry answered {_said(response)}", response.status)
             yield response
 
     def _answer(self, method: str, path: str, headers: Mapping[str, str], content: IO[bytes] | bytes | None) -> Any:
@@ -240,6 +249,16 @@ def _open(request: urllib.request.Request) -> Any:
     if is_loopback(request.full_url):
         handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers).open(request, timeout=_SECONDS)
+
+
+def _said(response: Any) -> str:
+    """Return the status of an answer, and the code of its error (OCI distribution, "Error Codes") if there is one."""
+    status = f"{response.status} {response.reason}".rstrip()
+    try:
+        code = json.loads(response.read(_LONGEST))["errors"][0]["code"]
+        return f"{status}: {code}" if _CODE.fullmatch(code) else status
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return status
 
 
 def _is_safe(url: str) -> bool:

@@ -6,6 +6,8 @@ Rules:
   So keys with a prefix have tags with a prefix. A key that is too long is cut, and its hash follows ``_.``.
 - The manifest has the entry in an annotation, and the content as its only layer. It is pushed last: an entry that was
   not pushed completely has no tag.
+- A registry may show a blob that another run is still pushing, and refuse what refers to it (Docker's does): an entry
+  that was refused is pushed again, unless the other run's has appeared.
 - The content is checked against its digest before it is given out.
 - A registry does not say when something was last used: that is when it was saved.
 
@@ -27,7 +29,7 @@ from typing import IO, Any, Final
 from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import from_json, to_json
 from monopod.system.caches.keys import Entry, choose
-from monopod.system.caches.registry_client import Login, RegistryClient
+from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient
 from monopod.system.caches.store import Draft, Pack, StoreError
 
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -41,6 +43,10 @@ _CUT: Final = "_."
 _TAG = re.compile(r"[0-9a-f]{16}-[\w.-]+", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9.-]", re.ASCII)
 _CHUNK: Final = 1 << 18
+_PASSING: Final = {400, 404, 408, 409, 429, 500, 502, 503, 504}
+"""Statuses of answers that may be others a moment later."""
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between the attempts to push an entry."""
 
 
 class RegistryStore:
@@ -82,8 +88,7 @@ class RegistryStore:
 
     def save(self, draft: Draft, pack: Pack) -> Entry | None:
         """Save an entry, unless its key exists."""
-        tag = tag_of(draft.version, draft.key)
-        if self._entry(tag) is not None:
+        if self.has(draft.version, draft.key):
             return None
         with self._temporary() as file:
             digest = hashlib.sha256()
@@ -96,10 +101,24 @@ class RegistryStore:
             parts = pack(write)
             now = time.time()
             entry = Entry(*draft, now, now, file.tell(), digest.hexdigest(), parts)
-            file.seek(0)
-            self._client.push_blob(f"sha256:{entry.digest}", entry.size, file)
+            for seconds in _PAUSES:
+                try:
+                    return self._pushed(entry, file)
+                except AnswerError as error:
+                    if error.status not in _PASSING:
+                        raise
+                time.sleep(seconds)
+            return self._pushed(entry, file)
+
+    def _pushed(self, entry: Entry, content: IO[bytes]) -> Entry | None:
+        """Push an entry and return it; None if another run was faster."""
+        tag = tag_of(entry.version, entry.key)
+        if self._entry(tag) is not None:
+            return None
+        content.seek(0)
+        self._client.push_blob(f"sha256:{entry.digest}", entry.size, content)
         self._client.push_blob(_digest(_EMPTY), len(_EMPTY), _EMPTY)
-        if self._entry(tag) is not None:  # another run was faster
+        if self._entry(tag) is not None:
             return None
         self._client.put(f"manifests/{tag}", _manifest(entry), _MANIFEST)
         return entry

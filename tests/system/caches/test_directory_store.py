@@ -14,6 +14,7 @@ import pytest
 from store_entries import read_entry as read
 from store_entries import save_entry
 
+from monopod.system.caches import directory_store
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.keys import Part
 from monopod.system.caches.store import Draft, StoreError
@@ -69,6 +70,27 @@ def test_of_many_that_save_one_key_one_leaves_a_whole_entry(store, tmp_path):
     content = read(store, entry)
     assert content == content[:1] * 100_000
     assert os.listdir(tmp_path / "store/drafts") == []
+
+
+def test_nobody_probes_the_lock_of_a_draft_that_is_about_to_be_locked(store, monkeypatch):
+    probed = []
+    is_locked, lock = directory_store.is_locked, directory_store._lock
+
+    def probe(descriptor):
+        probed.append(descriptor)
+        return is_locked(descriptor)
+
+    def compete_and_lock(descriptor):
+        monkeypatch.setattr(directory_store, "_lock", lock)
+        assert save(store, "other") is not None
+        assert probed == []
+        lock(descriptor)
+        store._remove_leftovers()
+
+    monkeypatch.setattr(directory_store, "is_locked", probe)
+    monkeypatch.setattr(directory_store, "_lock", compete_and_lock)
+    assert save(store, "go-1", b"one") is not None
+    assert {entry.key for entry in store.entries()} == {"other", "go-1"}
 
 
 KILLED = """

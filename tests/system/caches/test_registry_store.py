@@ -19,7 +19,8 @@ from registry_server import HTPASSWD
 from store_entries import read_entry as read
 from store_entries import save_entry
 
-from monopod.system.caches.registry_client import Login, login_in
+from monopod.system.caches import registry_store
+from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, login_in
 from monopod.system.caches.registry_store import RegistryStore, _escaped, _may_start_with, tag_of
 from monopod.system.caches.store import StoreError
 
@@ -78,6 +79,44 @@ def test_of_many_that_save_one_key_one_leaves_a_whole_entry(registry):
     (entry,) = store.entries()
     content = read(store, entry)
     assert content == content[:1] * 100_000
+
+
+@pytest.fixture
+def refusals(monkeypatch):
+    """Statuses with which the registry refuses the next manifests, as while another run pushes what they refer to."""
+    statuses = []
+    put = RegistryClient.put
+
+    def refuse_or_put(client, path, *arguments):
+        if statuses:
+            raise AnswerError("refused", statuses.pop(0))
+        put(client, path, *arguments)
+
+    monkeypatch.setattr(RegistryClient, "put", refuse_or_put)
+    monkeypatch.setattr(registry_store.time, "sleep", lambda _: None)
+    return statuses
+
+
+def test_an_entry_is_pushed_again_while_another_run_is_pushing_a_part_of_it(store, refusals):
+    refusals[:] = [400, 500, 404, 429, 503]
+    saved = save(store, "go", b"one")
+    assert store.find(VERSION, "go", []) == saved
+    assert read(store, saved) == b"one"
+
+
+@pytest.mark.parametrize("statuses", [[403], [400] * 6])
+def test_a_registry_that_goes_on_refusing_an_entry_says_so(store, refusals, statuses):
+    refusals[:] = statuses
+    with pytest.raises(StoreError, match="refused"):
+        save(store, "go", b"one")
+    assert refusals == []
+    assert not store.has(VERSION, "go")
+
+
+def test_an_error_of_the_registry_has_its_code(hostile):
+    hostile.answer = (500, {}, b'{"errors": [{"code": "UNKNOWN"}]}')
+    with pytest.raises(StoreError, match=r"answered 500 Internal Server Error: UNKNOWN$"):
+        RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login()).entries()
 
 
 KILLED = """
