@@ -30,7 +30,7 @@ from monopod.coordinator.control_directory import ROOT
 from monopod.coordinator.engine.containers import slots_of
 from monopod.coordinator.engine.engine import Engine
 from monopod.coordinator.engine.events import Begun
-from monopod.coordinator.engine.handover import VARIABLE, HandoverError, hand_over, take_over
+from monopod.coordinator.engine.handover import LIMIT, MOST_BYTES, VARIABLE, hand_over, take_over
 from monopod.coordinator.journal import JournalError
 from monopod.coordinator.shell import Coordinator
 from monopod.schemas.plan import Plan, decode
@@ -158,11 +158,13 @@ class Output:
         names, run = self._engine.plan.hands_over, self._engine.run
         if not names or run is None or run.outcome is None or not run.outcome.succeeded:
             _write_termination_message(summary)
-        elif self._handover:
+            return
+        word = hand_over(run, names, int(os.environ.get(LIMIT) or MOST_BYTES))
+        if self._handover:
             _write_termination_message(summary)
-            _write_file(self._handover, hand_over(run, names), os.O_CREAT)
+            _write_file(self._handover, word, os.O_CREAT)
         else:
-            _write_termination_message(hand_over(run, names))
+            _write_termination_message(word)
 
 
 def _write_termination_message(text: str) -> None:
@@ -228,11 +230,10 @@ def main() -> int:
     try:
         options = parse_options(sys.argv[1:])
         plan = decode(options.pieces, int(os.environ.get("JOB_COMPLETION_INDEX") or 0))
-        plan = take_over(plan, os.environ.get(VARIABLE, "").split())
-    except (UsageError, ValueError, HandoverError) as error:
+    except (UsageError, ValueError) as error:
         return _refuse(error, CANNOT_START)
     try:
-        coordinator = _take_up(plan, options)
+        coordinator = _take_up(take_over(plan, os.environ.get(VARIABLE, "").split()), options)
         gc.freeze()
         gc.enable()
         return coordinator.run(identity(os.environ))

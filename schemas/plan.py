@@ -208,6 +208,7 @@ class LeftOut(NamedTuple):
     Results are those of an earlier run, or of another Pod, in which it succeeded; it counts as succeeded.
     ``group``: the group whose Pod hands over, when this Pod starts, what became of it. If it was skipped there, its
     reason is the reason there, and it counts as skipped for that reason.
+    ``problem``: why what that group handed over cannot be used. The Task then counts as failed, and with it the run.
     """
 
     reason: str
@@ -216,6 +217,7 @@ class LeftOut(NamedTuple):
     variables: tuple[tuple[str, str], ...] = ()
     reused: bool = False
     group: str = ""
+    problem: str = ""
 
     @property
     def lets_others_run(self) -> bool:

@@ -7,7 +7,8 @@ Rules:
 - The first Sidecar installs the entrypoint. Kubelet starts the others after its postStart hook. It ends when the
   coordinator runs.
 - Tekton starts a Step once all Sidecars run or have ended, so the DAG starts with its last container.
-- What a group hands over is a Result of its Task, which Tekton passes on as a param.
+- What a group hands over is a Result of its Task, which Tekton passes on as a param. Tekton puts it into the
+  termination message of the Step, which is the shorter the more containers the Pod has.
 - Tekton's feature ``enable-kubernetes-sidecar`` must be off, which is its default: it would restart Sidecars that have
   ended.
 """
@@ -17,7 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from monopod.compiler.grouping.group_pod import HANDED_OVER, GroupPod, own_metadata, pod_metadata
+from monopod.compiler.grouping.group_pod import (
+    HANDED_OVER,
+    HANDOVER_BYTES,
+    GroupPod,
+    message_bytes,
+    own_metadata,
+    pod_metadata,
+)
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.runtime_command import holding_command, wait_command
@@ -26,6 +34,10 @@ from monopod.compiler.pod.workload import Workload
 RESULT = "handed-over"
 KUBE_VERSION = KubeVersion(1, 28)
 """Pods are compiled for a version without native sidecars, restart rules and requests of a Pod as a whole."""
+_INIT_CONTAINERS = 2
+"""How many init containers Tekton adds to a Pod at most for Tasks without scripts."""
+_MESSAGE_BYTES = 256
+"""How much of a Step's termination message Tekton needs beside the Result, with room for later versions."""
 _NOT_OF_THE_TEMPLATE = ("restartPolicy", "activeDeadlineSeconds", "containers", "initContainers", "volumes")
 
 
@@ -81,6 +93,9 @@ def _step(coordinator: Mapping[str, Any], each: GroupPod) -> dict[str, Any]:
     values = {"MONOPOD_RUN_NAME": "$(params.run-name)", "MONOPOD_RUN_UID": "$(params.run-uid)"}
     if each.takes_over:
         values[HANDED_OVER] = " ".join(f"$(params.group-{name})" for name in each.takes_over)
+    if each.hands_over:
+        containers = len(each.pod["spec"]["containers"]) + 1 + _INIT_CONTAINERS
+        values[HANDOVER_BYTES] = str(max(message_bytes(containers) - _MESSAGE_BYTES, 0))
     others = [variable for variable in coordinator["env"] if variable["name"] not in values]
     handover = ["--handover", f"$(results.{RESULT}.path)"] if each.hands_over else []
     return {

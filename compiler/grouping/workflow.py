@@ -4,7 +4,8 @@ Rules:
 
 - The Pod is the one that `monopod compile` writes, and Argo creates it unchanged. Argo's own executor does not run in
   it, so nothing in it waits for Argo. The Workflow owns the Pod.
-- What a group hands over is the termination message of its coordinator, as an output parameter.
+- What a group hands over is the termination message of its coordinator, as an output parameter. It is the shorter the
+  more containers the Pod has.
 - Argo replaces ``{{...}}`` in a manifest. The manifest is JSON, where two braces of an author are written as escapes.
 """
 
@@ -15,7 +16,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from monopod.compiler.grouping.group_pod import HANDED_OVER, GroupPod, own_metadata, pod_metadata
+from monopod.compiler.grouping.group_pod import (
+    HANDED_OVER,
+    HANDOVER_BYTES,
+    GroupPod,
+    message_bytes,
+    own_metadata,
+    pod_metadata,
+)
 from monopod.compiler.pod.assembly import COORDINATOR, with_variables
 from monopod.compiler.pod.workload import Workload
 
@@ -88,6 +96,7 @@ def _manifest(each: GroupPod, workload: Workload) -> str:
     def variable(name: str) -> str:
         return f"{mark}<{name}>{mark}"
 
+    containers = len(each.pod["spec"]["containers"]) + len(each.pod["spec"]["initContainers"])
     values = {
         "MONOPOD_RUN_NAME": variable("workflow.name"),
         "MONOPOD_RUN_UID": variable("workflow.uid"),
@@ -96,6 +105,7 @@ def _manifest(each: GroupPod, workload: Workload) -> str:
             if each.takes_over
             else {}
         ),
+        **({HANDOVER_BYTES: str(message_bytes(containers))} if each.hands_over else {}),
     }
     pod = with_variables(each.pod, [{"name": name, "value": value} for name, value in values.items()])
     manifest = {

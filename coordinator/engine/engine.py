@@ -199,7 +199,8 @@ class Engine:
     def _leave_out(self, pipeline: PipelineState) -> None:
         """Skip the Tasks that the Plan leaves out, and publish the Results that it gives them."""
         for task in pipeline.all_tasks():
-            if (left_out := task.plan.left_out) is None:
+            left_out = task.plan.left_out
+            if left_out is None or left_out.problem:
                 continue
             task.phase, task.reason = "Skipped", left_out.reason
             self._commands.report(TaskSkipped(self._commands.now, task.path, left_out.reason, left_out.message))
@@ -372,7 +373,7 @@ class Engine:
 
     def _consider(self, task: TaskState) -> None:
         """Queue a Task whose predecessors have ended, or skip or reject it. A Task that is left out ends now."""
-        if task.plan.left_out is not None:
+        if task.plan.left_out is not None and not task.plan.left_out.problem:
             self._ended.append(task)
         if task.phase != "Waiting":
             return

@@ -5,8 +5,9 @@ Rules:
 - It is one word of ASCII: JSON, compressed, in base64. The termination message of the coordinator's container is that
   word, or the file that ``--handover`` names has it. An engine (Argo Workflows, Tekton) passes it on as a parameter.
 - It is handed over only if the group succeeded. Without that, the engine starts no group after it.
-- A termination message has at most 4096 bytes. If more would be handed over, the word is `TOO_LONG` and the size, and
-  the Pod that takes over fails with that reason.
+- A word has at most as many bytes as the compiler says (`LIMIT`), at most `MOST_BYTES`: kubelet cuts termination
+  messages. If more would be handed over, the word is `TOO_LONG`, the size and the limit, and the run of the Pod that
+  takes over fails with that reason.
 - The Pod that takes over has the words in its environment (`VARIABLE`), separated by spaces.
 
 Pure. Left to others: what is handed over (``compiler.grouping``), what follows from it (``engine``).
@@ -25,15 +26,13 @@ from monopod.schemas.plan import ELSEWHERE, LeftOut, Param, Plan, Task
 from monopod.schemas.variables import parse_path
 
 VARIABLE = "MONOPOD_HANDED_OVER"
+LIMIT = "MONOPOD_HANDOVER_BYTES"
 MOST_BYTES = 4096
+"""How much of a termination message kubelet keeps; less if a Pod has more than three containers."""
 TOO_LONG = "too-long:"
 
 
-class HandoverError(Exception):
-    """What was handed over cannot be used; the message says why."""
-
-
-def hand_over(run: PipelineState, names: Iterable[str]) -> str:
+def hand_over(run: PipelineState, names: Iterable[str], most_bytes: int = MOST_BYTES) -> str:
     """Return the word for these Tasks (``tasks.build``) and variables of a run that succeeded (`Plan.hands_over`)."""
     tasks: dict[str, str] = {}
     values: dict[str, Any] = {}
@@ -46,25 +45,39 @@ def hand_over(run: PipelineState, names: Iterable[str]) -> str:
             values[name] = value
     text = json.dumps({"tasks": tasks, "values": values}, separators=(",", ":"), ensure_ascii=False)
     word = base64.b64encode(zlib.compress(text.encode(errors="surrogateescape"), 9)).decode()
-    return word if len(word) <= MOST_BYTES else f"{TOO_LONG}{len(word)}"
+    return word if len(word) <= most_bytes else f"{TOO_LONG}{len(word)}/{most_bytes}"
 
 
 def take_over(plan: Plan, words: Iterable[str]) -> Plan:
-    """Return a Plan in which the Tasks of earlier groups have what was handed over. Raises HandoverError."""
+    """Return a Plan in which the Tasks of earlier groups have what was handed over, or the reason why they do not."""
     awaited = {task.name: task.left_out.group for task in plan.pipeline.tasks if task.left_out and task.left_out.group}
     if not awaited:
         return plan
     tasks: dict[str, str] = {}
     values: dict[str, Any] = {}
+    problems = []
     for word in words:
         handed = _decode(word)
-        tasks.update(handed["tasks"])
-        values.update(handed["values"])
-    for name, group in awaited.items():
-        if name not in tasks:
-            raise HandoverError(f"the group '{group}' did not hand over its Task '{name}' in {VARIABLE}")
-    changed = tuple(_taken_over(task, tasks, values) if task.name in awaited else task for task in plan.pipeline.tasks)
-    return plan._replace(pipeline=plan.pipeline._replace(tasks=changed))
+        if isinstance(handed, str):
+            problems.append(handed)
+        else:
+            tasks.update(handed["tasks"])
+            values.update(handed["values"])
+
+    def changed(task: Task) -> Task:
+        if task.name not in awaited:
+            return task
+        if task.name in tasks:
+            return _taken_over(task, tasks, values)
+        problem = f"the group '{awaited[task.name]}' did not hand over its Task '{task.name}' in {VARIABLE}"
+        return _unusable(task, problems[0] if problems else problem)
+
+    return plan._replace(pipeline=plan.pipeline._replace(tasks=tuple(map(changed, plan.pipeline.tasks))))
+
+
+def _unusable(task: Task, problem: str) -> Task:
+    assert task.left_out is not None
+    return task._replace(left_out=task.left_out._replace(problem=problem))
 
 
 def _taken_over(task: Task, tasks: dict[str, str], values: dict[str, Any]) -> Task:
@@ -85,17 +98,17 @@ def _taken_over(task: Task, tasks: dict[str, str], values: dict[str, Any]) -> Ta
     return task._replace(left_out=left_out)
 
 
-def _decode(word: str) -> dict[str, Any]:
-    """Return what a word says. Raises HandoverError."""
+def _decode(word: str) -> dict[str, Any] | str:
+    """Return what a word says, or why it cannot be used."""
     if word.startswith(TOO_LONG):
-        size = word.removeprefix(TOO_LONG)
-        message = f"an earlier group has Results of {size} bytes for this one, and {MOST_BYTES} can be handed over"
-        raise HandoverError(f"{message}; write them to a Workspace, or put the Tasks into one group")
+        size, _, most = word.removeprefix(TOO_LONG).partition("/")
+        message = f"an earlier group has Results of {size} bytes for this one, and its Pod can hand over {most}"
+        return f"{message}; write them to a Workspace, or put the Tasks into one group"
     try:
         handed = json.loads(zlib.decompress(base64.b64decode(word, validate=True)))
         if not isinstance(handed["tasks"], dict) or not isinstance(handed["values"], dict):
             raise TypeError
-    except (ValueError, TypeError, KeyError, zlib.error) as error:
+    except (ValueError, TypeError, KeyError, zlib.error):
         message = "is not what the Pod of a group hands over; use the object that monopod compile wrote unchanged"
-        raise HandoverError(f"{VARIABLE}: '{word[:40]}' {message}") from error
+        return f"{VARIABLE}: '{word[:40]}' {message}"
     return {"tasks": handed["tasks"], "values": handed["values"]}

@@ -67,6 +67,8 @@ def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
 
 def find_obstacle(task: TaskState) -> Skip | Reject | Undecided | None:
     """Return what keeps a Task from starting. Its ``guards`` record how they were evaluated."""
+    if task.plan.left_out is not None and task.plan.left_out.problem:
+        return Reject(task.plan.left_out.problem)
     missing = _missing_results(task)
     try:
         obstacle = _nothing_starts_or_guard(task, missing)

@@ -2,7 +2,7 @@
 
 Evidence, from the strongest to the weakest:
 
-1. the coordinator's termination message, which states the outcome,
+1. the coordinator's termination message, which states the outcome; kubelet cuts it if the Pod has many containers,
 2. the coordinator's exit code 0, which it has only if the run succeeded,
 3. the phase Succeeded, since a failed run has a failed container.
 
@@ -21,7 +21,8 @@ from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.display.summary import Outcome
 from monopod.schemas.run_events import FinalStatus
 
-_FIRST_LINE = re.compile(rf"({'|'.join(get_args(FinalStatus))}) \((\w+)\): (.*)")
+_FIRST_LINE = re.compile(rf"({'|'.join(get_args(FinalStatus))}) \((\w+)(?:\): (.*))?")
+_CUT_SHORT = "the coordinator's termination message was cut short; see its log"
 _BY_ITS_POD = "the coordinator reported no outcome; according to the status of its Pod, the run succeeded"
 
 
@@ -32,6 +33,8 @@ def evident_outcome(status: Mapping[str, Any]) -> Outcome | None:
         match = _FIRST_LINE.match(str(ended.get("message") or ""))
         if match is not None:
             (name,) = (final for final in get_args(FinalStatus) if final == match[1])
+            if match[3] is None:
+                return Outcome(name, name, _CUT_SHORT, lacks_events=True)
             return Outcome(name, match[2], match[3].strip(), lacks_events=True)
     if any(ended.get("exitCode") == 0 for ended in endings) or status.get("phase") == "Succeeded":
         return Outcome("Succeeded", "Succeeded", _BY_ITS_POD, lacks_events=True)

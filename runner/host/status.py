@@ -10,6 +10,8 @@ from monopod.schemas.formats.timestamps import to_rfc3339
 
 LONGEST_MESSAGE = 4096
 """The maximum length of a termination message, in bytes."""
+_LONGEST_MESSAGES = 12288
+"""The maximum length of all termination messages of a Pod, equally divided among its containers."""
 
 
 def container_status(record: ContainerRecord, image: str) -> dict[str, Any]:
@@ -65,8 +67,9 @@ def pod_status(
     address: str,
 ) -> dict[str, Any]:
     """Return the PodStatus; `containers` are the ContainerStatuses by name."""
-    initial = _in_order(pod["spec"].get("initContainers") or (), containers)
-    ordinary = _in_order(pod["spec"]["containers"], containers)
+    specs = [pod["spec"].get("initContainers") or (), pod["spec"]["containers"]]
+    longest = _LONGEST_MESSAGES // sum(map(len, specs))
+    initial, ordinary = (_in_order(each, containers, longest) for each in specs)
     initialized = all(status["started"] or "terminated" in status["state"] for status in ordinary)
     ended = phase in ("Succeeded", "Failed")
     ready = not ended and all(status["ready"] for status in ordinary)
@@ -92,8 +95,21 @@ def pod_status(
     return status
 
 
-def _in_order(containers: Iterable[Mapping[str, Any]], known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return [known[container["name"]] for container in containers if container["name"] in known]
+def _in_order(
+    containers: Iterable[Mapping[str, Any]], known: Mapping[str, dict[str, Any]], longest: int
+) -> list[dict[str, Any]]:
+    return [_cut(known[container["name"]], longest) for container in containers if container["name"] in known]
+
+
+def _cut(status: dict[str, Any], longest: int) -> dict[str, Any]:
+    """Return a ContainerStatus whose termination messages have at most `longest` bytes."""
+    cut = {**status}
+    for key in ("state", "lastState"):
+        terminated = status.get(key, {}).get("terminated", {})
+        data = terminated.get("message", "").encode()
+        if len(data) > longest:
+            cut[key] = {"terminated": {**terminated, "message": data[:longest].decode(errors="ignore")}}
+    return cut
 
 
 def _condition(kind: str, holds: bool, reason: str) -> dict[str, Any]:

@@ -69,5 +69,21 @@ def test_states(container, state):
     assert whole["initContainerStatuses"][0]["ready"] is True
 
 
+def test_containers_share_the_room_for_termination_messages():
+    long = Termination(1, None, "Error", "é" * 2048, None, 5.0)
+    pod = {**POD, "spec": {"containers": [{"name": str(number), "image": "x"} for number in range(9)]}}
+    whole = pod_status(
+        pod,
+        {str(number): container_status(record(phase="ended", last=long), "x") for number in range(9)},
+        phase="Failed",
+        reason="",
+        message="",
+        started_at=0.0,
+        address="10.0.0.1",
+    )
+    kept = {len(each["state"]["terminated"]["message"].encode()) for each in whole["containerStatuses"]}
+    assert kept == {12288 // 9 - 1}  # no half of a character
+
+
 def test_failed_init_container_is_not_ready():
     assert container_status(record("init", phase="ended", last=TERMINATION), "x")["ready"] is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 
 import pytest
 import yaml
@@ -143,6 +144,24 @@ def test_a_failed_group_stops_those_after_it(compiled, run_pod):
     argo.run(compiled(failing, "Workflow"))
     assert argo.phases == {"one": "Failed"}
     assert not argo.outputs or "Failed" in next(iter(argo.outputs.values()))
+
+
+def test_a_group_of_many_containers_hands_over_less(compiled, run_pod):
+    digests = "".join(sha256(bytes([number])).hexdigest() for number in range(38))  # 1.6 KB, compressed and in base64
+    writer = task("a", "one", f"printf {digests} > $(results.r.path)", results=[("r", "string")])
+    others = [task(f"other-{number}", "one", "true") for number in range(8)]
+    many = pipeline_run(writer, *others, task("b", "two", "echo $(tasks.a.results.r)"))
+    messages = []
+
+    def run_and_note(name, pod):
+        phase, message = run_pod(name, pod)
+        messages.append(message)
+        return phase, message
+
+    argo = Argo(run_and_note)
+    argo.run(compiled(many, "Workflow"))
+    assert argo.phases == {"one": "Succeeded", "two": "Failed"}
+    assert re.search(r"Results of 1\d{3} bytes for this one, and its Pod can hand over 1228;", messages[1])
 
 
 def pod_of_tekton(task, params, results):

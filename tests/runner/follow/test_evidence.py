@@ -11,6 +11,7 @@ def coordinator(kind="initContainerStatuses", state="state", **ended):
 
 
 MESSAGE = "Failed (Failed): Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0\ntest: Failed: exit code 1"
+CUT_SHORT = "the coordinator's termination message was cut short; see its log"
 BY_POD = "the coordinator reported no outcome; according to the status of its Pod, the run succeeded"
 
 
@@ -39,6 +40,8 @@ SUCCEEDED = evident("Succeeded", "Succeeded", BY_POD)
             evident("Failed", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
         ),
         (coordinator(exitCode=0, message="Succeeded (Completed): all"), evident("Succeeded", "Completed", "all")),
+        (coordinator(exitCode=0, message="Succeeded (Co"), evident("Succeeded", "Succeeded", CUT_SHORT)),
+        (coordinator(exitCode=1, message="Failed (Failed)"), evident("Failed", "Failed", CUT_SHORT)),
         (
             coordinator("containerStatuses", "lastState", exitCode=137, message="Cancelled (Cancelled): it was"),
             evident("Cancelled", "Cancelled", "it was"),
