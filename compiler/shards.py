@@ -25,12 +25,14 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.option_values import parse_param
 from monopod.compiler.documents.run_selection import choose
+from monopod.compiler.grouping.partition import of_one_pod
 from monopod.compiler.options import Options
 from monopod.compiler.pod.assembly import size_problem, with_plans
 from monopod.compiler.pod.indexed_job import MOST_SHARDS, SUCCESS_POLICY_SINCE, Shards, longest_name
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.restarts import RESTART_FIELDS
 from monopod.compiler.pod.workload import make_workload
+from monopod.compiler.tasks.views import merged_volumes
 from monopod.schemas.plan import Matrix, Pipeline, encode_shards
 from monopod.schemas.variables import references_in
 
@@ -56,6 +58,8 @@ def compile_shards(documents: Documents, options: Options, shards: Shards) -> Co
             _raise([f"--shard-by: {too_large}"])
     if (too_long := _name_problem(first, count)) is not None:
         _raise([too_long])
+    if count > 1 and (problems := list(_merged_by_all(first))):
+        raise Problems(problems)
     workload = replace(options.workload, shards=replace(shards, count=count))
     return replace(first, pod=pod, workload=make_workload(pod, workload, options.kube_version))
 
@@ -74,6 +78,21 @@ def _each(
         if (difference := _difference(compilations[0].pod, compiled.pod)) is not None:
             _raise([f"--shard-by: the Pods of a Job are equal, but index {index} differs from index 0: {difference}"])
     return compilations
+
+
+def _merged_by_all(compilation: Compilation) -> Iterator[Problem]:
+    """Yield each private view that the Pods of all indexes would merge into one claim at the same time."""
+    lowered = compilation.lowered
+    assert lowered is not None
+    sources = {volume["name"]: volume for volume in lowered.contents.volumes}
+    for volume, _, place in merged_volumes(lowered.pipeline, lowered.contents):
+        if of_one_pod(sources[volume]) in (None, "hostPath"):
+            message = (
+                f"the private view of the Workspace '{lowered.contents.workspaces[volume]}' would be merged by the "
+                "Pods of all indexes at the same time, and none sees the changes of the others; use copy:discard, or "
+                "no view but a directory for each index"
+            )
+            yield place.problem("workload", message)
 
 
 def _split_matrices(pipeline: Pipeline, name: str) -> list[Matrix]:

@@ -5,6 +5,7 @@ Rules:
 - Groups are Pods of their own. A Workspace that several groups use must be a claim, or another volume of the network.
 - Results and the outcome of Tasks are handed over by Argo Workflows and Tekton (``coordinator.engine.handover``). A
   JobSet hands nothing over: a Task whose predecessor may have been skipped would not know.
+- A private view is merged into what its own Pod knows of. No other Pod may use the claim at the same time.
 - Artifacts are files of one Pod.
 - Finally Tasks see all Tasks of their Pipeline, and run also if some fail. No engine starts a group after others have
   failed, so they are in a group only as part of a Pipeline that runs as a Task.
@@ -15,11 +16,12 @@ Left to others: which Task is in which group (``partition``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.grouping.partition import OF_ONE_POD, TaskGroup, workspace_volumes
+from monopod.compiler.grouping.partition import TaskGroup, containers_of, of_one_pod, workspace_volumes
 from monopod.compiler.tasks.left_out import needed_output, task_references
+from monopod.compiler.tasks.views import merged_volumes
 from monopod.schemas.plan import Task
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ _KINDS_OF_VOLUMES = {
     "emptyDir": "an emptyDir, which each Pod has of its own",
     "ephemeral": "a claim of each Pod's own",
     "hostPath": "a directory of one node",
+    "csi": "a CSI volume that each Pod has of its own",
 }
 
 
@@ -48,6 +51,7 @@ def crossing_problems(
         )
         yield places[name].problem("workload", message)
     yield from _workspaces(lowered, owner)
+    yield from _views(lowered, groups, owner)
     yield from _references(lowered, owner, kind, hands_over=hands_over)
     if not hands_over:
         yield from _skipped(lowered, owner, kind)
@@ -61,15 +65,49 @@ def _workspaces(lowered: Lowered, owner: Mapping[str, str]) -> Iterator[Problem]
     sources = {volume["name"]: volume for volume in lowered.contents.volumes}
     for volume, users in workspace_volumes(lowered).items():
         groups = list(dict.fromkeys(owner[task] for task in users))
-        source = next((kind for kind in OF_ONE_POD if kind in sources.get(volume, {})), None)
+        source = of_one_pod(sources.get(volume, {}))
         if len(groups) < 2 or source is None:
             continue
-        workspace = volume.removeprefix("workspace-")
+        workspace = lowered.contents.workspaces[volume]
         message = (
             f"the Workspace '{workspace}' is used in the groups {_listed(groups)}, a Pod each, and is "
             f"{_KINDS_OF_VOLUMES[source]}; bind a claim (-w {workspace}=pvc:CLAIM), or put its Tasks into one group"
         )
         yield lowered.contents.places.volumes[volume].problem("workload", message)
+
+
+def _views(lowered: Lowered, groups: Sequence[TaskGroup], owner: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield each private view that is merged into a Workspace while the Pod of another group may use it."""
+    sources = {volume["name"]: volume for volume in lowered.contents.volumes}
+    users: dict[str, dict[str, None]] = {}
+    for volume, tasks in workspace_volumes(lowered).items():
+        users.setdefault(_claim(sources[volume]), {}).update((owner[task], None) for task in tasks)
+    before = _all_before(groups)
+    task_of = {name: task.name for task in lowered.pipeline.tasks for name in containers_of([task])}
+    for volume, container, place in merged_volumes(lowered.pipeline, lowered.contents):
+        own = owner[task_of[container]]
+        for other in users[_claim(sources[volume])] if of_one_pod(sources[volume]) is None else ():
+            if other != own and other not in before[own] and own not in before[other]:
+                message = (
+                    f"the private view of the Workspace '{lowered.contents.workspaces[volume]}' is merged by a Pod of "
+                    f"the group '{own}' while a Pod of the group '{other}' may use the same claim, and neither sees "
+                    "the changes of the other; order the groups with runAfter, or put these Tasks into one group"
+                )
+                yield place.problem("workload", message)
+
+
+def _claim(volume: Mapping[str, Any]) -> str:
+    """Return what two volumes of one claim have in common, else the name of a volume."""
+    claim = volume.get("persistentVolumeClaim")
+    return f"claim {claim['claimName']}" if claim else f"volume {volume['name']}"
+
+
+def _all_before(groups: Sequence[TaskGroup]) -> dict[str, set[str]]:
+    """Return for each group those that have ended when it starts. The groups are in an order in which they can run."""
+    before: dict[str, set[str]] = {}
+    for group in groups:
+        before[group.name] = set(group.needs).union(*(before[name] for name in group.needs))
+    return before
 
 
 def _references(lowered: Lowered, owner: Mapping[str, str], kind: str, *, hands_over: bool) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from monopod.compiler.documents.run_selection import choose
 from monopod.compiler.grouping.crossing import crossing_problems
 from monopod.compiler.grouping.group_pod import GroupPod
 from monopod.compiler.grouping.job_set import LONGEST_SUFFIX, job_set, job_set_problems
-from monopod.compiler.grouping.partition import Limit, TaskGroup, partition
+from monopod.compiler.grouping.partition import Limit, TaskGroup, partition, waits_for
 from monopod.compiler.grouping.pipeline_run import KUBE_VERSION, pipeline_run
 from monopod.compiler.grouping.workflow import workflow
 from monopod.compiler.options import Options
@@ -102,7 +102,7 @@ def _elsewhere(
     lowered: Lowered, group: TaskGroup, groups: Sequence[TaskGroup], *, hands_over: bool
 ) -> dict[str, LeftOut]:
     """Return the Tasks of other groups, as a group sees them."""
-    awaited = {name for task in lowered.pipeline.tasks if task.name in group.tasks for name in task.after}
+    awaited = {name for task, waits in waits_for(lowered).items() if task in group.tasks for name in waits}
     left_out = {}
     for other in groups:
         for name in other.tasks if other is not group else ():
@@ -116,7 +116,7 @@ def _elsewhere(
 def _handed_over(lowered: Lowered, group: TaskGroup, groups: Sequence[TaskGroup]) -> Iterator[str]:
     """Yield the Tasks of a group that others wait for, and the variables that others use, each once."""
     later = {name for other in groups if other is not group for name in other.tasks}
-    awaited = {name for task in lowered.pipeline.tasks if task.name in later for name in task.after}
+    awaited = {name for task, waits in waits_for(lowered).items() if task in later for name in waits}
     yield from (f"tasks.{name}" for name in group.tasks if name in awaited)
     used = {
         needed: None

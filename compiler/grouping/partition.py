@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.grouping.cut import Graph, Shared, best_cut
 from monopod.compiler.pod.resources import COORDINATOR_REQUESTS
+from monopod.compiler.pod.volume_sources import is_shared
 from monopod.compiler.tasks.left_out import needed_output, task_references
 from monopod.schemas.capacity.peak import peak
 from monopod.schemas.formats import quantity
@@ -38,8 +39,7 @@ USUAL_SIZE: Final = 2**30
 RESULT_SIZE: Final = 4096
 UNCROSSABLE: Final = 2**60
 """More than everything else that crosses."""
-OF_ONE_POD: Final = ("emptyDir", "ephemeral", "hostPath")
-"""The volume sources of which each Pod, or each node, has its own."""
+_OF_ONE_POD: Final = ("emptyDir", "ephemeral", "hostPath", "csi")
 _WITHOUT_COST: Final = ("configMap", "secret", "projected", "downwardAPI")
 _UNITS: Final = {"cpu": Fraction(1, 1000), "memory": Fraction(1)}
 
@@ -80,8 +80,9 @@ def partition(lowered: Lowered, limits: Sequence[Limit], *, hands_over: bool) ->
         together.setdefault(f"group {setting.value}" if setting is not None else f"task {name}", []).append(name)
     keys = list(together)
     number_of = {name: number for number, key in enumerate(keys) for name in together[key]}
+    waits = waits_for(lowered)
     before = [
-        frozenset(number_of[name] for task in together[key] for name in tasks[task].after) - {number}
+        frozenset(number_of[name] for task in together[key] for name in waits[task]) - {number}
         for number, key in enumerate(keys)
     ]
     _raise(_cycle(keys, before, [written[names[0]] for names in together.values()]))
@@ -99,7 +100,21 @@ def partition(lowered: Lowered, limits: Sequence[Limit], *, hands_over: bool) ->
 
     shared = [*_workspaces(lowered, number_of), *_results(written.values(), number_of, hands_over=hands_over)]
     groups, _ = best_cut(Graph(before, shared, fits))
-    return tuple(_named(groups, keys, together, tasks))
+    return tuple(_named(groups, keys, together, waits))
+
+
+def waits_for(lowered: Lowered) -> dict[str, dict[str, None]]:
+    """Return for each Task of the run's own Pipeline the Tasks that have to end before its Pod starts, if in others.
+
+    These are the Tasks that it runs after, and those that it only takes the length of a matrix from.
+    """
+    waits = {task.name: dict.fromkeys(task.after) for task in lowered.pipeline.tasks}
+    for each in lowered.grouped:
+        for path, _ in task_references(each.task, each.place) if each.task.name in waits else ():
+            needed = needed_output(path)
+            if needed is not None and needed[1] in waits:
+                waits[each.task.name][needed[1]] = None
+    return waits
 
 
 def _cycle(keys: Sequence[str], before: Sequence[frozenset[int]], places: Sequence[GroupedTask]) -> Iterator[Problem]:
@@ -124,7 +139,7 @@ def _named(
     groups: Sequence[frozenset[int]],
     keys: Sequence[str],
     together: Mapping[str, Sequence[str]],
-    tasks: Mapping[str, Task],
+    waits: Mapping[str, Mapping[str, None]],
 ) -> Iterator[TaskGroup]:
     given = {keys[number].removeprefix("group ") for number in range(len(keys)) if keys[number].startswith("group ")}
     owner: dict[str, str] = {}
@@ -134,9 +149,9 @@ def _named(
         while not own and name in given:
             name += "-x"
         members = {task for number in group for task in together[keys[number]]}
-        in_order = tuple(task for task in tasks if task in members)
+        in_order = tuple(task for task in waits if task in members)
         owner.update(dict.fromkeys(in_order, name))
-        needs = dict.fromkeys(owner[earlier] for task in in_order for earlier in tasks[task].after)
+        needs = dict.fromkeys(owner[earlier] for task in in_order for earlier in waits[task])
         yield TaskGroup(name, in_order, tuple(each for each in needs if each != name))
 
 
@@ -176,7 +191,7 @@ class _Peaks:
             own = quantity.parse(COORDINATOR_REQUESTS[limit.resource]) // unit
             amounts = self._amounts[limit.resource]
             pipeline = Pipeline("", tasks=tuple(tasks))
-            if own + sum(amounts.get(name, 0) for name in _containers(tasks)) > most:
+            if own + sum(amounts.get(name, 0) for name in containers_of(tasks)) > most:
                 highest = int(own) + peak(pipeline, amounts, max_parallel=self._max_parallel)
                 if highest > most:
                     yield limit, highest
@@ -193,7 +208,8 @@ def _amounts(lowered: Lowered, resource: str) -> Iterator[tuple[str, int]]:
                 break
 
 
-def _containers(tasks: Sequence[Task]) -> Iterator[str]:
+def containers_of(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield the containers of Tasks."""
     for each in runnable_tasks(Pipeline("", tasks=tuple(tasks))):
         for slot in each.task.slots:
             yield from slot.all_containers
@@ -203,14 +219,22 @@ def _containers(tasks: Sequence[Task]) -> Iterator[str]:
 
 
 def workspace_volumes(lowered: Lowered) -> dict[str, dict[str, None]]:
-    """Return the volumes of Workspaces by name, each with the Tasks of the run's own Pipeline that mount it."""
-    owner = {name: task.name for task in lowered.pipeline.tasks for name in _containers([task])}
+    """Return the volumes of Workspaces by name, each with the Tasks of the run's own Pipeline that mount it.
+
+    The Steps that make and merge private views mount it too, those of a Task's author may mount it at any path.
+    """
+    owner = {name: task.name for task in lowered.pipeline.tasks for name in containers_of([task])}
     used: dict[str, dict[str, None]] = {}
     for part in lowered.contents.containers:
         for mount in part.fields.get("volumeMounts") or ():
-            if mount["mountPath"] in part.workspaces and part.name in owner:
+            if mount["name"] in lowered.contents.workspaces and part.name in owner:
                 used.setdefault(mount["name"], {})[owner[part.name]] = None
     return used
+
+
+def of_one_pod(volume: Mapping[str, Any]) -> str | None:
+    """Return the kind of a volume of which each Pod, or each node, has its own; None for any other."""
+    return next((kind for kind in _OF_ONE_POD if kind in volume and (kind != "csi" or not is_shared(volume))), None)
 
 
 def _workspaces(lowered: Lowered, number_of: Mapping[str, int]) -> Iterator[Shared]:
@@ -228,7 +252,7 @@ def _weight(volume: Mapping[str, Any]) -> int:
     size = (volume.get("emptyDir") or {}).get("sizeLimit")
     size = size or ((template.get("resources") or {}).get("requests") or {}).get("storage")
     weight = USUAL_SIZE if size is None else int(quantity.parse(str(size)))
-    return weight + (UNCROSSABLE if any(kind in volume for kind in OF_ONE_POD) else 0)
+    return weight + (UNCROSSABLE if of_one_pod(volume) else 0)
 
 
 def _results(grouped: Any, number_of: Mapping[str, int], *, hands_over: bool) -> Iterator[Shared]:

@@ -32,12 +32,16 @@ MOST_CHARACTERS = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PodContents:
-    """The containers and volumes of a Pod, where they were written, and the metadata that single Tasks add."""
+    """The containers and volumes of a Pod, where they were written, and the metadata that single Tasks add.
+
+    ``workspaces`` are the volumes of Workspaces by name, each with the name of the first Workspace that is bound to it.
+    """
 
     containers: tuple[ContainerPart, ...]
     volumes: tuple[dict[str, Any], ...]
     places: PodPlaces
     of_tasks: tuple[ForOneTask, ...]
+    workspaces: dict[str, str]
 
 
 class PodDraft:
@@ -47,6 +51,7 @@ class PodDraft:
         self.containers: list[ContainerPart] = []
         self.volumes: list[dict[str, Any]] = []
         self.of_tasks: list[ForOneTask] = []
+        self.workspaces: dict[str, str] = {}
         self.cache_directory = ""
         self.places = PodPlaces()
         self._slots: set[str] = set()
@@ -58,7 +63,9 @@ class PodDraft:
 
     def contents(self) -> PodContents:
         """Return what was collected."""
-        return PodContents(tuple(self.containers), tuple(self.volumes), self.places, tuple(self.of_tasks))
+        return PodContents(
+            tuple(self.containers), tuple(self.volumes), self.places, tuple(self.of_tasks), dict(self.workspaces)
+        )
 
     def make_room(self, fields: dict[str, Any]) -> None:
         """Count the fields of a container before it is added. Raises TooLargeError if there is no room."""
@@ -102,6 +109,12 @@ class PodDraft:
             name = self._volumes_by_key[key] = volume_name(words, self._volume_names)
             self.volumes.append({"name": name, **source})
             self.places.volumes[name] = place
+        return name
+
+    def workspace(self, workspace: str, source: dict[str, Any], place: Place) -> str:
+        """Return the name of the volume that is bound to a Workspace, adding it if it is new."""
+        name = self.volume(("workspace", workspace), source, place)
+        self.workspaces.setdefault(name, workspace)
         return name
 
     def keep_volume(self, volume: dict[str, Any], place: Place) -> None:

@@ -24,9 +24,10 @@ from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.own_annotations import VIEWS
 from monopod.compiler.documents.places import OptionPlace, Place
-from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.draft import PodContents, PodDraft
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps, SlotVolume
 from monopod.compiler.tasks.workspaces import TaskWorkspace, name_in_pod
+from monopod.schemas import plan
 from monopod.schemas.variables import Path
 
 POLICIES = ("merge", "discard", "directory")
@@ -147,6 +148,18 @@ def _combination(params: Iterable[str]) -> Iterator[str]:
     for name in params:
         reference = f'params["{name}"]' if "." in name else f"params.{name}"
         yield f"{name}=$({reference})"
+
+
+def merged_volumes(pipeline: plan.Pipeline, contents: PodContents) -> Iterator[tuple[str, str, Place]]:
+    """Yield the volume of each view that is merged back, a container that does it, and where the view is asked for."""
+    parts = {part.name: part for part in contents.containers}
+    for each in plan.runnable_tasks(pipeline):
+        for slot in each.task.slots:
+            for name, step in zip(slot.containers, each.task.steps, strict=True):
+                if step.command[-1:] == (f"monopod.{_MODULE}",) and step.args[0] != "copy":
+                    mounts = parts[name].fields["volumeMounts"]
+                    volume = next(mount["name"] for mount in mounts if mount["mountPath"] == _ORIGIN)
+                    yield volume, name, contents.places.containers[name]()
 
 
 def unknown_views(requested: Iterable[tuple[str, str, str]], tasks: Collection[str]) -> Iterator[Problem]:

@@ -246,7 +246,7 @@ def variables(workspaces: Iterable[TaskWorkspace], draft: PodDraft) -> dict[Path
 
 def name_in_pod(volume: Volume, draft: PodDraft) -> str:
     """Return the name of a volume in the Pod, adding the volume if it is new."""
-    return draft.volume(("workspace", volume.name), volume.source, volume.place)
+    return draft.workspace(volume.name, volume.source, volume.place)
 
 
 def mounts(

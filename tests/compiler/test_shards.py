@@ -186,3 +186,17 @@ def test_the_name_leaves_room_for_the_index(sharded):
     run += "spec: {pipelineRef: {name: wide}}\n"
     with pytest.raises(Problems, match="has 62 characters; the name of a Job with 4 indexes may have 61"):
         sharded(Shards(4), f"{PIPELINE}---\n{run}")
+
+
+def test_a_private_view_is_not_merged_by_all_indexes(sharded):
+    used = PIPELINE.replace("  tasks:\n", "  workspaces: [{name: source}]\n  tasks:\n").replace(
+        "    taskSpec:\n",
+        "    workspaces: [{name: source}]\n    taskSpec:\n"
+        "      metadata: {annotations: {monopod.dev/views: source=copy}}\n      workspaces: [{name: source}]\n",
+    )
+    claim = {"workspaces": (("source", "pvc:code"),)}
+    with pytest.raises(Problems, match="the private view of the Workspace 'source' would be merged by the Pods of all"):
+        sharded(Shards(by="files"), used, **claim)
+    for options in ({"text": used}, {"text": used.replace("=copy", "=copy:discard"), **claim}):
+        assert sharded(Shards(by="files"), **options).workload["spec"]["completions"] == 4
+    assert sharded(Shards(1), used, **claim).workload["spec"]["completions"] == 1

@@ -149,6 +149,63 @@ def test_a_workspace_that_crosses_needs_a_claim(grouped, problem, kind):
     assert "-w source=pvc:CLAIM" in found
 
 
+VIEW = "monopod.dev/views: source=copy"
+
+
+def with_view(text, policy=""):
+    return text.replace("annotations: {", f"annotations: {{{VIEW}{policy}, ")
+
+
+def test_a_workspace_that_crosses_is_found_behind_a_private_view(problem):
+    both = (use_workspace("a", "one"), with_view(use_workspace("b", "two"), ":discard"))
+    found = problem(*both, workspaces=(("source", "emptyDir"),))
+    assert "the Workspace 'source' is used in the groups 'one' and 'two', a Pod each, and is an emptyDir" in found
+
+
+def test_a_workspace_that_crosses_is_found_at_any_path(problem):
+    mount = "steps: [{volumeMounts: [{name: $(workspaces.source.volume), mountPath: /else}], "
+    sidecar = "sidecars: [{name: c, image: i, script: x, workspaces: [{name: source}]}], "
+    isolated = use_workspace("a", "one").replace("steps: [{", sidecar + mount)
+    found = problem(isolated, use_workspace("b", "two"), workspaces=(("source", "emptyDir"),))
+    assert "the Workspace 'source' is used in the groups 'one' and 'two'" in found
+
+
+def test_a_csi_volume_is_of_one_pod_unless_it_is_read_only(grouped, problem, tmp_path):
+    both = (use_workspace("a", "one"), use_workspace("b", "two", ["a"]))
+    run = tmp_path / "run.yaml"
+    binding = "{name: source, csi: {driver: d.example%s}}"
+    text = "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: r}\nspec: {pipelineRef: {name: big}, "
+    for more, is_refused in (("", True), (", readOnly: true", False)):
+        run.write_text(f"{text}workspaces: [{binding % more}]}}\n")
+        (tmp_path / "big.yaml").write_text(HEAD + "".join(both))
+        documents = load([str(tmp_path / "big.yaml"), str(run)])
+        if is_refused:
+            with pytest.raises(Problems, match="is a CSI volume that each Pod has of its own"):
+                compile_groups(documents, Options(), "Workflow")
+        else:
+            assert compile_groups(documents, Options(), "Workflow").workload["kind"] == "Workflow"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_private_view_is_merged_while_no_other_pod_uses_the_claim(grouped, problem, kind):
+    view = with_view(use_workspace("b", "two"))
+    found = problem(use_workspace("a", "one"), view, kind=kind)
+    assert found.startswith("big.yaml:10:")
+    assert "the private view of the Workspace 'source' is merged by a Pod of the group 'two' while a Pod" in found
+    first = use_workspace("a", "one")
+    ordered = (first, with_view(use_workspace("b", "two", ["a"])), use_workspace("c", "three", ["b"]))
+    kept = (first, with_view(use_workspace("b", "two"), ":discard"))
+    together = (first, with_view(use_workspace("b", "one")), task("c", group="two"))
+    for tasks in (ordered, kept, together):
+        assert grouped(*tasks, kind=kind).workload["kind"] == kind
+
+
+def test_a_private_view_of_an_option_is_refused_too(problem):
+    both = (use_workspace("a", "one"), use_workspace("b", "two"))
+    found = problem(*both, views=(("b", "source", "directory"),))
+    assert found.startswith("--view: the private view of the Workspace 'source' is merged by a Pod of the group 'two'")
+
+
 def results(name, group="one"):
     return task(name, group=group, spec="results: [{name: r}],")
 
@@ -173,6 +230,17 @@ def test_only_what_others_use_is_handed_over(grouped):
     assert plans["two"].hands_over == ()
     left_out = {each.name: each.left_out for each in plans["two"].pipeline.tasks if each.left_out}
     assert {name: each.group for name, each in left_out.items()} == {"a": "one", "x": ""}
+
+
+def test_the_length_of_a_matrix_is_handed_over(grouped):
+    matrix = "matrix: {params: [{name: m, value: [m1, m2]}]},"
+    source = task("a", group="one", more=matrix, spec="params: [{name: m}],")
+    compiled = grouped(source, use_result("b", path="tasks.a.matrix.length"))
+    plans = {name: plan_of(pod) for name, pod in pods(compiled).items()}
+    assert plans["one"].hands_over == ("tasks.a", "tasks.a.matrix.length")
+    assert [each.left_out.group for each in plans["two"].pipeline.tasks if each.left_out] == ["one"]
+    (entry,) = [each for each in compiled.workload["spec"]["templates"] if "dag" in each]
+    assert [each.get("dependencies") for each in entry["dag"]["tasks"]] == [None, ["one"]]
 
 
 def test_a_job_set_does_not_know_what_was_skipped(grouped, problem):
