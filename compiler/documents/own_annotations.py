@@ -75,9 +75,17 @@ def useless_annotations(data: Any, kind: str) -> Iterator[tuple[Path, str, Rule]
         elif owner == "task" and kind in ("Pipeline", "PipelineRun") and path[0] == "metadata":
             message = "this is about a Task, so it has no effect here; write it in the metadata of the Task"
             yield path, message, "no-effect"
+        elif name == GROUP and _is_never_cut(path):
+            message = "this has no effect here: finally Tasks and Pipelines that run as Tasks are never cut"
+            yield path, message, "no-effect"
         elif owner == "run" and (kind == "Task" or "taskSpec" in path or "taskRunSpecs" in path):
             message = "this is about the whole run, so it has no effect here; write it in the Pipeline's metadata"
             yield path, message, "no-effect"
+
+
+def _is_never_cut(path: Path) -> bool:
+    """Return whether a path of a Pipeline or PipelineRun is in a finally Task, or in a Pipeline that runs as a Task."""
+    return "finally" in path or any(path[at : at + 1] == ("pipelineSpec",) for at in range(2, len(path)))
 
 
 def _own_annotations(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, Final, get_args
 
 from monopod.compiler.compilation import Compilation, Lowered, compile_runs
@@ -27,14 +28,18 @@ from monopod.compiler.grouping.crossing import crossing_problems
 from monopod.compiler.grouping.group_pod import GroupPod
 from monopod.compiler.grouping.job_set import LONGEST_SUFFIX, job_set, job_set_problems
 from monopod.compiler.grouping.partition import Limit, TaskGroup, partition, waits_for
-from monopod.compiler.grouping.pipeline_run import KUBE_VERSION, pipeline_run
+from monopod.compiler.grouping.pipeline_run import KUBE_VERSION, pipeline_run, replaced_by_tekton
 from monopod.compiler.grouping.workflow import workflow
 from monopod.compiler.options import Options
-from monopod.compiler.pod.assembly import MAX_STORED_BYTES
+from monopod.compiler.pod.assembly import MAX_STORED_BYTES, field_characters
 from monopod.compiler.pod.deadline import active_deadline
+from monopod.compiler.pod.limit_ranges import limit_ranges_of
+from monopod.compiler.pod.peak_requests import request_of
+from monopod.compiler.pod.resources import pod_resources
 from monopod.compiler.pod.workload import KindOfGroups, Workload
 from monopod.compiler.scope.variables_in_scope import variable_name
 from monopod.compiler.tasks.left_out import Selection, needed_output, task_references
+from monopod.schemas.formats import quantity
 from monopod.schemas.plan import ELSEWHERE, LeftOut
 
 KINDS: Final[tuple[KindOfGroups, ...]] = get_args(KindOfGroups)
@@ -55,21 +60,27 @@ def compile_groups(
     inner = replace(options, workload=Workload("PodTemplate"), kube_version=version)
     (whole,) = compile_runs(documents, inner)
     assert whole.lowered is not None
-    groups = partition(whole.lowered, limits, hands_over=hands_over)
+    lowered = whole.lowered
+    ranges = limit_ranges_of(documents, options.limit_ranges, whole.pod["metadata"].get("namespace"))
+    resources = pod_resources(lowered.pipeline, lowered.contents.containers, ranges, version)
+    groups = partition(lowered, resources, limits, hands_over=hands_over)
     crossing = list(crossing_problems(whole.lowered, groups, kind, hands_over=hands_over))
     if any(problem.severity == "error" for problem in crossing):
         raise Problems([problem for problem in crossing if problem.severity == "error"])
     pods, warnings = _compiled(documents, inner, whole, groups, hands_over=hands_over)
+    _raise(_limit_problems(pods, limits))
     if kind == "JobSet":
         _raise(job_set_problems(pods))
-    _raise(_name_problems(whole, groups, kind))
+    _raise(_name_problems(whole, pods, kind))
+    if kind == "PipelineRun":
+        _raise(replaced_by_tekton(pods))
     deadline = active_deadline(whole.plan)
     body = (
         job_set(pods, options.workload, options.kube_version)
         if kind == "JobSet"
         else (workflow if kind == "Workflow" else pipeline_run)(pods, options.workload, deadline)
     )
-    _raise(_size_problems(body, kind, len(groups)))
+    _raise(_size_problems(body, kind, pods))
     unique = tuple(dict.fromkeys((*warnings, *crossing)))
     return replace(whole, pod=pods[0].pod, workload=body, warnings=unique)
 
@@ -140,15 +151,33 @@ def _option_problems(workload: Workload, kind: str, limits: Sequence[Limit]) -> 
     yield from others.problems()
     for limit in limits:
         try:
-            limit.amount  # noqa: B018  # it is malformed or not
+            if limit.amount <= 0:
+                yield f"{limit.option} must be more than 0, got {limit.text}"
         except ValueError as error:
             yield f"{limit.option}: {error}"
 
 
-def _name_problems(whole: Compilation, groups: Sequence[TaskGroup], kind: str) -> Iterator[str]:
+def _limit_problems(pods: Sequence[GroupPod], limits: Sequence[Limit]) -> Iterator[str]:
+    """Yield each group that has to request more than its peak."""
+    for each in pods:
+        spec = each.pod["spec"]
+        sidecars = (container for container in spec["initContainers"] if container.get("restartPolicy") == "Always")
+        containers = (*spec["containers"], *sidecars)
+        for limit in limits:
+            requests = (request_of(container.get("resources") or {}, limit.resource) for container in containers)
+            amount = sum(map(quantity.parse, filter(None, requests)), Fraction(0))
+            if amount > limit.amount:
+                yield (
+                    f"the Pod of the group '{each.name}' has to request {quantity.canonical(amount)} of "
+                    f"{limit.resource}, as the LimitRanges of its namespace say, and {limit.option} is {limit.text}; "
+                    f"raise {limit.option}"
+                )
+
+
+def _name_problems(whole: Compilation, pods: Sequence[GroupPod], kind: str) -> Iterator[str]:
     metadata = whole.pod["metadata"]
     name = metadata.get("name") or f"{metadata.get('generateName', '')}xxxxx"
-    for group in groups if len(groups) > 1 else ():
+    for group in pods if len(pods) > 1 or kind == "JobSet" else ():
         full = f"{name}-{group.name}{LONGEST_SUFFIX if kind == 'JobSet' else ''}"
         if len(full) > _LONGEST:
             yield (
@@ -157,13 +186,31 @@ def _name_problems(whole: Compilation, groups: Sequence[TaskGroup], kind: str) -
             )
 
 
-def _size_problems(body: dict[str, Any], kind: str, count: int) -> Iterator[str]:
-    size = len(json.dumps(body, separators=(",", ":")))
+def _size_problems(body: dict[str, Any], kind: str, pods: Sequence[GroupPod]) -> Iterator[str]:
+    size = _stored_bytes(body, kind, pods)
     if size > MAX_STORED_BYTES:
-        yield (
-            f"this {kind} of {count} groups has {size / 2**20:.1f} MiB, and the store of a cluster takes "
-            f"{MAX_STORED_BYTES / 2**20:.1f} MiB: each Pod carries about 0.1 MiB of monopod itself; make fewer groups"
+        count = len(pods)
+        way_out = (
+            "each Pod carries about 0.1 MiB of monopod itself; make fewer groups"
+            if count > 1
+            else "join Steps into one, or move long scripts into an image"
         )
+        yield (
+            f"this {kind} of {count} group{'s' * (count != 1)} grows to about {size / 2**20:.1f} MiB in a cluster, "
+            f"whose store takes {MAX_STORED_BYTES / 2**20:.1f} MiB: {way_out}"
+        )
+
+
+def _stored_bytes(body: dict[str, Any], kind: str, pods: Sequence[GroupPod]) -> int:
+    """Return how much the object takes in a cluster's store.
+
+    Tekton repeats the spec of a PipelineRun in its status. The record of who set each field (managedFields) of a JobSet
+    is 1.5 times as long as its Pods without what they carry, as a Pod's. The other kinds hold Pods as one value.
+    """
+    size = len(json.dumps(body, separators=(",", ":")))
+    if kind == "PipelineRun":
+        return 2 * size
+    return size + (sum(field_characters(each.pod) for each in pods) * 3 // 2 if kind == "JobSet" else 0)
 
 
 def _raise(messages: Iterable[str]) -> None:

@@ -6,11 +6,13 @@ Rules:
   The JobSet then fails, and the Jobs that still run are stopped.
 - ``dependsOn`` has the groups that are directly before, at most `MOST_NEEDS`, and never a later one in the list.
 - Nothing is handed over.
+- The names of a JobSet's Jobs and of its Service begin with its own. A Service has a letter first, and no dots.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +26,7 @@ MOST_NEEDS = 5
 LONGEST_SUFFIX = "-0-0"
 """What JobSet adds to the names of a JobSet and a Job for the host name of a Pod."""
 
+_NAME = re.compile(r"[a-z][-a-z0-9]*")
 _VARIABLES = {
     "MONOPOD_RUN_NAME": "metadata.labels['jobset.sigs.k8s.io/jobset-name']",
     "MONOPOD_RUN_UID": "metadata.labels['jobset.sigs.k8s.io/jobset-uid']",
@@ -74,6 +77,13 @@ def direct_needs(pods: Sequence[GroupPod]) -> dict[str, tuple[str, ...]]:
 
 def job_set_problems(pods: Sequence[GroupPod]) -> Iterator[str]:
     """Yield what a JobSet cannot have."""
+    metadata = pods[0].pod["metadata"]
+    name = metadata.get("name") or metadata.get("generateName", "")
+    if _NAME.fullmatch(name) is None:
+        yield (
+            f"--kind JobSet: its Service cannot be named after '{name}': use lower-case letters, digits and '-', a "
+            "letter first; give the run another name"
+        )
     for name, needs in direct_needs(pods).items():
         if len(needs) > MOST_NEEDS:
             yield (

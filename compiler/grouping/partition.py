@@ -4,7 +4,8 @@ Rules:
 
 - Tasks of one name stay together, Tasks of two names apart. A Task without a name is where the fewest bytes cross, and
   the run is short, in one of these groups or in one of its own.
-- With limits, the peak of each group is within them, the coordinator included. Only what Tasks request counts.
+- With limits, the peak of each group is within them, the coordinator included. Only what Tasks request counts, and what
+  the LimitRanges of the namespace add to that.
 - Each further group that uses a Workspace costs its size: of its emptyDir or claim template, else `USUAL_SIZE`. A
   Workspace that cannot cross, such as an emptyDir, is cut only if there is no other way. ConfigMaps and Secrets cost
   nothing.
@@ -16,6 +17,7 @@ Left to others: the search (``cut``), what must not cross (``crossing``), and re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +26,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.grouping.cut import Graph, Shared, best_cut
-from monopod.compiler.pod.resources import COORDINATOR_REQUESTS
+from monopod.compiler.pod.peak_requests import request_of
+from monopod.compiler.pod.resources import PodResources
 from monopod.compiler.pod.volume_sources import is_shared
 from monopod.compiler.tasks.left_out import needed_output, task_references
 from monopod.schemas.capacity.peak import peak
@@ -67,10 +70,12 @@ class TaskGroup:
     needs: tuple[str, ...]
 
 
-def partition(lowered: Lowered, limits: Sequence[Limit], *, hands_over: bool) -> tuple[TaskGroup, ...]:
+def partition(
+    lowered: Lowered, resources: PodResources, limits: Sequence[Limit], *, hands_over: bool
+) -> tuple[TaskGroup, ...]:
     """Return the groups of a run, in an order in which they can run. Raises Problems.
 
-    `hands_over`: the engine hands Results from group to group.
+    `resources` are those of all in one Pod. `hands_over`: the engine hands Results from group to group.
     """
     tasks = {task.name: task for task in lowered.pipeline.tasks}
     written = {each.task.name: each for each in lowered.grouped if each.task.name in tasks}
@@ -87,7 +92,7 @@ def partition(lowered: Lowered, limits: Sequence[Limit], *, hands_over: bool) ->
     ]
     _raise(_cycle(keys, before, [written[names[0]] for names in together.values()]))
     named = frozenset(number for number, key in enumerate(keys) if key.startswith("group "))
-    peaks = _Peaks(lowered, limits)
+    peaks = _Peaks(lowered.max_parallel, resources, limits)
 
     def tasks_in(group: frozenset[int]) -> list[Task]:
         return [tasks[name] for number in sorted(group) for name in together[keys[number]]]
@@ -161,10 +166,12 @@ def _named(
 class _Peaks:
     """The peaks of groups, next to the limits."""
 
-    def __init__(self, lowered: Lowered, limits: Sequence[Limit]) -> None:
-        self._max_parallel = lowered.max_parallel
+    def __init__(self, max_parallel: int | None, resources: PodResources, limits: Sequence[Limit]) -> None:
+        self._max_parallel = max_parallel
         self._limits = limits
-        self._amounts = {limit.resource: dict(_amounts(lowered, limit.resource)) for limit in limits}
+        self._amounts = {limit.resource: dict(_amounts(resources, limit.resource)) for limit in limits}
+        self._lowest = {limit.resource: dict(_lowest(resources, limit.resource)) for limit in limits}
+        self._own = resources.coordinator["requests"]
 
     def are_within_limits(self, tasks: Sequence[Task]) -> bool:
         """Return whether one Pod may run these Tasks."""
@@ -188,24 +195,29 @@ class _Peaks:
         for limit in self._limits:
             unit = _UNITS[limit.resource]
             most = limit.amount // unit
-            own = quantity.parse(COORDINATOR_REQUESTS[limit.resource]) // unit
-            amounts = self._amounts[limit.resource]
-            pipeline = Pipeline("", tasks=tuple(tasks))
-            if own + sum(amounts.get(name, 0) for name in containers_of(tasks)) > most:
-                highest = int(own) + peak(pipeline, amounts, max_parallel=self._max_parallel)
+            own = math.ceil(quantity.parse(self._own[limit.resource]) / unit)
+            amounts, lowest = self._amounts[limit.resource], self._lowest[limit.resource]
+            containers = list(containers_of(tasks))
+            least = sum(lowest.get(name, 0) for name in containers)
+            if own + max(least, sum(amounts.get(name, 0) for name in containers)) > most:
+                pipeline = Pipeline("", tasks=tuple(tasks))
+                highest = own + max(least, peak(pipeline, amounts, max_parallel=self._max_parallel))
                 if highest > most:
                     yield limit, highest
 
 
-def _amounts(lowered: Lowered, resource: str) -> Iterator[tuple[str, int]]:
-    """Yield what each container requests, which is its limit if it has no request."""
-    for part in lowered.contents.containers:
-        resources = part.fields.get("resources") or {}
-        for kind in ("requests", "limits"):
-            text = (resources.get(kind) or {}).get(resource)
-            if text is not None:
-                yield part.name, int(-(-quantity.parse(str(text)) // _UNITS[resource]))
-                break
+def _amounts(resources: PodResources, resource: str) -> Iterator[tuple[str, int]]:
+    """Yield what each container asks for."""
+    for name, asked in resources.asked.items():
+        if (text := request_of(asked, resource)) is not None:
+            yield name, math.ceil(quantity.parse(text) / _UNITS[resource])
+
+
+def _lowest(resources: PodResources, resource: str) -> Iterator[tuple[str, int]]:
+    """Yield what each container that requests something has to request at least."""
+    for name, lowest in resources.lowest.items():
+        if resource in lowest and request_of(resources.asked[name], resource) is not None:
+            yield name, math.ceil(lowest[resource] / _UNITS[resource])
 
 
 def containers_of(tasks: Sequence[Task]) -> Iterator[str]:

@@ -9,15 +9,18 @@ Rules:
 - Tekton starts a Step once all Sidecars run or have ended, so the DAG starts with its last container.
 - What a group hands over is a Result of its Task, which Tekton passes on as a param. Tekton puts it into the
   termination message of the Step, which is the shorter the more containers the Pod has.
+- Tekton replaces ``$(...)`` in a Task, and has no escape. A text that looks like a variable of Tekton is an error.
 - Tekton's feature ``enable-kubernetes-sidecar`` must be off, which is its default: it would restart Sidecars that have
   ended.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from monopod.compiler.documents.plain_texts import texts_in
 from monopod.compiler.grouping.group_pod import (
     HANDED_OVER,
     HANDOVER_BYTES,
@@ -38,6 +41,10 @@ _INIT_CONTAINERS = 2
 """How many init containers Tekton adds to a Pod at most for Tasks without scripts."""
 _MESSAGE_BYTES = 256
 """How much of a Step's termination message Tekton needs beside the Result, with room for later versions."""
+_VARIABLE = re.compile(
+    r"\$\((params|context|results|workspaces|tasks|steps?|finally|inputs|outputs|artifacts|credentials)\b[^()\s]*\)"
+)
+"""What Tekton may take for a variable."""
 _NOT_OF_THE_TEMPLATE = ("restartPolicy", "activeDeadlineSeconds", "containers", "initContainers", "volumes")
 
 
@@ -61,6 +68,19 @@ def pipeline_run(pods: Sequence[GroupPod], workload: Workload, deadline: int | N
             "pipelineSpec": {"tasks": [_task(each) for each in pods]},
         },
     }
+
+
+def replaced_by_tekton(pods: Sequence[GroupPod]) -> Iterator[str]:
+    """Yield each text of a Pod that looks to Tekton like one of its own variables."""
+    parts = (part for each in pods for what in ("containers", "volumes") for part in each.pod["spec"][what])
+    for part in parts:
+        for path, text in texts_in({key: value for key, value in part.items() if key != "name"}):
+            if (variable := _VARIABLE.search(text)) is not None:
+                field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+                yield (
+                    f"--kind PipelineRun: Tekton would replace {variable[0]} in {part['name']}{field}; build it in "
+                    "a script, or use --kind Workflow"
+                )
 
 
 def _task(each: GroupPod) -> dict[str, Any]:

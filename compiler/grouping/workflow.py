@@ -33,17 +33,20 @@ _ENTRY = "monopod-groups"
 
 def workflow(pods: Sequence[GroupPod], workload: Workload, deadline: int | None) -> dict[str, Any]:
     """Return the Workflow of these groups, which ends within `deadline` seconds."""
+    entry = _ENTRY
+    while entry in {each.name for each in pods}:
+        entry += "-x"
     ttl = {} if workload.ttl is None else {"ttlStrategy": {"secondsAfterCompletion": math.ceil(workload.ttl)}}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
         "metadata": own_metadata(pods[0].pod),
         "spec": {
-            "entrypoint": _ENTRY,
+            "entrypoint": entry,
             **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
             **ttl,
             "templates": [
-                {"name": _ENTRY, "dag": {"tasks": [_task(each) for each in pods]}},
+                {"name": entry, "dag": {"tasks": [_task(each) for each in pods]}},
                 *(_template(each, workload) for each in pods),
             ],
         },

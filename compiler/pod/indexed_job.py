@@ -24,6 +24,9 @@ SUCCESS_POLICY_SINCE = KubeVersion(1, 31)
 MOST_SHARDS = 10_000
 """What Kubernetes allows with a limit on failed indexes, and more than one Pod can carry Plans for."""
 
+MOST_RETRIES = 2**31 - 1
+"""The largest number that a field of the Kubernetes API can hold (int32)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shards:
@@ -53,6 +56,8 @@ class Shards:
         for option, number in (("--index-retries", self.retries), ("--max-failed-indexes", self.max_failed)):
             if number is not None and number < 0:
                 yield f"{option} must not be negative, got {number}"
+            elif number is not None and number > MOST_RETRIES:
+                yield f"{option} may be {MOST_RETRIES} at most, got {number}"
 
     def late_problems(self, count: int) -> Iterator[str]:
         """Yield what is wrong once it is known how many indexes there are."""

@@ -4,7 +4,8 @@ Rules:
 
 - The annotation ``monopod.dev/group`` is in the metadata of the Task or of the taskSpec. Only the Tasks of the run's
   own Pipeline are in groups: a Pipeline that runs as a Task stays whole.
-- A group has the name of a Kubernetes label, since objects and templates are named after it.
+- A group has the name of a Kubernetes label, since objects and templates are named after it. It begins with a letter:
+  Argo Workflows refuses other names of Tasks with dependencies.
 
 Left to others: what is in which group (``grouping.partition``).
 """
@@ -42,6 +43,8 @@ def grouped_task(task: PipelineTask, place: Place, annotations: Annotations | No
 def _name(text: str) -> str:
     if (wrong := label_problem(text)) is not None:
         raise ValueError(wrong)
+    if text[0].isdigit():
+        raise ValueError(f"'{text}' is not the name of a group: use a letter first")
     if len(text) > LONGEST_NAME:
         raise ValueError(f"'{text}' has {len(text)} characters; the name of a group may have {LONGEST_NAME}")
     return text

@@ -120,6 +120,7 @@ def test_hundreds_of_indexes_take_little_more_room_than_one(sharded):
         (Shards(2, successes=3), "--success-count 3 is more than the 2 indexes of the Job"),
         (Shards(2, successes=0), "--success-count must be at least 1, got 0"),
         (Shards(2, retries=-1), "--index-retries must not be negative, got -1"),
+        (Shards(2, retries=2**31), "--index-retries may be 2147483647 at most, got 2147483648"),
     ],
 )
 def test_impossible_shards_are_one_line(sharded, shards, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -126,6 +127,24 @@ def test_a_task_that_does_not_fit_is_said_where_it_is(problem, kind):
         "big.yaml:9:5: spec.tasks[1]: the task 'huge' alone needs 16010m of cpu at its peak, its coordinator "
         "included, and --max-cpu is 8; raise --max-cpu, or request less"
     )
+
+
+LIMIT_RANGE = (
+    "---\napiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: %s, %s: {cpu: %s}}]}\n"
+)
+
+
+def test_what_limit_ranges_add_counts(grouped, problem):
+    both = (task("a").replace("cpu:", "ephemeral-storage:"), task("b", cpu="500m"))
+    default = LIMIT_RANGE % ("Container", "defaultRequest", "4")
+    assert "the task 'a' alone needs 4010m of cpu" in problem(*both, tail=default, limits=[("cpu", "4")])
+    lowest = LIMIT_RANGE % ("Container", "min", "800m")
+    chain = (task("a"), task("b", after=["a"]))
+    assert len(members(grouped(*chain, tail=lowest, limits=[("cpu", "2400m")]))) == 1
+    assert len(members(grouped(*chain, tail=lowest, limits=[("cpu", "2")]))) == 2
+    side_by_side = [task(f"t{number}", cpu="2") for number in range(3)]
+    with pytest.raises(Problems, match="the Pod of the group 'group-1' has to request 8 of cpu, as the LimitRanges"):
+        grouped(*side_by_side, tail=LIMIT_RANGE % ("Pod", "min", "8"), limits=[("cpu", "7")])
 
 
 def test_groups_must_not_need_each_other(problem):
@@ -273,7 +292,12 @@ def test_results_of_the_pipeline_are_not_collected(grouped):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("Not_a_name", "'Not_a_name' is not a valid name"), ("x" * 41, "may have 40")]
+    ("name", "message"),
+    [
+        ("Not_a_name", "'Not_a_name' is not a valid name"),
+        ("x" * 41, "may have 40"),
+        ("'1st'", "'1st' is not the name of a group: use a letter first"),
+    ],
 )
 def test_names_of_groups(problem, name, message):
     found = problem(task("a", group=name))
@@ -288,6 +312,8 @@ def test_names_of_groups(problem, name, message):
         (Workload(schedule="@daily"), (), "--schedule is for --kind CronJob, not for Workflow"),
         (Workload(priority_class="p"), (), "--priority-class is a WorkloadPriorityClass of Kueue; add --queue"),
         (Workload(), [("cpu", "many")], "--max-cpu: 'many' is not a"),
+        (Workload(), [("cpu", "0")], "--max-cpu must be more than 0, got 0"),
+        (Workload(), [("memory", "-1Gi")], "--max-memory must be more than 0, got -1Gi"),
     ],
 )
 def test_options(problem, workload, limits, message):
@@ -301,6 +327,45 @@ def test_a_name_that_is_too_long_for_its_pods(problem, grouped):
     found = problem(*tasks, name=name)
     assert f"the name '{full}' of the group '{'g' * 40}' would have 71 characters, and 63 are possible" in found
     assert grouped(*tasks, name=name[:12]).workload["kind"] == "Workflow"
+
+
+@pytest.mark.parametrize("tasks", [(task("a", group="one"), task("b", group="two")), (task("a"),)])
+def test_a_job_set_has_a_name_that_its_service_can_have(problem, tasks):
+    found = problem(*tasks, name="my.run", kind="JobSet")
+    assert found.startswith("--kind JobSet: its Service cannot be named after 'my.run-run-': use lower-case letters")
+
+
+def test_the_entry_of_a_workflow_has_a_name_of_its_own(grouped):
+    compiled = grouped(task("a", group="monopod-groups"), task("b", group="monopod-groups-x"))
+    names = [each["name"] for each in compiled.workload["spec"]["templates"]]
+    assert names == ["monopod-groups-x-x", "monopod-groups", "monopod-groups-x"]
+
+
+def test_an_object_that_is_too_large_for_a_cluster(problem):
+    sizes = {}
+    for kind, count in (("JobSet", 12), ("Workflow", 12), ("PipelineRun", 7)):
+        tasks = [task(f"t{number}", group=f"g{number}") for number in range(count)]
+        found = problem(*tasks, kind=kind)
+        assert f"this {kind} of {count} groups grows to about" in found
+        assert "whose store takes 1.5 MiB: each Pod carries about 0.1 MiB of monopod itself; make fewer groups" in found
+        sizes[kind] = found
+    noise = "".join(sha256(bytes([number % 256, number >> 8])).hexdigest() for number in range(50_000))
+    found = problem(task("a").replace("script: x", f"script: {noise}"))
+    assert "this Workflow of 1 group grows to about" in found
+    assert "join Steps into one, or move long scripts into an image" in found
+
+
+@pytest.mark.parametrize("variable", ["params.run-name", "context.taskRun.name", "results.handed-over.path"])
+def test_what_tekton_would_replace_is_an_error(grouped, problem, variable):
+    text = f"'$(params.dollar)({variable})'"
+    asked = {"tail": "  params: [{name: dollar, default: $}]\n"}
+    given = task("a", more="params: [{name: dollar, value: $(params.dollar)}],", spec="params: [{name: dollar}],")
+    in_pod = given.replace("script: x,", f"script: x, env: [{{name: T, value: {text}}}],")
+    found = problem(in_pod, kind="PipelineRun", **asked)
+    assert f"--kind PipelineRun: Tekton would replace $({variable}) in a-s.env[1].value; build it in a script" in found
+    assert grouped(in_pod, **asked).workload["kind"] == "Workflow"
+    in_plan = given.replace("script: x,", f"script: {text},")
+    assert grouped(in_plan, kind="PipelineRun", **asked).workload["kind"] == "PipelineRun"
 
 
 # The objects, next to what their engines' APIs say

@@ -66,6 +66,28 @@ def test_annotation_at_an_object_that_cannot_have_it_is_a_warning(compiled, name
     assert f"this is about {about}, so it has no effect here" in warning.message
 
 
+NEVER_CUT = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  tasks:
+  - {name: a, taskSpec: {metadata: {annotations: {monopod.dev/group: one}}, steps: [{name: s, image: i, script: x}]}}
+  - name: inner
+    pipelineSpec:
+      tasks:
+      - {name: b, taskSpec: {metadata: {annotations: {monopod.dev/group: b}}, steps: [{name: s, image: i, script: x}]}}
+  finally:
+  - {name: f, taskSpec: {metadata: {annotations: {monopod.dev/group: c}}, steps: [{name: s, image: i, script: x}]}}
+"""
+
+
+def test_group_of_what_is_never_cut_is_a_warning(compiled):
+    warnings = [str(each) for each in compiled(NEVER_CUT).warnings if each.rule == "no-effect"]
+    assert [warning.split(":")[1] for warning in warnings] == ["10", "12"]
+    assert all("finally Tasks and Pipelines that run as Tasks are never cut" in warning for warning in warnings)
+
+
 def test_known_annotations_are_not_reported(compiled):
     assert [each for each in compiled(run()).warnings if each.rule == "unknown-annotation"] == []
 
