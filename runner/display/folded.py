@@ -40,27 +40,28 @@ class FoldedDisplay(PlainDisplay):
     def show(self, shown: Shown) -> None:
         """Write or buffer a line or an event."""
         text = self.text(shown)
+        lines = None if text is None else text.encode(errors="replace")
         match shown:
             case OutputLines(task, step) if step:
-                if text is not None:
-                    self._groups.add(task, text)
+                if lines is not None:
+                    self._groups.add(task, lines)
             case TaskStarted():
                 name = self._follower.label(shown.task, shown.index)
                 self._titles[name] = name + describe_params(name, shown.params)
-                if text is not None:
-                    self._groups.add(name, text)
+                if lines is not None:
+                    self._groups.add(name, lines)
             case StepFinished() | SidecarFinished():
-                if text is not None:
-                    self._groups.add(self._follower.label(shown.task, shown.index), text)
+                if lines is not None:
+                    self._groups.add(self._follower.label(shown.task, shown.index), lines)
             case TaskFinished() if not shown.will_retry:
-                self._groups.end(self._follower.label(shown.task, shown.index), text)
+                self._groups.end(self._follower.label(shown.task, shown.index), lines)
             case _:
-                if text is not None:
-                    self._groups.write_between(text)
+                if lines is not None:
+                    self._groups.write_between(lines)
 
     def notice(self, text: str) -> None:
         """Write a message from the runner itself."""
-        self._groups.write_between(self.stamped(text))
+        self._groups.write_between(self.stamped(text).encode(errors="replace"))
 
     def close(self, summary: Summary | None) -> None:
         """Write all buffered lines, then the summary."""
@@ -76,6 +77,10 @@ class FoldedDisplay(PlainDisplay):
         self._folds += 1
         self._fold = title, identifier(task, self._folds)
         self._write_mark(self._folding.begin(*self._fold, int(time.time())))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write lines of a group, or between groups."""
+        self.write_line(lines.decode())
 
     def write_line(self, line: str) -> None:
         """Write a line, under a heading of its own if it would otherwise appear to be in a fold."""

@@ -6,6 +6,7 @@ Rules:
 - When a Task ends, its buffered lines are written as one group. If it was the current Task, the Task that has waited
   longest becomes the current one.
 - No line is lost, changed or written twice. The lines of a Task keep their order.
+- Lines are in UTF-8, so that a large buffer is copied as it is.
 - Memory is bounded: a Task's buffer moves to a temporary file once it exceeds `IN_MEMORY`.
 
 What a group looks like is up to the `GroupWriter`.
@@ -20,7 +21,7 @@ IN_MEMORY = 128 * 1024
 """Bytes buffered per Task before they move to a temporary file."""
 
 CHUNK = 64 * 1024
-"""Characters of a buffer that are written at a time."""
+"""Bytes of a buffer that are written at a time, with the rest of the last line."""
 
 
 class GroupWriter(Protocol):
@@ -29,8 +30,8 @@ class GroupWriter(Protocol):
     def begin_group(self, task: str, *, is_continued: bool) -> None:
         """Begin a group. ``is_continued``: an earlier group of this Task was already written."""
 
-    def write_line(self, line: str) -> None:
-        """Write a line inside a group or between groups. It may be several lines joined by newlines."""
+    def write_lines(self, lines: bytes) -> None:
+        """Write lines, joined by newlines, inside a group or between groups."""
 
     def end_group(self) -> None:
         """End the current group."""
@@ -44,7 +45,7 @@ class GroupedOutput:
         self._current: str | None = None
         self._is_open = False  # whether a group of the current Task is open
         self._begun: set[str] = set()
-        self._buffers: dict[str, tempfile.SpooledTemporaryFile[str]] = {}
+        self._buffers: dict[str, tempfile.SpooledTemporaryFile[bytes]] = {}
         self._ended: set[str] = set()
 
     @property
@@ -52,30 +53,29 @@ class GroupedOutput:
         """The Task whose lines are written immediately."""
         return self._current
 
-    def add(self, task: str, line: str) -> None:
-        """Write or buffer a line of a Task."""
+    def add(self, task: str, lines: bytes) -> None:
+        """Write or buffer lines of a Task, joined by newlines."""
         if task in self._ended:
-            self.write_between(line)
+            self.write_between(lines)
             return
         if self._current is None:
             self._current = task
         if task == self._current:
             self._open(task)
-            self._writer.write_line(line)
+            self._writer.write_lines(lines)
             return
         buffer = self._buffers.get(task)
         if buffer is None:
-            buffer = self._buffers[task] = tempfile.SpooledTemporaryFile(  # noqa: SIM115  # closed when it is written
-                IN_MEMORY, "w+", encoding="utf-8", errors="replace", newline="\n"
-            )
-        buffer.write(line + "\n")
+            buffer = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed when it is written
+            self._buffers[task] = buffer
+        buffer.write(lines + b"\n")
 
-    def write_between(self, line: str) -> None:
-        """Write a line that belongs to no group, immediately."""
+    def write_between(self, lines: bytes) -> None:
+        """Write lines that belong to no group, immediately."""
         self._close_group()
-        self._writer.write_line(line)
+        self._writer.write_lines(lines)
 
-    def end(self, task: str, closing: str | None = None) -> None:
+    def end(self, task: str, closing: bytes | None = None) -> None:
         """Write all lines of a Task that has ended, then `closing`, outside the Task's group."""
         self._close_group()
         if task in self._buffers:
@@ -83,7 +83,7 @@ class GroupedOutput:
             self._close_group()
         self._ended.add(task)
         if closing is not None:
-            self._writer.write_line(closing)
+            self._writer.write_lines(closing)
         if task == self._current:
             self._current = next(iter(self._buffers), None)
             if self._current is not None:
@@ -113,4 +113,4 @@ class GroupedOutput:
         with self._buffers.pop(task) as buffer:
             buffer.seek(0)
             while lines := buffer.read(CHUNK):
-                self._writer.write_line((lines + buffer.readline()).removesuffix("\n"))
+                self._writer.write_lines((lines + buffer.readline()).removesuffix(b"\n"))

@@ -29,13 +29,13 @@ from monopod.runner.display.status_styles import TASK_COLOURS, in_ascii, styled
 from monopod.runner.display.summary import Summary
 from monopod.runner.display.summary_view import print_summary
 from monopod.runner.follow.follower import Follower, OutputLines, Shown
-from monopod.runner.follow.lines import prefixed
+from monopod.runner.follow.lines import prefixed_bytes
 from monopod.runner.follow.usage import LoadMeter
 from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, describe_sidecar_end
 
 REDRAW_SECONDS = 0.1
 MOST_PENDING = 256 * 1024
-"""Characters of output that are collected at most before they are drawn."""
+"""Bytes of output that are collected at most before they are drawn."""
 _NARROWEST = 20
 """Columns to which warnings are wrapped at least."""
 LONGEST_TAIL_LINE = 500
@@ -61,7 +61,7 @@ class LiveDisplay:
         self._region = ScreenRegion(console.file, reflows=reflows)
         self._groups = GroupedOutput(self)
         self._tails: dict[Source, deque[str]] = {}
-        self._pending: list[str] = []
+        self._pending: list[bytes] = []
         self._pending_size = 0
         self._prefixes: dict[Source, str] = {}
         self._colours: dict[str, str] = {}
@@ -91,14 +91,17 @@ class LiveDisplay:
 
     def notice(self, text: str) -> None:
         """Show a message from the runner itself."""
-        self._groups.write_between(self._options.stamp() + self._styled(text, "yellow"))
+        self._write_between(self._options.stamp() + self._styled(text, "yellow"))
 
     def _warn(self, text: str) -> None:
         """Show a warning, wrapped between words: a cluster's reasons are long."""
         stamp = self._options.stamp()
         width = max(self._size.width - len(stamp), _NARROWEST)
         for line in textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False):
-            self._groups.write_between(stamp + self._styled(line, "yellow"))
+            self._write_between(stamp + self._styled(line, "yellow"))
+
+    def _write_between(self, line: str) -> None:
+        self._groups.write_between(line.encode(errors="replace"))
 
     def refresh(self, now: float, /) -> float | None:
         """Draw changes, but not too often. Returns in how many seconds to call it again."""
@@ -143,11 +146,11 @@ class LiveDisplay:
         """Stop showing the last lines of this Task below the tree: its output now scrolls by."""
         self._tails = {source: tail for source, tail in self._tails.items() if source[0] != task}
 
-    def write_line(self, line: str) -> None:
-        """Collect a line, or lines joined by newlines, that scroll by."""
+    def write_lines(self, lines: bytes) -> None:
+        """Collect lines, joined by newlines, that scroll by."""
         self._changed = True
-        self._pending.append(line)
-        self._pending_size += len(line)
+        self._pending.append(lines)
+        self._pending_size += len(lines)
         if self._pending_size > 2 * MOST_PENDING:  # a large buffer of one Task
             self._draw(max(self._drawn, 0.0))
 
@@ -155,7 +158,7 @@ class LiveDisplay:
         """Groups have no visible end: each line has a prefix."""
 
     def _take_lines(self, task: str, step: str, text: str) -> None:
-        lines = prefixed(text, self._options.stamp() + self._prefix(task, step))
+        lines = prefixed_bytes(text, self._options.stamp() + self._prefix(task, step))
         if not step:
             self._groups.write_between(lines)
             return
@@ -172,7 +175,8 @@ class LiveDisplay:
         self._tails.pop((task, event.step), None)
 
     def _add_ending(self, task: str, step: str, ending: str, style: str) -> None:
-        self._groups.add(task, self._options.stamp() + self._prefix(task, step) + self._styled(ending, style))
+        line = self._options.stamp() + self._prefix(task, step) + self._styled(ending, style)
+        self._groups.add(task, line.encode(errors="replace"))
 
     def _draw(self, now: float) -> None:
         width, height = self._size

@@ -14,10 +14,12 @@ Rows must be shorter than the terminal is wide.
 
 from __future__ import annotations
 
+import codecs
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import IO
+from typing import IO, BinaryIO, TextIO, cast
 
 from rich.cells import cell_len
 
@@ -59,31 +61,30 @@ class ScreenRegion:
 
     def __init__(self, stream: IO[str], *, reflows: bool = False) -> None:
         self._stream = stream
+        self._binary = _binary(stream)
         self._reflows = reflows
         self._rows: tuple[str, ...] = ()
         self._used: list[int] = []  # cells written in each row
         self._size = (0, 0)
 
-    def draw(self, lines: Sequence[str], rows: Sequence[str], size: tuple[int, int]) -> None:
-        """Write `lines`, then `rows` as the region below them. `size` is the columns and rows of the terminal."""
+    def draw(self, lines: Sequence[bytes], rows: Sequence[str], size: tuple[int, int]) -> None:
+        """Write `lines` in UTF-8, then `rows` as the region below them. `size`: columns and rows of the terminal."""
         rows = tuple(rows)
         resized = size != self._size and bool(self._rows)
         if not lines and not resized and self._rows == rows:
             return
         start = (_HIDE_CURSOR if rows and not self._rows else "") + self._to_top(size[0])
         if lines or resized:
-            text = _ERASE_BELOW + "".join(f"{line}\n" for line in lines) + "\n".join(rows)
+            self._write(start + _ERASE_BELOW, lines, "\n".join(rows))
             self._used = [_cells(row) for row in rows]
         else:
-            text = self._changed(rows)
-        self._write(start + text)
+            self._write(start, (), self._changed(rows))
         self._rows, self._size = rows, size
 
-    def clear(self, lines: Sequence[str] = ()) -> None:
+    def clear(self, lines: Sequence[bytes] = ()) -> None:
         """Replace the region with `lines` and show the cursor again."""
         if self._rows or lines:
-            text = self._to_top(self._size[0]) + _ERASE_BELOW + "".join(f"{line}\n" for line in lines)
-            self._write(text + (_SHOW_CURSOR if self._rows else ""))
+            self._write(self._to_top(self._size[0]) + _ERASE_BELOW, lines, _SHOW_CURSOR if self._rows else "")
         self._stream.flush()
         self.forget()
 
@@ -111,9 +112,21 @@ class ScreenRegion:
         self._used = used[: len(rows)]
         return "\n".join(written) + (_ERASE_BELOW if len(rows) < len(self._rows) else "")
 
-    def _write(self, text: str) -> None:
-        self._stream.write(f"{_BEGIN}{text}{_END}")
+    def _write(self, start: str, lines: Sequence[bytes], end: str) -> None:
+        """Write everything in one write, and do not decode lines that the stream would only encode again."""
+        data = b"".join([f"{_BEGIN}{start}".encode(), *(line + b"\n" for line in lines), f"{end}{_END}".encode()])
+        if self._binary is None:
+            self._stream.write(data.decode())
+        else:
+            self._stream.flush()
+            self._binary.write(data)
         self._stream.flush()
+
+
+def _binary(stream: IO[str]) -> BinaryIO | None:
+    """Return the stream below a text stream that only encodes to UTF-8."""
+    is_utf_8 = isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "utf-8"
+    return cast(TextIO, stream).buffer if is_utf_8 else None
 
 
 def _cells(row: str) -> int:

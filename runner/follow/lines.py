@@ -22,12 +22,16 @@ LONGEST_LINE = 64 * 1024
 
 def prefixed(text: str, prefix: str) -> str:
     """Return lines that are joined by newlines with a prefix before each."""
-    if prefix.isascii() or not text.isascii():
-        return prefix + text.replace("\n", f"\n{prefix}")
-    # ASCII is searched much faster than the wider characters that Python would first make of the text
-    before = prefix.encode(errors="surrogatepass")
-    lines = text.encode().replace(b"\n", b"\n" + before)
-    return prefix + lines.decode(errors="surrogatepass")
+    return prefix + text.replace("\n", f"\n{prefix}")
+
+
+def prefixed_bytes(text: str, prefix: str) -> bytes:
+    """Return the same in UTF-8. Each lone surrogate becomes a question mark.
+
+    This is much faster if only the prefix is not ASCII, because Python would first widen the whole text.
+    """
+    before = prefix.encode(errors="replace")
+    return before + text.encode(errors="replace").replace(b"\n", b"\n" + before)
 
 
 class LineSplitter:
@@ -79,8 +83,13 @@ class LineSplitter:
         """Return whether there is nothing but lines to split: nearly always, so this is the short way."""
         if self._returned or self._cut or b"\r" in data:
             return False
-        room = self._longest - len(self._partial)
-        return len(data) <= room or max(map(len, data.split(b"\n"))) <= room
+        start, room = 0, self._longest - len(self._partial)
+        while len(data) - start > room:
+            end = data.rfind(b"\n", start, start + room + 1)
+            if end < 0:
+                return False
+            start, room = end + 1, self._longest
+        return True
 
     def _extend(self, part: bytes, lines: list[str]) -> None:
         for number, segment in enumerate(part.split(b"\r")):

@@ -32,7 +32,7 @@ from monopod.compiler.pod.assembly import plan_arguments
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome, Summary
 from monopod.runner.follow.follower import OutputLines, Shown
-from monopod.runner.follow.lines import prefixed
+from monopod.runner.follow.lines import prefixed_bytes
 from monopod.runner.records import repetition, store
 from monopod.runner.records.output_lines import EventPlace, Source, prefix_of_lines, text_of_place
 from monopod.runner.records.repetition import Repetition
@@ -44,7 +44,7 @@ from monopod.system.write_all import write_all
 
 FLUSH_SECONDS = 0.5
 MOST_PENDING = 256 * 1024
-"""Characters that are collected at most before they are written."""
+"""Bytes that are collected at most before they are written."""
 SEGMENT_BYTES = 8 * 1024 * 1024
 _NOWHERE = Origin()
 MOST_SEGMENTS = 8
@@ -84,7 +84,7 @@ class Recorder:
         self._segment = self._segment_bytes = 0
         self._event_count = 0
         self._pending_events: list[str] = []
-        self._pending_lines: list[str] = []
+        self._pending_lines: list[bytes] = []
         self._pending_size = 0
         self._attempts: dict[str, int] = {}
         self._names = InstanceNames()
@@ -107,9 +107,9 @@ class Recorder:
             self._take_event(shown)
             return
         source = Source(shown.task, shown.step, self._attempts.get(shown.task, 0))
-        self._take_output(prefixed(shown.text, prefix_of_lines(time.time(), source)) + "\n")
+        self._take_output(prefixed_bytes(shown.text, prefix_of_lines(time.time(), source)) + b"\n")
 
-    def _take_output(self, lines: str) -> None:
+    def _take_output(self, lines: bytes) -> None:
         self._pending_lines.append(lines)
         self._pending_size += len(lines)
         if self._pending_size > MOST_PENDING:
@@ -167,7 +167,7 @@ class Recorder:
             self._attempts[self._names.label(event.task, event.index)] = event.attempt
         self._pending_events.append(to_line(event) + "\n")
         self._event_count += 1
-        self._take_output(text_of_place(time.time(), EventPlace(self._event_count)))
+        self._take_output(text_of_place(time.time(), EventPlace(self._event_count)).encode())
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -202,7 +202,7 @@ class Recorder:
         lines, self._pending_lines, self._pending_size = self._pending_lines, [], 0
         events, self._pending_events = self._pending_events, []
         if lines:
-            self._write_output("".join(lines).encode(errors="replace"))
+            self._write_output(b"".join(lines))
         if events:
             write_all(self._events, "".join(events).encode(errors="replace"))
 

@@ -103,7 +103,7 @@ def test_record_assigns_lines_to_the_attempt_of_a_combination(feed, tmp_path):
     recorder.take(happenings[1])
     recorder.take(happenings[2]._replace(attempt=1))
     recorder.take(OutputLines('test[go="a,b"]', "make", "hello"))
-    assert recorder._pending_lines[-1].split("\t")[1:] == ['test[go="a,b"]', "make", "1", "hello\n"]
+    assert recorder._pending_lines[-1].decode().split("\t")[1:] == ['test[go="a,b"]', "make", "1", "hello\n"]
 
 
 def test_skipped_task_shows_the_deciding_expression(sample, feed_all):

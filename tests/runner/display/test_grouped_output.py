@@ -18,8 +18,8 @@ class Groups:
         self.open = task
         self.written.append(f"<{task}{' again' if is_continued else ''}>")
 
-    def write_line(self, line):
-        self.written += line.split("\n")
+    def write_lines(self, lines):
+        self.written += lines.decode().split("\n")
 
     def end_group(self):
         assert self.open is not None
@@ -30,20 +30,20 @@ class Groups:
 def test_one_task_streams_while_others_are_grouped():
     groups = Groups()
     output = GroupedOutput(groups)
-    output.add("a", "a1")
-    output.add("b", "b1")
-    output.add("a", "a2")
-    output.add("c", "c1")
-    output.add("b", "b2")
+    output.add("a", b"a1")
+    output.add("b", b"b1")
+    output.add("a", b"a2")
+    output.add("c", b"c1")
+    output.add("b", b"b2")
     assert groups.written == ["<a>", "a1", "a2"]
     assert output.current == "a"
-    output.end("c", "c is over")
-    output.add("a", "a3")
-    output.end("a", "a is over")
+    output.end("c", b"c is over")
+    output.add("a", b"a3")
+    output.end("a", b"a is over")
     assert output.current == "b"
-    output.add("b", "b3")
-    output.write_between("warning")
-    output.add("c", "c2")  # a Sidecar with late output
+    output.add("b", b"b3")
+    output.write_between(b"warning")
+    output.add("c", b"c2")  # a Sidecar with late output
     output.close()
     assert "".join(f"{line}\n" for line in groups.written) == (
         """\
@@ -73,10 +73,10 @@ c2
 def test_silent_task_has_no_group():
     groups = Groups()
     output = GroupedOutput(groups)
-    output.add("a", "a1")
+    output.add("a", b"a1")
     output.end("b")
-    output.end("a", "done")
-    output.add("c", "c1")
+    output.end("a", b"done")
+    output.add("c", b"c1")
     output.close()
     assert groups.written == ["<a>", "a1", "</a>", "done", "<c>", "c1", "</c>"]
 
@@ -84,10 +84,10 @@ def test_silent_task_has_no_group():
 def test_large_buffer_moves_to_a_file():
     groups = Groups()
     output = GroupedOutput(groups)
-    output.add("a", "a1")
+    output.add("a", b"a1")
     lines = [f"{number} é\x85\u2028\x0c|" for number in range(IN_MEMORY // 8)]
     for line in lines:
-        output.add("b", line)
+        output.add("b", line.encode())
     assert output._buffers["b"]._rolled
     output.close()
     assert groups.written == ["<a>", "a1", "</a>", "<b>", *lines, "</b>"]
@@ -102,9 +102,9 @@ def test_no_line_is_lost_or_interleaved(happenings):
     for number, (task, what) in enumerate(happenings):
         if what == "line":
             written[task].append(f"{task}{number}")
-            output.add(task, f"{task}{number}")
+            output.add(task, f"{task}{number}".encode())
         elif what == "between":
-            output.write_between("-")
+            output.write_between(b"-")
             assert groups.written[-1] == "-"
         elif task not in ended:
             ended.add(task)

@@ -1,5 +1,7 @@
 """The part of a terminal that is redrawn."""
 
+import io
+
 import pytest
 from screen import Screen
 
@@ -45,12 +47,12 @@ def test_only_rows_that_changed_are_written(terminal):
 
 def test_lines_scroll_above_the_region(terminal):
     region = ScreenRegion(terminal)
-    region.draw(["a" * 45], ["row 1", "row 2"], SIZE)
+    region.draw([b"a" * 45], ["row 1", "row 2"], SIZE)
     assert terminal.screen.rows == ["a" * 20, "a" * 20, "a" * 5, "row 1", "row 2", ""]
     assert not terminal.screen.cursor_is_visible
-    region.draw([f"line {number}" for number in range(9)], ["row 3"], SIZE)
+    region.draw([f"line {number}".encode() for number in range(9)], ["row 3"], SIZE)
     assert terminal.screen.rows == [*(f"line {number}" for number in range(4, 9)), "row 3"]
-    region.clear(["the", "end"])
+    region.clear([b"the", b"end"])
     lines = ["a" * 20, "a" * 20, "a" * 5, *(f"line {number}" for number in range(9)), "the", "end"]
     assert terminal.screen.text == "\n".join(lines) + "\n"
     assert terminal.screen.cursor_is_visible
@@ -58,9 +60,9 @@ def test_lines_scroll_above_the_region(terminal):
 
 def test_region_without_rows(terminal):
     region = ScreenRegion(terminal)
-    region.draw(["one"], [], SIZE)
-    region.draw(["two"], [], SIZE)
-    region.clear(["three"])
+    region.draw([b"one"], [], SIZE)
+    region.draw([b"two"], [], SIZE)
+    region.clear([b"three"])
     assert terminal.screen.rows[:4] == ["one", "two", "three", ""]
     assert "\x1b[?25" not in "".join(terminal.written)
 
@@ -74,10 +76,21 @@ def test_rewrapped_rows_are_replaced(terminal):
 
 def test_lines_above_are_kept_on_other_terminals(terminal):
     region = ScreenRegion(terminal)
-    region.draw(["kept"], ["123456789", "123456789"], SIZE)
+    region.draw([b"kept"], ["123456789", "123456789"], SIZE)
     region.draw([], ["1", "2"], (8, 6))
     assert terminal.written[-1].startswith("\x1b[?2026h\r\x1b[1A\x1b[J")
     assert terminal.screen.rows[0] == "kept"
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("utf-8", "│ é"), ("latin-1", "? é")])
+def test_lines_are_written_in_the_encoding_of_the_stream(encoding, line):
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding=encoding, errors="replace")
+    stream.write("before\n")
+    region = ScreenRegion(stream)
+    region.draw(["│ é".encode()], ["row é"], SIZE)
+    assert written.getvalue().decode(encoding).startswith("before\n\x1b")
+    assert f"{line}\nrow é\x1b" in written.getvalue().decode(encoding)
 
 
 def test_terminals_that_rewrap_lines():

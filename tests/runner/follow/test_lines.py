@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.follow.lines import LineSplitter, prefixed
+from monopod.runner.follow.lines import LineSplitter, prefixed, prefixed_bytes
 
 PARTS = [b"a", b"bc", b"\n", b"\r", b"\r\n", "é".encode(), "🙂".encode(), b"\xff", b"\xe2"]
 OUTPUT = st.lists(st.sampled_from(PARTS)).map(b"".join)
@@ -72,4 +72,6 @@ def test_huge_line_is_not_buffered():
 
 @given(st.lists(st.text("aé│\ud800 "), min_size=1), st.text("[a│\ud800"))
 def test_each_line_gets_the_prefix(lines, prefix):
-    assert prefixed("\n".join(lines), prefix).split("\n") == [prefix + line for line in lines]
+    text = prefixed("\n".join(lines), prefix)
+    assert text.split("\n") == [prefix + line for line in lines]
+    assert prefixed_bytes("\n".join(lines), prefix).decode() == text.replace("\ud800", "?")
