@@ -13,7 +13,7 @@
  * - All signals are blocked and read from a signalfd. There are no handlers, and signals interrupt no system call.
  * - A request moves through the phases of entrypoint.h in order, as far as it can each time (`advance`).
  *
- * The other files: request.c (run.N, up to exec), output.c (copies and marks), make_readable.c (a helper process),
+ * The other files: request.c (run.N, up to exec), output.c (titles, copies, marks), make_readable.c (a helper process),
  * visit.c (shells beside a Step, and releasing one that is held), control_directory.c (the files and their formats),
  * text.c (strings and messages), kernel.h (system calls).
  */

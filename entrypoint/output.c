@@ -1,6 +1,20 @@
-/* The output of a request: copies of its streams (in the child), and the mark at its end (in the supervisor). */
+/*
+ * The output of a request: the title before it and the copies of its streams (in the child), and the mark at its end
+ * (in the supervisor).
+ */
 
 #include "entrypoint.h"
+
+/*
+ * Writes the title into the container's stream, before the program and in one piece. The stream may be full, and
+ * earlier programs may have made it non-blocking: waits for room, as for a mark.
+ */
+void write_title(const char *title)
+{
+    struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
+    ignore(sys_ppoll(&room, 1, NULL)); /* has room, or no reader */
+    ignore(write_all(STDOUT_FILENO, title, strlen(title))); /* without a reader nobody misses it */
+}
 
 static int open_copy(const char *path, const char *message)
 {

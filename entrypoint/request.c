@@ -409,10 +409,8 @@ _Noreturn void run_request(int file, pid_t parent)
     if (directory != NULL)
         enter_directory(directory);
     const char *title = find_record(records, 't');
-    if (title != NULL) {
-        ignore(write_all(STDOUT_FILENO, title, strlen(title))); /* without a reader nobody misses it */
-        ignore(write_all(STDOUT_FILENO, "\n", 1));
-    }
+    if (title != NULL)
+        write_title(title);
     start_copies(records);
     restore_signals();
     child.start = wall_clock_after(child.start, child.monotonic);

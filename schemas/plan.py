@@ -316,6 +316,17 @@ def runnable_tasks(pipeline: Pipeline) -> typing.Iterator[PlannedTask]:
     return (planned_task for planned_task in walk(pipeline) if planned_task.task.pipeline is None)
 
 
+def reused_containers(pipeline: Pipeline) -> frozenset[str]:
+    """Return the containers that may run several requests: of several Steps, attempts or combinations of a matrix."""
+    once: set[str] = set()
+    reused: set[str] = set()
+    for task, slot in ((each.task, slot) for each in walk(pipeline) for slot in each.task.slots):
+        runs_again = task.retries > 0 or (task.matrix is not None and not task.matrix.pinned)
+        for name in (*slot.containers, *slot.sidecars):
+            (reused if runs_again or name in once else once).add(name)
+    return frozenset(reused)
+
+
 class Plan(NamedTuple):
     """A compiled run.
 

@@ -59,7 +59,11 @@ class TaskStarted(NamedTuple):
 
 
 class StepStarted(NamedTuple):
-    """The entrypoint of ``container`` was asked to run a Step. ``is_marked``: the end of its output will be marked."""
+    """The entrypoint of ``container`` was asked to run a Step.
+
+    ``is_marked``: the end of its output will be marked. ``title``: what the entrypoint writes into the log of the
+    container before the Step's output (docs/control-directory.md, "Titles"); empty if that has no title.
+    """
 
     at: float
     task: str
@@ -68,6 +72,7 @@ class StepStarted(NamedTuple):
     step: str
     container: str
     is_marked: bool = False
+    title: str = ""
 
 
 class StepFinished(NamedTuple):
@@ -127,7 +132,7 @@ class StepReleased(NamedTuple):
 
 
 class SidecarStarted(NamedTuple):
-    """The entrypoint of ``container`` was asked to run a Sidecar, so its log begins."""
+    """The entrypoint of ``container`` was asked to run a Sidecar. ``title`` is as in StepStarted."""
 
     at: float
     task: str
@@ -135,6 +140,7 @@ class SidecarStarted(NamedTuple):
     attempt: int
     sidecar: str
     container: str
+    title: str = ""
 
 
 class ContainerRestarted(NamedTuple):

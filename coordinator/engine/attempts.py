@@ -71,6 +71,7 @@ from monopod.coordinator.engine.happenings import (
     Stop,
 )
 from monopod.coordinator.engine.holds import Holds
+from monopod.coordinator.engine.output_titles import title
 from monopod.coordinator.engine.readiness_probes import ReadinessProbes
 from monopod.coordinator.engine.run_state import (
     AttemptEnded,
@@ -397,7 +398,9 @@ class Attempts:
         self._commands.do(command)
         path, index = attempt.instance.task.path, attempt.instance.index
         self._commands.report(
-            SidecarStarted(self._commands.now, path, index, attempt.number, plan.step.name, container.name)
+            SidecarStarted(
+                self._commands.now, path, index, attempt.number, plan.step.name, container.name, command.title
+            )
         )
         if plan.readiness is None:
             action = partial(self._react, attempt, HeadStartOver(sidecar))
@@ -483,7 +486,9 @@ class Attempts:
         place = RequestPlace(attempt.slot.name, occupant.container, self._containers[occupant.container].next_request)
         is_sidecar = isinstance(occupant, SidecarState)
         command = request_of(place, step, scope, occupant.program, is_sidecar=is_sidecar)
-        return command._replace(fresh=not attempt.begun, is_marked=self._marks)
+        container = self._containers[occupant.container]
+        text = title(attempt, step.name, is_first=command.request == 1) if container.is_reused else ""
+        return command._replace(fresh=not attempt.begun, is_marked=self._marks, title=text)
 
     def _start_step(self, attempt: AttemptState, step: StepState) -> State | None:
         """Start a Step or the evaluation of its guards. Returns None if it is skipped or a reference in it is wrong."""
@@ -511,7 +516,7 @@ class Attempts:
                 self._holds.begin(step, State.HELD_BEFORE, command)
                 return State.HELD_BEFORE
             if is_shared:
-                command = after_others(command, step, titled=not self._marks, alone=self._containers.are_idle)
+                command = after_others(command, step, alone=self._containers.are_idle)
         except EvaluationError as error:
             step.message = str(error)
             self._report_end(attempt, step, "Error", 1)
@@ -525,9 +530,11 @@ class Attempts:
         if step.plan.timeout is not None:
             action = partial(self._react, attempt, StepTimedOut(step))
             self._commands.set_timer(f"step:{step.container}", step.plan.timeout, action)
-        path, index = task.path, attempt.instance.index
+        index, name, container = attempt.instance.index, step.plan.name, step.container
         self._commands.report(
-            StepStarted(self._commands.now, path, index, attempt.number, step.plan.name, step.container, self._marks)
+            StepStarted(
+                self._commands.now, task.path, index, attempt.number, name, container, self._marks, command.title
+            )
         )
         return State.STEP
 

@@ -20,7 +20,7 @@ from monopod.coordinator.engine.events import ReleaseContainer
 from monopod.coordinator.engine.run_state import SidecarState, StepState
 from monopod.coordinator.engine.start_failures import StartFailure
 from monopod.schemas.formats import exit_codes
-from monopod.schemas.plan import Pipeline, Slot, walk
+from monopod.schemas.plan import Pipeline, Slot, reused_containers, walk
 
 REQUESTS_PER_LIFE = 1_000_000
 FIRST_BACK_OFF = 10.0
@@ -37,6 +37,7 @@ class Container:
     - ``start_failure``: why it never started, if Kubernetes gave a reason. It is lost then.
     - ``slots``: the slots that run Steps in it. ``users``: those that have not been released.
     - ``released``: its entrypoint was asked to exit.
+    - ``is_reused``: it may run more than one request.
     - ``restarts``: kubelet restarts it when it is killed.
     - ``deaths``: how often that has happened, or is about to.
     - ``ending``: it still lives, but is about to end to be restarted.
@@ -44,8 +45,9 @@ class Container:
     - ``next_request``: the number of its next request. Nothing else numbers requests.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_reused: bool) -> None:
         self.name = name
+        self.is_reused = is_reused
         self.slots: list[str] = []
         self.users: set[str] = set()
         self._steps = 0
@@ -127,10 +129,11 @@ class Containers:
     def __init__(self, pipeline: Pipeline, commands: Commands) -> None:
         self._commands = commands
         self._by_name: dict[str, Container] = {}
+        reused = reused_containers(pipeline)
         for slot in slots_of(pipeline):
             for name in slot.all_containers:
                 if name not in self._by_name:
-                    self._by_name[name] = Container(name)
+                    self._by_name[name] = Container(name, is_reused=name in reused)
                 self._by_name[name].serve(slot)
         self._a_release_failed = False
 

@@ -224,7 +224,7 @@ class RunStep(NamedTuple):
       ended. Both are paths in the container, below `/tekton`.
     - ``emptied``: directories that are emptied first, except for what is mounted in them. ``cleaned``: the same, but
       what is older than the container stays, which is the image's.
-    - ``title``: a line that is written before its output; empty if there is none.
+    - ``title``: the lines that are written before its output (``output_titles``); empty if there are none.
     - ``label``: the Step, as ``TASK/STEP``, if its container also runs others; else empty.
     - ``is_marked``: a mark is written at the end of its output.
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from monopod.schemas.run_events import RunEvent, StepStarted, TaskStarted
+from monopod.schemas.run_events import RunEvent, SidecarStarted, StepStarted
 
-Start: TypeAlias = StepStarted | TaskStarted
-"""An event that starts a request in a container, of a Step or of a Sidecar of the Task's slot."""
+Start: TypeAlias = StepStarted | SidecarStarted
+"""An event that starts a request in a container."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,14 @@ def find(data: bytes) -> tuple[int, bool]:
 
 
 def find_true(data: bytes, wanted: bytes) -> tuple[int, bool]:
-    """Return the same for one certain mark."""
+    """Return the same for one certain mark or title."""
     start = data.find(wanted)
     if start >= 0:
         return start, True
-    start = data.rfind(b"\x1e", max(0, len(data) - LENGTH + 1))
-    return (start, False) if start >= 0 and wanted.startswith(data[start:]) else (len(data), False)
+    start = data.find(wanted[:1], max(0, len(data) - len(wanted) + 1))
+    while start >= 0 and not wanted.startswith(data[start:]):
+        start = data.find(wanted[:1], start + 1)
+    return (start, False) if start >= 0 else (len(data), False)
 
 
 def without_marks(data: bytes) -> bytes:

@@ -8,6 +8,8 @@ fast each one is. The rules:
   is held, with all that follows it in its stream, until the end is known (``held_output``).
 - Events come in the order of their reports. The start of a request comes before its output. Its end waits until
   its output is complete, up to the mark, and all events behind that wait too; the output of other requests does not.
+- The entrypoint writes the title of a request, which its start reports, before the program can write anything. So the
+  first title in the output of a request is removed. What looks like it after that was written by the Step.
 - After `PATIENCE`, a warning says so, and what waited is shown. Output that comes later is still shown as that
   of the request that wrote it.
 - Marks are in standard output: a container with marks has joined its streams (docs/control-directory.md, "Marks").
@@ -27,6 +29,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from monopod.runner.follow.held_output import HeldOutput
 from monopod.runner.follow.ordered import Ordered, Output, Start
@@ -39,10 +42,10 @@ from monopod.schemas.run_events import (
     OutputEnded,
     RunEvent,
     RunWarning,
+    SidecarStarted,
     StepFinished,
     StepHeld,
     StepStarted,
-    TaskStarted,
 )
 
 PATIENCE = 10.0
@@ -65,11 +68,15 @@ class _End:
 
 @dataclass(slots=True)
 class _Stream:
-    """One stream of a container. ``waiting`` begins with output of request number ``request``."""
+    """One stream of a container. ``waiting`` begins with output of request number ``request``.
+
+    ``untitled``: the first request whose title was not removed.
+    """
 
     name: str
     waiting: HeldOutput = field(default_factory=HeldOutput)
     request: int = 0
+    untitled: int = 0
     holds: bool = False  # it begins with what may be a mark
 
 
@@ -94,10 +101,10 @@ class _Container:
 
 @dataclass(slots=True)
 class _Waiting:
-    """An event in the queue, with the starts and the end that it is."""
+    """An event in the queue, with the start and the end that it is."""
 
     event: RunEvent
-    starts: tuple[_Container, ...] = ()
+    starts: _Container | None = None
     ends: tuple[_Container, int] | None = None
     since: float | None = None  # it is the first of the queue
 
@@ -112,7 +119,6 @@ class OutputOrder:
     def __init__(self, plan: planned.Plan, drain: Callable[[str, int], bool]) -> None:
         self._drain = drain
         slots = [slot for planned_task in planned.walk(plan.pipeline) for slot in planned_task.task.slots]
-        self._sidecars = {slot.name: slot.sidecars for slot in slots}
         restarting = {name for slot in slots if slot.restarts for name in slot.all_containers}
         self._containers = {
             name: _Container(name, name in restarting) for slot in slots for name in slot.all_containers
@@ -129,10 +135,8 @@ class OutputOrder:
         """Take an event that the coordinator reported."""
         self._names.note(event)
         match event:
-            case StepStarted(container=name):
-                waiting = _Waiting(event, self._started(event, (name,)))
-            case TaskStarted(slot=slot):
-                waiting = _Waiting(event, self._started(event, self._sidecars.get(slot, ())))
+            case StepStarted(container=name) | SidecarStarted(container=name):
+                waiting = _Waiting(event, self._started(event, self._container(name)))
             case (
                 StepFinished(container=name, mark=token)
                 | OutputEnded(container=name, mark=token)
@@ -165,17 +169,14 @@ class OutputOrder:
     def _container(self, name: str) -> _Container:
         return self._containers.setdefault(name, _Container(name))
 
-    def _started(self, event: Start, names: tuple[str, ...]) -> tuple[_Container, ...]:
-        """Note the start of a request in each of the containers, unless a new coordinator only repeats it."""
-        started = []
-        for container in map(self._container, names):
-            if container.starts and _is_same(container.starts[-1], event):
-                continue
-            if container.starts:  # without a report of its end no output is known
-                container.ends.setdefault(len(container.starts) - 1, _End(b""))
-            container.starts.append(event)
-            started.append(container)
-        return tuple(started)
+    def _started(self, event: Start, container: _Container) -> _Container | None:
+        """Note the start of a request in a container, unless a new coordinator only repeats it."""
+        if container.starts and _is_same(container.starts[-1], event):
+            return None
+        if container.starts:  # without a report of its end no output is known
+            container.ends.setdefault(len(container.starts) - 1, _End(b""))
+        container.starts.append(event)
+        return container
 
     def _ended(
         self, event: StepFinished | StepHeld | OutputEnded, container: _Container, token: str | None
@@ -190,23 +191,23 @@ class OutputOrder:
         self._touched[container.name] = container
         return container, number
 
-    def _restarted(self, event: ContainerRestarted, container: _Container) -> tuple[_Container, ...]:
+    def _restarted(self, event: ContainerRestarted, container: _Container) -> _Container | None:
         """Note where the output of a further life begins: the request that was killed before ends there.
 
         If none was, the mark is taken for the end of a request that has written nothing.
         """
         if event.life <= container.life:  # a new coordinator repeats it
-            return ()
+            return None
         end, container.life = _End(mark(event.mark) if event.mark else b"", container.life), event.life
         self._touched[container.name] = container
         number = next(number for number in itertools.count() if number not in container.ends)
         if number and container.ends[number - 1].mark is None:
             container.ends[number - 1] = end
-            return ()
-        before = container.starts[number - 1] if number else TaskStarted(event.at, "", None, 0, "", {})
-        container.starts.insert(number, before)
+            return None
+        before = container.starts[number - 1] if number else SidecarStarted(event.at, "", None, 0, "", container.name)
+        container.starts.insert(number, before._replace(title=""))
         container.ends[number] = end
-        return (container,)
+        return container
 
     # What comes out
 
@@ -264,9 +265,9 @@ class OutputOrder:
                 _go_past(container, number)
             self._touched[container.name] = container
         yield waiting.event
-        for container in waiting.starts:
-            container.begun += 1
-            self._touched[container.name] = container
+        if waiting.starts is not None:
+            waiting.starts.begun += 1
+            self._touched[waiting.starts.name] = waiting.starts
 
     def _named(self, event: RunEvent) -> str:
         if isinstance(event, StepFinished):
@@ -293,7 +294,7 @@ class OutputOrder:
                 yield from self._pumped(container, stream)
 
     def _pumped(self, container: _Container, stream: _Stream) -> Iterator[Output]:
-        """Yield what a stream has of requests that have begun, up to what may be a mark."""
+        """Yield what a stream has of requests that have begun, up to what may be a mark, without their titles."""
         while stream.request < container.begun:
             end = container.ends.get(stream.request)
             if end is not None and end.mark == b"":
@@ -303,28 +304,25 @@ class OutputOrder:
             if stream.holds and is_open:
                 return
             stream.holds = False
-            data = stream.waiting.take(LENGTH)
+            title = _awaited_title(container, stream)
+            data = stream.waiting.take(max(LENGTH, len(title)))
             if not data:
                 return
-            start, is_mark = find(data) if is_open or end is None else self._found(data, end)
+            start, what = _next_cut(data, title, None if is_open else end)
             if start:
                 yield self._of(container, stream, data[:start])
-            if not is_mark:
-                rest = len(data) - start
-                more = len(stream.waiting) > 0
-                stream.waiting.push_back(data[start:])
-                if rest and not more:
-                    return
-            elif is_open:
-                stream.waiting.push_back(data[start:])
+            removed, is_incomplete = 0, False
+            if what == "title":
+                removed, stream.untitled = len(title), stream.request + 1
+            elif what == "mark" and is_open:
                 stream.holds = True
+            elif what == "mark":
+                removed, stream.request = LENGTH, stream.request + 1
             else:
-                stream.waiting.push_back(data[start + LENGTH :])
-                stream.request += 1
-
-    @staticmethod
-    def _found(data: bytes, end: _End) -> tuple[int, bool]:
-        return (len(data), False) if end.mark is None else find_true(data, end.mark)
+                is_incomplete = start < len(data) and not len(stream.waiting)
+            stream.waiting.push_back(data[start + removed :])
+            if is_incomplete:
+                return
 
     @staticmethod
     def _of(container: _Container, stream: _Stream, data: bytes) -> Output:
@@ -349,13 +347,38 @@ def _left(stream: _Stream, *, is_reported: bool) -> Iterator[bytes]:
     yield data if is_reported else without_last_mark(data)
 
 
-def _is_same(start: Start, event: StepStarted | StepFinished | StepHeld | TaskStarted) -> bool:
+def _next_cut(data: bytes, title: bytes, end: _End | None) -> tuple[int, Literal["title", "mark", ""]]:
+    """Return where the first title (unless empty) or mark begins, and which it is.
+
+    Without an `end`, which is known, any mark may end the request. If what begins is not complete, or there is nothing
+    (at the end of `data`), it is "".
+    """
+    if end is None:
+        start, is_mark = find(data)
+    else:
+        start, is_mark = (len(data), False) if end.mark is None else find_true(data, end.mark)
+    if title:
+        title_start, is_title = find_true(data, title)
+        if is_title and title_start < start:
+            return title_start, "title"
+        start = min(start, title_start)
+    return start, "mark" if is_mark else ""
+
+
+def _awaited_title(container: _Container, stream: _Stream) -> bytes:
+    """Return the title that the current request of a stream begins with, unless it was removed."""
+    if stream.untitled > stream.request or stream.name == "stderr":
+        return b""
+    return container.starts[stream.request].title.encode()
+
+
+def _is_same(start: Start, event: Start | StepFinished | StepHeld) -> bool:
     """Whether an event is of the request that began so."""
     if (start.task, start.index, start.attempt) != (event.task, event.index, event.attempt):
         return False
     if isinstance(start, StepStarted):
-        return isinstance(event, StepStarted | StepFinished | StepHeld) and start.step == event.step
-    return isinstance(event, TaskStarted)
+        return not isinstance(event, SidecarStarted) and start.step == event.step
+    return isinstance(event, SidecarStarted)
 
 
 def _go_past(container: _Container, number: int) -> None:
@@ -367,4 +390,4 @@ def _go_past(container: _Container, number: int) -> None:
 
 def _is_marked(container: _Container, number: int) -> bool:
     start = container.starts[number]
-    return isinstance(start, TaskStarted) or start.is_marked
+    return isinstance(start, SidecarStarted) or start.is_marked

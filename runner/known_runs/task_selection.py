@@ -10,7 +10,7 @@ from monopod.compiler.scope.known_combinations import known_combinations
 from monopod.runner.follow.follower import OutputLines
 from monopod.runner.follow.source import Source, find_source, step_names
 from monopod.schemas.matrix_names import InstanceNames
-from monopod.schemas.plan import Plan, Slot, Task, runnable_tasks
+from monopod.schemas.plan import Plan, Slot, Task, reused_containers, runnable_tasks
 
 
 class NoSuchTaskError(Exception):
@@ -22,13 +22,14 @@ class Selection:
     """The selected Steps, and the name of one for each container in which they may run.
 
     ``names`` are the names of all of them, slot for slot. ``shared`` are the containers that also run other Steps.
-    ``labels`` are the Steps as ``TASK/STEP``.
+    ``reused`` are those whose logs have titles. ``labels`` are the Steps as ``TASK/STEP``.
     """
 
     source: Source
     steps: Mapping[str, str]
     names: tuple[str, ...]
     shared: frozenset[str] = frozenset()
+    reused: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
 
     @property
@@ -66,6 +67,7 @@ def choose(plan: Plan, text: str) -> Selection:
         {container: name for container, name, _ in steps},
         tuple(name for _, name, _ in steps),
         frozenset(container for container, _, _ in steps if users[container] > 1),
+        reused_containers(plan.pipeline),
         frozenset(label for _, _, label in steps),
     )
 

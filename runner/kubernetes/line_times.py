@@ -1,7 +1,7 @@
 """When the lines of a Step were written, according to kubelet.
 
-The order of the output (``follow.output_order``) works on bytes, in which marks come between the lines. The lines of a
-container come out in the order in which they came in, so each is found again by how it begins.
+The order of the output (``follow.output_order``) works on bytes, in which marks and titles come between the lines. The
+lines of a container come out in the order in which they came in, so each is found again by how it begins.
 
 Pure, except for the time of a line of which nothing is known: it is now.
 """
@@ -12,12 +12,14 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+from monopod.runner.follow.output_marks import BEGINNING
 from monopod.runner.follow.pod_events import ContainerOutput
+from monopod.runner.kubernetes.titled_log import is_title
 
 _BEGINNING = 200
 """Bytes of a line that are compared."""
 _MOST_SKIPPED = 8
-"""How many lines that did not come out, such as marks, are skipped to find one."""
+"""How many lines that did not come out are skipped to find one. What may be a mark or a title is no line."""
 
 
 class LineTimes:
@@ -30,7 +32,12 @@ class LineTimes:
         """Take lines that came in."""
         lines = output.data.split(b"\n")
         known = self._lines.setdefault(output.container, deque())
-        known.extend((line[:_BEGINNING], at) for line, at in zip(lines, output.times, strict=False))
+        for line, at in zip(lines, output.times, strict=False):
+            if is_title(line):
+                if known and not known[-1][0]:
+                    known.pop()  # the empty line before it
+            elif not line.startswith(BEGINNING):
+                known.append((line[:_BEGINNING], at))
 
     def dated(self, container: str, text: str) -> Iterator[tuple[float, str]]:
         """Yield the lines of a text that came out, joined by newlines if their times are equal, with their times."""

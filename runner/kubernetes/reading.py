@@ -174,29 +174,33 @@ def _print_run_log(existing: ExistingPod, *, follow: bool) -> None:
 
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
     """Print the logs of a Task's containers, without knowing which attempt of a Step wrote which line."""
-    if selection.source.combination is not None and len(selection.steps) > len(set(selection.steps.values())):
-        raise NoSuchPodError("only runs started by `monopod run` report which combination ran in which container")
+    source, may_run_others = selection.source, len(selection.steps) > len(set(selection.steps.values()))
+    if source.combination is not None and source.index is None and may_run_others:
+        raise NoSuchPodError(
+            f"only runs started by `monopod run` report the names of combinations; use an index, as in {source.path}[0]"
+        )
     masks = _masks(existing)
     splitters = {container: LineSplitter(masks=masks) for container in selection.steps}
-    titled = {container: TitledLog() for container in selection.shared}
+    titled = {container: TitledLog() for container in selection.reused}
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         if isinstance(event, ContainerOutput) and event.container in splitters:
             text = splitters[event.container].feed_text(event.data)
             if text is not None and event.container in titled:
-                _print_written(titled[event.container].feed(masks.mask_output(text)), selection)
+                _print_written(titled[event.container].feed(masks.mask_output(text)), selection, event.container)
             elif text is not None:
                 prefix = "" if selection.is_single else f"[{selection.steps[event.container]}] "
                 _print_output(masks.mask_output(text), prefix)
-    for log in titled.values():
-        _print_written(log.end(), selection)
+    for container, log in titled.items():
+        _print_written(log.end(), selection, container)
 
 
-def _print_written(lines: Iterator[WrittenLine], selection: Selection) -> None:
-    """Print the lines that a selected Step wrote."""
+def _print_written(lines: Iterator[WrittenLine], selection: Selection, container: str) -> None:
+    """Print the lines that a selected Step wrote. Before a title, as in a Pod from an older monopod, any may have."""
+    source = selection.source
     for line in lines:
-        if selection.source.covers(line.task, line.step, InstanceNames()):
-            _print_output(line.text, "" if selection.is_single else f"[{line.step}] ")
+        if source.covers(line.task, line.step, InstanceNames()) if line.task else source.combination is None:
+            _print_output(line.text, "" if selection.is_single else f"[{line.step or selection.steps[container]}] ")
 
 
 def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:

@@ -1,7 +1,8 @@
-"""The log of a container that several Steps share, in a Pod that `monopod compile` made: titles name the Step.
+"""The log of a container that may run several requests, in a Pod that `monopod compile` made: titles name the Step.
 
-The coordinator writes ``==> TASK/STEP <==`` before the output of each Step (``coordinator.engine.shared_containers``),
-and an empty line before each title but the first. Pure.
+The entrypoint writes ``==> TASK/STEP <==`` before the output of each Step (``coordinator.engine.output_titles``), and
+an empty line before each title but the first. In a followed Pod, events say which lines these are
+(``follow.output_order``). Pure.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ _TITLE = re.compile(r"==> (.+)/([^/ ]+)(?: \(attempt \d+\))? <==")
 
 
 class WrittenLine(NamedTuple):
-    """A line, and the Task and Step that wrote it."""
+    """A line, and the Task and Step that wrote it; empty before the first title."""
 
     task: str
     step: str
     text: str
+
+
+def is_title(line: bytes) -> bool:
+    """Return whether a line of a log looks like a title."""
+    return line.startswith(b"==> ") and _TITLE.fullmatch(line.decode(errors="replace")) is not None
 
 
 @dataclass

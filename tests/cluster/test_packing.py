@@ -46,6 +46,10 @@ def log(runs, container):
         return b"".join(stream.pieces()).decode()
 
 
+def titles(text):
+    return [line for line in text.splitlines() if line.startswith("==>")]
+
+
 def test_each_line_is_shown_under_the_step_that_wrote_it(runs):
     ran = runs.run("-f", runs.write(CHAIN), "--pack", "--keep", "always", "--no-record")
     assert ran.code == 0, "\n".join(ran.messages)
@@ -53,6 +57,7 @@ def test_each_line_is_shown_under_the_step_that_wrote_it(runs):
     assert {step: sorted(lines) for step, lines in ran.all_lines().items()} == {
         step: sorted(lines) for step, lines in OUTPUT.items()
     }
+    assert titles(log(runs, "build-s0")) == [f"==> {step} <==" for step in OUTPUT]
     for step, lines in OUTPUT.items():
         logs = runs.monopod("logs", runs.pod()["metadata"]["name"], step)
         assert (logs.returncode, sorted(logs.stdout.splitlines())) == (0, sorted(lines)), logs.stderr
@@ -73,8 +78,7 @@ def test_the_log_of_the_container_of_a_compiled_pod_has_the_names_of_its_steps(r
     runs.create("pods", yaml.safe_load(compiled))
     runs.wait_for("pods", lambda pods: pods[0]["status"].get("phase") == "Succeeded")
     assert containers(runs.pod()) == ["build-s0"]
-    titles = [line for line in log(runs, "build-s0").splitlines() if line.startswith("==>")]
-    assert titles == [f"==> {step} <==" for step in OUTPUT]
+    assert titles(log(runs, "build-s0")) == [f"==> {step} <==" for step in OUTPUT]
     logs = runs.monopod("logs", runs.pod()["metadata"]["name"], "test/s0")
     assert logs.stdout.splitlines() == OUTPUT["test/s0"], logs.stderr
 

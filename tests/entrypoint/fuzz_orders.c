@@ -106,6 +106,11 @@ struct file {
     unsigned mode;
 };
 
+struct span {
+    const uint8_t *bytes;
+    size_t size;
+};
+
 static struct {
     jmp_buf left;             /* where exit_group and execve lead */
     int code;                 /* of exit_group */
@@ -133,6 +138,7 @@ static struct {
     void *blocks[4096];
     unsigned block_count;
     bool in_child;            /* what is written to the socket is its report */
+    struct span title;        /* what the child wrote to standard output */
     char stream[4096];        /* what was written to standard output */
     size_t streamed;
     unsigned tokens;          /* that were drawn */
@@ -261,8 +267,11 @@ static long read_from(long descriptor, void *into, size_t size)
 
 static long write_into(long descriptor, const char *from, size_t size)
 {
-    if (descriptor == STDOUT_FILENO && K.in_child)
-        return (long)size; /* a title */
+    if (descriptor == STDOUT_FILENO && K.in_child) {
+        CHECK(K.title.bytes == NULL); /* in one piece */
+        K.title = (struct span){(const uint8_t *)from, size};
+        return (long)size;
+    }
     if (descriptor == STDOUT_FILENO || descriptor == STDERR_FILENO) {
         CHECK(memchr(from, '\n', size) == from + size - 1); /* one line, whatever is in it */
         CHECK((descriptor == STDOUT_FILENO) == (*from == '\x1e'));
@@ -579,11 +588,6 @@ static long made_up_syscall(long number, long a, long b, long c, long d, long e,
  * docs/control-directory.md, read a second time
  */
 
-struct span {
-    const uint8_t *bytes;
-    size_t size;
-};
-
 static struct span text_of(const char *text)
 {
     return (struct span){(const uint8_t *)text, strlen(text)};
@@ -701,6 +705,16 @@ static bool same(struct span wanted, const char *text)
     return text != NULL && strlen(text) == wanted.size && memcmp(text, wanted.bytes, wanted.size) == 0;
 }
 
+/* Whether what comes before the output of the program is the title that a well-formed request asks for. */
+static void compare_with_title(struct span content)
+{
+    struct span record, wanted = {NULL, 0};
+    for (struct span rest = content; next_record(&rest, &record);)
+        if (record.bytes[0] == 't')
+            wanted = (struct span){record.bytes + 1, record.size - 1};
+    CHECK(K.title.size == wanted.size && (wanted.size == 0 || memcmp(K.title.bytes, wanted.bytes, wanted.size) == 0));
+}
+
 /* Whether the arguments and the environment of execve are those that a well-formed request asks for. */
 static void compare_with_execve(struct span content)
 {
@@ -805,8 +819,10 @@ static void read_run(struct span content)
         CHECK(K.arguments == NULL);
     else if (!unlucky && K.arguments == NULL)
         CHECK(memmem(K.report.error.bytes, K.report.error.length, "too large", 9) != NULL);
-    if (K.arguments != NULL && !unlucky)
+    if (K.arguments != NULL && !unlucky) {
+        compare_with_title(content);
         compare_with_execve(content);
+    }
     child.allocated = 0;
     child.socket = -1;
     K.in_child = false;

@@ -956,6 +956,27 @@ def test_mark_that_blocks_delays_only_the_next_request(make_container):
     assert read == b"\0" * size + f"{mark_of(end)}second\n{mark_of(second_end)}".encode()
 
 
+def test_title_waits_for_room_in_a_stream_that_does_not_block(make_container):
+    """Some programs make it so, which lasts. A title must not be lost, since readers remove it by its text."""
+    container = make_container()
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    container.start(stdout=writer)
+    size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+    assert os.write(writer, b"\0" * size) == size
+    request = container.request("t==> a <==\n", "a/bin/echo", "afine")
+    ended = container.path / f"exited.{request}"
+    children = psutil.Process(container.pid).children
+    while not ended.exists() and not any(each.status() == psutil.STATUS_SLEEPING for each in children()):
+        pass
+    assert not ended.exists()
+    assert os.read(reader, size) == b"\0" * size
+    container.end(request)
+    assert os.read(reader, size) == b"==> a <==\nfine\n"
+    os.close(reader)
+    os.close(writer)
+
+
 def test_mark_that_blocks_forever_does_not_prevent_the_exit(pid_namespaces, make_container):
     container = make_container()
     reader, writer = os.pipe()
@@ -1999,5 +2020,7 @@ def test_a_missing_directory_is_empty(container, left):
 
 
 def test_a_title_comes_before_the_output(container):
-    assert container.output("t==> a <==", "a/bin/echo", "afine") == "==> a <==\nfine\n"
+    assert container.output("t\n==> a <==\n", "a/bin/echo", "afine") == "\n==> a <==\nfine\n"
+    end = container.end(container.request("m", "t==> b <==\n", "a/bin/echo", "afine"))
+    assert container.stdout().endswith(f"fine\n==> b <==\nfine\n{mark_of(end)}")
     assert "repeats a letter" in container.end(container.request("ta", "tb", "a/bin/true"))["error"]

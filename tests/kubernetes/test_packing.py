@@ -1,8 +1,11 @@
 """Steps that share a container (docs/packing.md) in a cluster: what names them there."""
 
 import json
+import re
 
 import pytest
+
+from monopod.runner.kubernetes.cluster import collection_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
@@ -22,6 +25,57 @@ def file(make, write):
             task("two", "printf 'no newline'", "echo '==> two/s0 <=='; exit 3", after=["one"]),
         )
     )
+
+
+def log(cluster, container):
+    """Return the log of a container of the Pod `build`, as `kubectl logs` prints it, with each mark as MARK."""
+    with cluster.stream(f"{collection_path('pods', 'ci')}/build/log", [("container", container)]) as stream:
+        return re.sub("\x1emonopod [0-9a-f]{32}\n", "MARK\n", b"".join(stream.pieces()).decode())
+
+
+def test_kubectl_logs_names_the_step_before_its_output(monopod, cluster, file):
+    ran = monopod("run", "-f", file, "--context", "test", "--pack", "--keep", "always", "--no-record")
+    assert ran.code == 1, ran.err
+    assert log(cluster, "one-s0") == (
+        "==> one/s0 <==\nzero\nMARK\n\n==> one/s1 <==\ntry MARK\n\n"
+        "==> one/s0 (attempt 2) <==\nzero\nMARK\n\n==> one/s1 (attempt 2) <==\ntry done\nMARK\n\n"
+        "==> two/s0 <==\nno newlineMARK\n\n==> two/s1 <==\n==> two/s0 <==\nMARK\n"
+    )
+    assert monopod("logs", "build", "two/s1", "--context", "test").out == "==> two/s0 <==\n"
+    whole = monopod("logs", "build", "--context", "test").out
+    assert [line for line in whole.splitlines() if "==>" in line] == ["[two : s1] ==> two/s0 <=="]
+
+
+def test_kubectl_logs_names_attempts_combinations_and_sidecars(monopod, cluster, make, write):
+    """In containers that they share though nothing is packed. What runs once in its container has no title."""
+    say = {"name": "say", "image": "busybox"}
+    again = {**say, "script": "echo $(context.task.retry-count); test $(context.task.retry-count) = 1"}
+    proxy = {"name": "proxy", "image": "busybox", "script": "echo serving; exec sleep 1000"}
+    task = {"params": [{"name": "os"}], "steps": [{**say, "script": "echo '==> of a Step <=='; echo $(params.os)"}]}
+    matrix = {"params": [{"name": "os", "value": ["a", "b"]}]}
+    file = write(
+        make.run(
+            {**make.task("again", "", retries=1), "taskSpec": {"steps": [again], "sidecars": [proxy]}},
+            {**make.task("each", "", matrix=matrix, after=["again"]), "taskSpec": task},
+            make.task("once", "echo once", after=["each"]),
+        )
+    )
+    options = ["--context", "test", "--max-concurrency", "1", "--keep", "always", "--no-record"]
+    ran = monopod("run", "-f", file, *options)
+    assert ran.code == 0, ran.err
+    assert log(cluster, "again-say") == "==> again/say <==\n0\nMARK\n\n==> again/say (attempt 2) <==\n1\nMARK\n"
+    assert log(cluster, "again-sidecar-proxy") == (
+        "==> again/proxy <==\nserving\nMARK\n\n==> again/proxy (attempt 2) <==\nserving\nMARK\n"
+    )
+    assert log(cluster, "each-0-say") == (
+        "==> each[0]/say <==\n==> of a Step <==\na\nMARK\n\n==> each[1]/say <==\n==> of a Step <==\nb\nMARK\n"
+    )
+    assert log(cluster, "once-act") == "once\nMARK\n"
+    whole = ran.out + monopod("logs", "build", "--context", "test").out
+    assert {line for line in whole.splitlines() if "==>" in line} == {
+        "[each[os=a] : say] ==> of a Step <==", "[each[os=b] : say] ==> of a Step <==",
+    }  # fmt: skip
+    assert monopod("logs", "build", "again/proxy", "--context", "test").out == "serving\nserving\n"
 
 
 def test_output_status_and_logs_name_the_step(monopod, api, file):

@@ -158,6 +158,33 @@ def test_status_of_a_pod_that_was_evicted(monopod, half_done, api):
     assert "the coordinator did not report how the run ended: the Pod was evicted: too much" in last
 
 
+def test_logs_of_combinations_and_attempts_in_a_compiled_pod(monopod, put, make, api):
+    """Titles in the logs of the containers name them; the names of the combinations are not known."""
+    task = make.task("test", "true", matrix={"params": [{"name": "os", "value": ["a", "b"]}]}, retries=1)
+    task["taskSpec"]["params"] = [{"name": "os"}]
+    put(task, log_format="human")
+    api.write_log("build", "test-0-act", b"==> test[1]/act <==")
+    api.write_log("build", "test-0-act", b"b fails")
+    for line in (b"", b"==> test[1]/act (attempt 2) <==", b"b"):
+        api.write_log("build", "test-0-act", line)
+    api.write_log("build", "test-1-act", b"==> test[0]/act <==")
+    api.write_log("build", "test-1-act", b"a")
+    assert sorted(monopod("logs", "build", "test").out.splitlines()) == ["[act] a", "[act] b", "[act] b fails"]
+    assert monopod("logs", "build", "test[0]").out == "a\n"
+    assert monopod("logs", "build", "test[1]").out == "b fails\nb\n"
+    assert monopod("logs", "build", "test[os=a]").err == (
+        "monopod logs: only runs started by `monopod run` report the names of combinations; "
+        "use an index, as in test[0]\n"
+    )
+
+
+def test_logs_of_a_compiled_pod_of_an_older_monopod(monopod, put, make, api):
+    """It has titles only in containers that several Steps share."""
+    put(make.task("first", "true", retries=1), log_format="human")
+    api.write_log("build", "first-act", b"one")
+    assert monopod("logs", "build", "first").out == "one\n"
+
+
 def test_pod_whose_coordinator_logs_text(monopod, put, make, api, terminated):
     put(make.task("first", "true"), log_format="human")
     api.write_log("build", "coordinator", b"12:00:00   +0.0s  run build started")

@@ -67,7 +67,10 @@ def host(make_backend):
 
 
 def test_reports_and_kept_logs_agree_and_have_no_marks(host, tmp_path):
-    """The terminal, `--logs`, the failure summary, JUnit, the page, the record, and the logs that `--keep` leaves."""
+    """The terminal, `--logs`, the failure summary, JUnit, the page, the record, and the logs that `--keep` leaves.
+
+    Only these logs have titles.
+    """
     file = write(
         tmp_path / "run.yaml", slots('echo "$(params.item)"; printf "no newline of $(params.item)" >&2; exit 1')
     )
@@ -87,6 +90,9 @@ def test_reports_and_kept_logs_agree_and_have_no_marks(host, tmp_path):
     assert records
     assert sum(log.count("no newline of item-") for log in logs) == len(SLOTS)
     assert not any("\x1emonopod" in text for text in [*lines, *cases, page, *records, *logs])
+    assert not any("==>" in text for text in [*lines, *cases, page, *records])
+    titles = [line for log in logs for line in log.splitlines() if line.startswith("==>")]
+    assert sorted(titles) == sorted(f"==> w[{number}]/say <==" for number in range(len(SLOTS)))
     (kept,) = (path for path in host.directory.iterdir() if path.name != "data")
     shutil.rmtree(kept)
 
@@ -119,6 +125,8 @@ ATTACKS = {
     "closes its streams": "echo mine; exec >&- 2>&-",
     "stops itself": "echo mine; (sleep 0.2; kill -CONT $$) & kill -STOP $$",
     "leaves a writer behind": "echo mine; (setsid sh -c 'while :; do echo mine; done' &) ; sleep 0.1",
+    "forges titles": r"""
+        for n in 0 1 2 3 4 5; do printf '\n==> w[%s]/say <==\nmine\n' $n; done; printf '==> w[3]/say <=='""",
     "floods marks": r"""
         echo mine
         i=0

@@ -56,6 +56,16 @@ def test_steps_and_tasks_in_one_container_find_nothing_of_each_other(backend: An
     assert [case.get("name") for case in failed] == ["fail"]
 
 
+def test_only_a_title_that_a_step_wrote_is_shown(backend: Any, tmp_path: Path):
+    """The title of the entrypoint is for those who read the log of the container."""
+    forged = "\n\n==> one/b <==\n==> one/a <==\n\n==> one/b <==\n"
+    steps = dict.fromkeys(("a", "b"), f"printf '{forged}'")
+    ran = backend.run("-f", write_pipeline(tmp_path / "p.json", [task("one", steps)]), "--pack")
+    assert ran.reasons() == {"one": "Succeeded"}
+    for step in steps:
+        assert backend.monopod("logs", ran.document["metadata"]["name"], f"one/{step}") == forged
+
+
 def test_read_only_steps_share_a_container_without_being_asked(backend: Any, tmp_path: Path):
     read_only = {"securityContext": {"readOnlyRootFilesystem": True}}
     steps = {"a": "touch /changed 2>/dev/null || readlink /proc/self/ns/pid", "b": "readlink /proc/self/ns/pid"}

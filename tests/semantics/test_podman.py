@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -140,9 +141,11 @@ def test_missing_network_is_reported(podman_backend, pipeline):
     assert not any("Traceback" in line for line in ran.messages)
 
 
-def test_kept_pod_is_named_and_has_the_files(podman_backend, pipeline):
+def test_kept_pod_is_named_and_has_the_files_and_logs(podman_backend, pipeline):
+    file = pipeline()
+    file.write_text(file.read_text().replace("- name: say\n", "- name: say\n    retries: 1\n"))
     done = subprocess.run(
-        podman_backend.command("-f", pipeline(), "-w", "files=emptyDir", "--keep", "always"),
+        podman_backend.command("-f", file, "-w", "files=emptyDir", "--keep", "always"),
         env=podman_backend.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -151,7 +154,7 @@ def test_kept_pod_is_named_and_has_the_files(podman_backend, pipeline):
     assert files == ["hello\n", "hello\n"]
     podman = podman_backend.podman
     assert f"pod {name}" in podman.left()
-    podman("logs", f"{name}-say-hello")
+    assert re.fullmatch(r"==> say/hello <==\nnet:\[\d+\]\n", podman("logs", f"{name}-say-hello"))
     assert "Exited" in podman("ps", "--all", "--filter", f"name={name}-say-hello", "--format", "{{.Status}}")
     podman("pod", "rm", "--force", name)
     subprocess.run(["rm", "-r", Path(kept).parent], check=True)

@@ -9,7 +9,7 @@ from observed import differences, observe, run
 from oracle import expected
 from random_pipelines import Case
 from reduction import reduced
-from simulation import Simulation, containers_of
+from simulation import Simulation, containers_of, reused_containers_of
 
 from monopod.coordinator.engine.engine import Engine
 from monopod.schemas.plan import Pipeline, decode, encode
@@ -35,9 +35,10 @@ def problems(case: Case) -> list[str]:
     except AssertionError as error:
         return [f"{BREAKS_OFF}{error}"]
     found = differences(wanted, observe(simulation))
-    checks: list[Callable[[Case, Simulation], str]] = [wrong_order, wrong_releases, wrong_story, run_twice]
+    checks: tuple[Callable[[Case, Simulation], str], ...]
+    checks = (wrong_order, wrong_releases, wrong_story, wrong_titles, run_twice)
     if case.seed % REPLAYED == 0:
-        checks.append(wrong_replay)
+        checks += (wrong_replay,)
     return found + [problem for check in checks if (problem := check(case, simulation))]
 
 
@@ -138,6 +139,23 @@ def _stray_sidecars(simulation: Simulation) -> Iterator[str]:
             if (key in started) is isinstance(event, SidecarStarted):
                 yield f"{event} is not one start before one end"
             started ^= {key}
+
+
+def wrong_titles(case: Case, simulation: Simulation) -> str:
+    """What a container writes first for a request names its Step or Sidecar, if the container may run another."""
+    starts = [event for event in simulation.reported if isinstance(event, StepStarted | SidecarStarted)]
+    reused = set(reused_containers_of(case.plan.pipeline))
+    for (_, request), event in zip(simulation.requests(), starts, strict=True):
+        wanted = ""
+        if request.container in reused:
+            name = event.step if isinstance(event, StepStarted) else event.sidecar
+            combination = "" if event.index is None else f"[{event.index}]"
+            attempt = f" (attempt {event.attempt + 1})" if event.attempt else ""
+            empty_line = "\n" if request.request > 1 else ""
+            wanted = f"{empty_line}==> {event.task}{combination}/{name}{attempt} <==\n"
+        if (request.container, request.title, event.title) != (event.container, wanted, wanted):
+            return f"the title of {event} is {request.title!r}"
+    return ""
 
 
 _EXPLAINED = ("When Expressions evaluated to false", "Parent Tasks were skipped", "Results were missing")

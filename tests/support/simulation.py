@@ -136,6 +136,15 @@ def restarting_containers_of(pipeline: Pipeline) -> Iterator[str]:
         yield from (*slot.containers, *slot.sidecars) if slot.restarts else ()
 
 
+def reused_containers_of(pipeline: Pipeline) -> Iterator[str]:
+    """Yield the containers that may run several requests: of Steps, attempts or combinations. Some come twice."""
+    users = Counter(name for slot in _slots_of(pipeline) for name in slot.containers)
+    yield from (name for name, count in users.items() if count > 1)
+    for task in tasks_of(pipeline):
+        if task.retries or (task.matrix is not None and not task.matrix.pinned):
+            yield from (name for slot in task.slots for name in (*slot.containers, *slot.sidecars))
+
+
 def _slots_of(pipeline: Pipeline) -> Iterator[Slot]:
     return (slot for task in tasks_of(pipeline) for slot in task.slots)
 

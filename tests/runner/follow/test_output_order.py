@@ -16,10 +16,10 @@ from monopod.schemas.run_events import (
     ContainerRestarted,
     OutputEnded,
     RunWarning,
+    SidecarStarted,
     StepFinished,
     StepStarted,
     TaskFinished,
-    TaskStarted,
 )
 
 STREAMS = ("stdout", BOTH)  # of a container whose requests are marked
@@ -38,8 +38,16 @@ def task(name):
     )
 
 
-def started(name, attempt=0, *, is_marked=True):
-    return StepStarted(1.0, name, None, attempt, "s", f"{name}-s", is_marked)
+def started(name, attempt=0, *, is_marked=True, title=""):
+    return StepStarted(1.0, name, None, attempt, "s", f"{name}-s", is_marked, title)
+
+
+def sidecar_started(name, attempt=0, title=""):
+    return SidecarStarted(1.0, name, None, attempt, "db", f"{name}-db", title)
+
+
+def title(name, attempt=0):
+    return f"{chr(10) * (attempt > 0)}==> {name}/s {attempt} <==\n"
 
 
 def finished(name, attempt=0, end_mark="", code=0):
@@ -239,13 +247,60 @@ def test_wait_for_marks_of_an_older_coordinator_is_short(fed):
 
 
 def test_output_of_sidecars_is_separated_too(fed):
-    task_started = TaskStarted(1.0, "a", None, 0, "a", {})
-    again = TaskStarted(2.0, "a", None, 1, "a", {})
-    assert fed.write("a-db", b"ready") == []
-    assert fed.event(task_started) == [task_started, Output("a-db", b"ready")]
-    fed.write("a-db", b"bye" + mark(token(7)) + b"ready again")
+    first, again = sidecar_started("a", 0, title("a")), sidecar_started("a", 1, title("a", 1))
+    assert fed.write("a-db", f"{title('a')}ready".encode()) == []
+    assert fed.event(first) == [first, Output("a-db", b"ready")]
+    fed.write("a-db", b"bye" + mark(token(7)) + f"{title('a', 1)}ready again".encode())
     assert fed.event(OutputEnded(1.0, "a-db", token(7))) == [OutputEnded(1.0, "a-db", token(7))]
     assert fed.event(again) == [again, Output("a-db", b"ready again")]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_title_of_a_request_is_not_shown(fed, stream):
+    text = title("a").encode()
+    fed.event(started("a", title=title("a")))
+    for byte in text:
+        assert fed.write("a-s", bytes([byte]), stream) == []
+    assert fed.write("a-s", b"text" + text, stream) == [Output("a-s", b"text" + text, stream=stream)]  # of the Step
+
+
+def test_title_behind_a_message_of_the_entrypoint_is_not_shown(fed):
+    fed.event(started("a", title=title("a")))
+    shown = fed.write("a-s", f"monopod: ignoring malformed exit\n{title('a')}text\n".encode())
+    assert shown == [Output("a-s", b"monopod: ignoring malformed exit\n"), Output("a-s", b"text\n")]
+
+
+def test_title_that_is_longer_than_a_mark_is_not_shown(fed):
+    long = title("a" * 3 * LENGTH, 1)
+    fed.event(started("a", title=long))
+    assert fed.write("a-s", long[: 2 * LENGTH].encode()) == []
+    assert fed.write("a-s", long[2 * LENGTH :].encode() + b"text") == [Output("a-s", b"text")]
+
+
+def test_beginning_of_a_title_is_text(fed):
+    fed.event(started("a", title=title("a")))
+    assert fed.write("a-s", b"==> a/") == []
+    assert fed.write("a-s", b"\n") == [Output("a-s", b"==> a/\n")]
+
+
+def test_title_of_the_next_request_is_text_of_the_one_before(fed):
+    fed.event(started("a", title=title("a")))
+    forged = title("a", 1).encode()
+    end = finished("a", end_mark=token(1))
+    assert fed.write("a-s", title("a").encode() + forged + mark(token(1))) == [Output("a-s", forged)]
+    assert fed.event(end) == [end]
+    again = started("a", 1, title=title("a", 1))
+    assert fed.event(again) == [again]
+    assert fed.write("a-s", forged + b"text") == [Output("a-s", b"text")]
+
+
+def test_request_that_ended_before_its_title_hides_nothing_of_the_next(fed):
+    fed.event(started("a", title=title("a")))
+    fed.event(finished("a", end_mark=token(1)))
+    fed.event(started("a", 1))
+    text = title("a").encode()
+    shown = fed.write("a-s", mark(token(1)) + text)
+    assert shown == [finished("a", end_mark=token(1)), started("a", 1), Output("a-s", text)]
 
 
 def killed(name, attempt=0):
@@ -320,7 +375,7 @@ def test_all_held_output_is_shown_at_the_end(fed):
 @pytest.mark.parametrize("stream", STREAMS)
 def test_mark_of_a_sidecar_without_a_reported_end_is_not_shown(fed, stream):
     """A run ends with its last Task, so the end of its Sidecars is no longer reported."""
-    fed.event(TaskStarted(1.0, "a", None, 0, "a", {}))
+    fed.event(sidecar_started("a"))
     fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)), stream)
     shown = b"".join(each.data for each in fed.order.end(fed.now))
     assert shown.count(mark(token(8))) == 0
@@ -341,14 +396,17 @@ def test_full_disk_loses_output_with_a_warning(fed, monkeypatch):
 
 
 def attempts_by_chance(chance, name, attempts):
-    """Return the output of the attempts, their events, and the bytes of the container's stream."""
+    """Return the output of the attempts, their events, and the bytes of the container's stream, with some titles."""
     written, events, stream = {}, [], b""
     for number in range(attempts):
         secret = mark(token(10 + number))
-        pieces = [b"", b"x\n", b"no newline", mark(token(5)), mark(token(9 + number)), secret[:30], b"\x1e"]
+        titles = [title(name, each).encode() for each in (number, number + 1)]
+        pieces = [b"", b"x\n", b"no newline", mark(token(5)), mark(token(9 + number)), secret[:30], b"\x1e", *titles]
         written[name, number] = b"%s %d %s " % (name.encode(), number, b"".join(chance.choices(pieces, k=3)))
-        stream += written[name, number] + secret
-        events += [started(name, number), finished(name, number, secret[9:-1].decode())]
+        is_titled = chance.random() < 0.7
+        stream += titles[0] * is_titled + written[name, number] + secret
+        start = started(name, number, title=title(name, number) * is_titled)
+        events += [start, finished(name, number, secret[9:-1].decode())]
     return written, events, stream
 
 
