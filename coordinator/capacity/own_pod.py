@@ -16,10 +16,13 @@ CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where a container finds the token of its Pod's ServiceAccount, and the certificate of the API server's CA."""
 ANSWER_SECONDS = 10.0
 _STRATEGIC_MERGE = "application/strategic-merge-patch+json"
-_TEMPORARY = frozenset({429, 500, 502, 503, 504})
-_HTTPS = 443
-_FORBIDDEN = 403
-_ADVICE = "; its ServiceAccount needs a Role with the verb patch on pods/resize (docs/capacity.md)"
+_TEMPORARY = frozenset({409, 429, 500, 502, 503, 504})
+_UNKNOWN_RESOURCE = "could not find the requested resource"
+_ADVICE = {
+    403: "; its ServiceAccount needs a Role with the verb patch on pods/resize (docs/capacity.md)",
+    404: "; only Kubernetes 1.33 or later has pods/resize",
+    405: "; only Kubernetes 1.33 or later has pods/resize",
+}
 _LONGEST_ANSWER = 8 * 1024 * 1024
 
 
@@ -36,7 +39,7 @@ class OwnPod:
 
     def __init__(self, environment: Mapping[str, str], credentials: str = CREDENTIALS) -> None:
         self._host = environment.get("KUBERNETES_SERVICE_HOST", "")
-        self._port = int(environment.get("KUBERNETES_SERVICE_PORT") or _HTTPS)
+        self._port = environment.get("KUBERNETES_SERVICE_PORT") or "443"
         namespace, name = environment.get("MONOPOD_NAMESPACE", ""), environment.get("MONOPOD_RUN_NAME", "")
         self._path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}"
         self._uid = environment.get("MONOPOD_RUN_UID", "")
@@ -44,15 +47,19 @@ class OwnPod:
 
     def resize(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Change requests, and return the Pod. Raises RefusedError."""
+        if not self._host or not self._port.isdecimal():
+            address = f"{self._host}:{self._port}"
+            raise RefusedError(f"KUBERNETES_SERVICE_HOST and _PORT are not the address of the API server: '{address}'")
         context, headers = self._login()
         body = json.dumps({"metadata": {"uid": self._uid}, "spec": spec})
-        connection = http.client.HTTPSConnection(self._host, self._port, timeout=ANSWER_SECONDS, context=context)
+        connection = http.client.HTTPSConnection(self._host, int(self._port), timeout=ANSWER_SECONDS, context=context)
         try:
             connection.request("PATCH", f"{self._path}/resize", body, {**headers, "Content-Type": _STRATEGIC_MERGE})
             response = connection.getresponse()
             status, answer = response.status, _object(response.read(_LONGEST_ANSWER))
-        except ssl.SSLError as error:
-            raise RefusedError(f"the API server cannot be trusted: {error.reason or error}") from error
+        except ssl.SSLCertVerificationError as error:
+            reason = getattr(error, "verify_message", None) or str(error)
+            raise RefusedError(f"the API server cannot be trusted: {reason}") from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise RefusedError(f"the API server cannot be reached: {reason}", is_temporary=True) from error
@@ -60,7 +67,8 @@ class OwnPod:
             connection.close()
         if not 200 <= status < 300:
             message = " ".join(str(answer.get("message") or f"HTTP status {status}").split())
-            advice = _ADVICE if status == _FORBIDDEN else ""
+            is_about_pod = status == 404 and _UNKNOWN_RESOURCE not in message
+            advice = "" if is_about_pod else _ADVICE.get(status, "")
             raise RefusedError(f"{message}{advice}", is_temporary=status in _TEMPORARY)
         return answer
 

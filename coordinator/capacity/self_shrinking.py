@@ -6,7 +6,8 @@ Rules:
   (``schemas.capacity.shrinking``). The coordinator never waits for it: events only go into its queue.
 - The first refusal ends it, with a warning. A request that may succeed later is made `TRIES` times.
 - The answer to a change shows whether the node has refused the one before.
-- A change is kept in a file before it is requested, so that a restarted coordinator never raises a request.
+- A change is kept in a file before it is requested, so that a restarted coordinator never raises a request. It requests
+  that change again, since nobody knows whether it was made. If the file cannot be read, nothing is lowered any further.
 
 Left to others: the request (``own_pod``), and what the Pod needs for it (``compiler.pod.api_access``).
 """
@@ -36,6 +37,10 @@ _FIRST_PAUSE = 0.5
 _END = "the requests of the Pod are not lowered any further"
 
 
+class KeptRequestsError(Exception):
+    """What an earlier coordinator has kept cannot be read."""
+
+
 class SelfShrinking:
     """Passes what a coordinator reports on to its `listener`, and lowers the requests of its `pod` meanwhile.
 
@@ -47,8 +52,8 @@ class SelfShrinking:
         self._pod = pod
         self._path = path
         self._shrinking = Shrinking(plan, plan.shrinkable)
-        if (kept := _read(path)) is not None:
-            self._shrinking.restore(kept)
+        self._made = plan.shrinkable
+        """The requests that the Pod has for sure, or had."""
         self._lock = threading.Lock()  # two threads report
         self._is_finished = False
         self._events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
@@ -66,22 +71,31 @@ class SelfShrinking:
 
     def _work(self) -> None:
         try:
+            if (kept := _read(self._path)) is not None:
+                self._shrinking.restore(kept)
             while not self._is_finished:
                 if self._shrinking.take(self._events.get()):
                     time.sleep(DELAY_SECONDS)
                     while not self._events.empty():
                         self._shrinking.take(self._events.get())
                     self._lower()
-        except (RefusedError, OSError) as error:
+        except (RefusedError, OSError, KeptRequestsError) as error:
             self._say(RunWarning(time.time(), f"{_END}: {error}"))
 
     def _lower(self) -> None:
         """Make the change that is worth it now, if any. Raises RefusedError, OSError."""
-        resize = None if self._is_finished else self._shrinking.next()
+        if self._is_finished:
+            return
+        present = self._shrinking.requests
+        resize = self._shrinking.next()
         if resize is None:
+            if present != self._made:
+                self._request(Resize(self._made, present).spec)
+                self._made = present
             return
         _write(self._path, resize.after)
-        refusal = node_refusal(self._request(resize.spec))
+        refusal = node_refusal(self._request(Resize(self._made, resize.after).spec))
+        self._made = resize.after
         if refusal and self._last is not None:
             self._say(_given_back(self._last, -1))
             raise RefusedError(refusal)
@@ -114,13 +128,15 @@ def _given_back(resize: Resize, sign: int = 1) -> CapacityGivenBack:
 
 
 def _read(path: str) -> tuple[Requests, ...] | None:
-    """Return the requests that an earlier coordinator has kept, if any."""
+    """Return the requests that an earlier coordinator has kept, if any. Raises KeptRequestsError, OSError."""
     try:
         with open(path, encoding="utf-8") as file:
             kept = json.load(file)
+        return tuple(Requests(*fields)._replace(shares=tuple(Share(*share) for share in fields[1])) for fields in kept)
     except FileNotFoundError:
         return None
-    return tuple(Requests(*fields)._replace(shares=tuple(Share(*share) for share in fields[1])) for fields in kept)
+    except (ValueError, TypeError, LookupError) as error:
+        raise KeptRequestsError(f"{path} was not written to its end, so the present requests are not known") from error
 
 
 def _write(path: str, requests: tuple[Requests, ...]) -> None:

@@ -89,6 +89,7 @@ class Row:
 _LOG = frozenset({Request.LOG})
 _EXEC = frozenset({Request.EXEC})
 _CREATE = frozenset({Request.CREATE})
+_CHANGE = frozenset({Request.CHANGE})
 _WAITS = r"is waiting to start|is not available|cannot be found - no logs available"
 _NO_LOG = r"is terminated$|previous terminated container .* not found|container \S+ is not valid for pod"
 _UNREACHED = (
@@ -125,6 +126,7 @@ TABLE: tuple[Row, ...] = (
     Row(About.GONE, _ALL - _STREAMED, 404, "NotFound"),
     Row(About.UNWELL, status=404),
     Row(About.EXISTS, _CREATE, 409, "AlreadyExists"),
+    Row(About.UNWELL, _CHANGE, 409, message=r"the object has been modified"),
     Row(About.CONFLICT, status=409),
     # servers: kubelet, through the API server; the API server, or a proxy in front of it
     Row(About.UNREACHABLE, _STREAMED, range(500, 600), message=_UNREACHED),

@@ -6,6 +6,7 @@ Rules:
   (``schemas.capacity.shrinking``). At most one request is under way.
 - It never delays or fails the run. The first refusal, by the API server or by the node, ends it with one notice.
 - Nothing is requested for a Pod that is Guaranteed: lower requests would change its QoS class, which nobody may.
+- No request is raised, also if somebody else has lowered it: then nothing is lowered any further.
 - Capacity counts as given back from the answer of the API server on. If the node refuses the change later, it is taken
   back from the account.
 
@@ -23,6 +24,7 @@ from monopod.runner.kubernetes.messages import ResizeAnswered
 from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas.capacity.shares import Requests
 from monopod.schemas.capacity.shrinking import Resize, Shrinking, node_refusal
+from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunEvent, RunFinished
 
@@ -40,6 +42,7 @@ class PodShrinking:
         self._requested: Resize | None = None
         self._accepted: Resize | None = None
         self._is_due = False  # while a request is under way
+        self._pod: Mapping[str, Any] = {}
 
     @property
     def is_active(self) -> bool:
@@ -65,7 +68,10 @@ class PodShrinking:
         self._is_due = self._requested is not None
         if self._shrinking is not None and not self._is_due:
             self._requested = self._shrinking.next()
-            if self._requested is not None:
+            if self._requested is not None and (raised := self._raised(self._requested)):
+                self._requested = None
+                yield from self._refused(f"somebody else has changed the requests of the container '{raised}'")
+            elif self._requested is not None:
                 yield ResizePod(self._requested)
 
     def answered(self, answer: ResizeAnswered) -> Iterator[Command]:
@@ -74,10 +80,11 @@ class PodShrinking:
         if answer.problem:
             yield from self._refused(answer.problem)
             return
+        if self._shrinking is None:  # the node has refused an earlier one, or nothing is left to give back
+            return
         yield Report(_resized(answer.resize))
         self._accepted = answer.resize
-        if self._shrinking is not None:
-            self._shrinking.accept(answer.resize)
+        self._shrinking.accept(answer.resize)
         if self._is_due:
             yield from self.due()
 
@@ -85,6 +92,7 @@ class PodShrinking:
         """Take the Pod as it is now: the node may have refused a change."""
         if self._shrinking is None:
             return
+        self._pod = pod
         if (pod.get("status") or {}).get("qosClass") == "Guaranteed":
             yield from self._refused(_GUARANTEED)
             return
@@ -92,6 +100,17 @@ class PodShrinking:
         if refusal and self._accepted is not None:
             yield Report(_resized(self._accepted, -1))
             yield from self._refused(refusal)
+
+    def _raised(self, resize: Resize) -> str:
+        """Return a container whose request, as the Pod was last seen, a change would raise; empty if there is none."""
+        containers = self._pod.get("spec", {}).get("containers", ())
+        present = {each["name"]: each.get("resources") or {} for each in containers}
+        for container in resize.spec["containers"]:
+            for resource, text in container["resources"]["requests"].items():
+                now = (present.get(container["name"], {}).get("requests") or {}).get(resource)
+                if now is not None and quantity.parse(text) > quantity.parse(now):
+                    return str(container["name"])
+        return ""
 
     def _refused(self, why: str) -> Iterator[Command]:
         if self._shrinking is not None:

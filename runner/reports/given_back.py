@@ -1,4 +1,7 @@
-"""What a run gave back to its cluster (docs/capacity.md): how much less its Pod requested, times how long."""
+"""What a run gave back to its cluster (docs/capacity.md): how much less its Pod requested, times how long.
+
+A change that the node refused later counts for nothing: until then the node kept the capacity too.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,17 @@ class GivenBack:
 
 def given_back(events: Iterable[CapacityGivenBack], ended: float) -> GivenBack | None:
     """Return what a run that ended at `ended` gave back; None if it gave nothing back."""
-    changes = list(events)
-    count = sum(1 if min(event.cpu, event.memory) >= 0 else -1 for event in changes)
-    if not count:
+    changes: list[CapacityGivenBack] = []
+    for event in events:
+        if min(event.cpu, event.memory) >= 0:
+            changes.append(event)
+        elif changes:
+            changes.pop()  # the node has refused the latest one
+    if not changes:
         return None
     lasted = [(event, max(ended - event.at, 0.0)) for event in changes]
     core_seconds = sum(event.cpu * seconds for event, seconds in lasted)
-    return GivenBack(core_seconds, sum(event.memory * seconds for event, seconds in lasted) / _GIBIBYTE, count)
+    return GivenBack(core_seconds, sum(event.memory * seconds for event, seconds in lasted) / _GIBIBYTE, len(changes))
 
 
 def describe_total(given: GivenBack) -> str:

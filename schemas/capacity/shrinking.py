@@ -77,6 +77,11 @@ class Shrinking:
         resize = Resize(self._requests, after)
         return resize if any(self._is_worth(resize, each.resource) for each in self._requests) else None
 
+    @property
+    def requests(self) -> tuple[Requests, ...]:
+        """The present requests."""
+        return self._requests
+
     def restore(self, requests: tuple[Requests, ...]) -> None:
         """Take the requests that the Pod has after earlier changes."""
         self._requests = requests

@@ -40,9 +40,11 @@ class Pod:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.requested = []
+        self.asked = threading.Event()
 
     def resize(self, spec):
         self.requested.append(spec)
+        self.asked.set()
         answer = self.answers.pop(0) if self.answers else {}
         if isinstance(answer, Exception):
             raise answer
@@ -113,6 +115,31 @@ def test_restarted_coordinator_continues_from_the_lowered_requests(shrink):
     assert given.cpu == 1.0
     requests = {each["name"]: each["resources"]["requests"]["cpu"] for each in pod.requested[0]["containers"]}
     assert requests == {"first": "167m", "second": "333m"}, "in proportion to what they had"
+
+
+def test_restarted_coordinator_requests_again_what_may_not_have_been_made(shrink):
+    first, log = shrink(Pod(RefusedError("killed meanwhile")))
+    first.report([ended("first")], replayed=False)
+    log.wait_for(RunWarning)
+    pod = Pod()
+    second, log = shrink(pod)
+    second.report([ended("first")], replayed=True)
+    assert pod.asked.wait(60)
+    assert [each["containers"] for each in pod.requested] == [
+        [{"name": "first", "resources": {"requests": {"cpu": "500m"}}}]
+    ]
+    second.report([ended("second")], replayed=False)
+    assert [given.cpu for given in log.wait_for(CapacityGivenBack)] == [1.0]
+
+
+def test_requests_that_were_not_kept_whole_end_it(shrink, tmp_path):
+    (tmp_path / "requests").write_text('[["cpu", [["first", 3000')
+    pod = Pod()
+    shrinking, log = shrink(pod)
+    shrinking.report([ended("first")], replayed=False)
+    (warning,) = log.wait_for(RunWarning)
+    assert "was not written to its end, so the present requests are not known" in warning.message
+    assert pod.requested == []
 
 
 def test_refusal_ends_it_with_one_warning(shrink):

@@ -67,6 +67,7 @@ ROWS = [
     (Request.OBJECT, (404, "404 page not found"), About.UNWELL),
     (Request.CHANGE, api_answers.missing("pods", "x"), About.GONE),
     (Request.CHANGE, api_answers.status(409, "Conflict", "Precondition failed: UID in precondition"), About.CONFLICT),
+    (Request.CHANGE, api_answers.status(409, "Conflict", 'on pods "p": the object has been modified'), About.UNWELL),
     (Request.CREATE, api_answers.missing("namespaces", "ci"), About.REFUSED),
     (Request.CREATE, api_answers.status(409, "AlreadyExists", 'pods "x" already exists', "pods", "x"), About.EXISTS),
     (Request.CREATE, api_answers.status(422, "Invalid", 'Pod "x" is invalid', "Pod", "x"), About.REFUSED),

@@ -136,6 +136,36 @@ def test_capacity_that_the_node_refuses_does_not_count(observe, reason):
     assert notices(pod) == [f"The requests of the Pod are not lowered any further: {reason}: static CPU manager"]
 
 
+def test_change_that_is_answered_after_the_node_refused_one_does_not_count(observe):
+    pod = observe()
+    end(pod, "heavy")
+    pod.pass_(DELAY_SECONDS)
+    answer(pod)
+    end(pod, "light")
+    pod.pass_(DELAY_SECONDS)
+    assert len(pod.of(ResizePod)) == 2
+    pod.set_status(conditions=[{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}])
+    answer(pod)
+    assert given_back(pod) == [(2.0, GIB), (-2.0, -GIB)]
+
+
+def test_request_that_somebody_else_has_lowered_is_not_raised(observe):
+    pod = observe()
+    containers = [
+        {**each, "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}} if each["name"] == "heavy-act" else each
+        for each in pod.pod["spec"]["containers"]
+    ]
+    pod.pod = {**pod.pod, "spec": {**pod.pod["spec"], "containers": containers}}
+    pod.set_status()
+    end(pod, "heavy")
+    pod.pass_(DELAY_SECONDS)
+    assert pod.of(ResizePod) == []
+    assert notices(pod) == [
+        "The requests of the Pod are not lowered any further: somebody else has changed the requests of the container "
+        "'heavy-act'"
+    ]
+
+
 def test_guaranteed_pod_keeps_its_requests(observe):
     pod = observe()
     pod.set_status(qosClass="Guaranteed")
