@@ -10,6 +10,7 @@ Rules:
 - What a group hands over is a Result of its Task, which Tekton passes on as a param. Tekton puts it into the
   termination message of the Step, which is the shorter the more containers the Pod has.
 - Tekton replaces ``$(...)`` in a Task, and has no escape. A text that looks like a variable of Tekton is an error.
+- Each Task has the timeout of the PipelineRun. Without one, Tekton ends it after an hour.
 - Tekton's feature ``enable-kubernetes-sidecar`` must be off, which is its default: it would restart Sidecars that have
   ended.
 """
@@ -53,6 +54,7 @@ def pipeline_run(pods: Sequence[GroupPod], workload: Workload, deadline: int | N
     metadata = own_metadata(pods[0].pod)
     metadata["labels"] = {**metadata["labels"], **workload.labels}
     fields = {key: value for key, value in pods[0].pod["spec"].items() if key not in _NOT_OF_THE_TEMPLATE}
+    timeout = f"{deadline or 0}s"
     account = fields.pop("serviceAccountName", None)
     template = {
         **({} if account is None else {"serviceAccountName": account}),
@@ -64,8 +66,8 @@ def pipeline_run(pods: Sequence[GroupPod], workload: Workload, deadline: int | N
         "metadata": metadata,
         "spec": {
             **({"taskRunTemplate": template} if template else {}),
-            "timeouts": {"pipeline": f"{deadline or 0}s"},
-            "pipelineSpec": {"tasks": [_task(each) for each in pods]},
+            "timeouts": {"pipeline": timeout},
+            "pipelineSpec": {"tasks": [_task(each, timeout) for each in pods]},
         },
     }
 
@@ -83,7 +85,7 @@ def replaced_by_tekton(pods: Sequence[GroupPod]) -> Iterator[str]:
                 )
 
 
-def _task(each: GroupPod) -> dict[str, Any]:
+def _task(each: GroupPod, timeout: str) -> dict[str, Any]:
     given = {
         "run-name": "$(context.pipelineRun.name)",
         "run-uid": "$(context.pipelineRun.uid)",
@@ -97,9 +99,10 @@ def _task(each: GroupPod) -> dict[str, Any]:
     return {
         "name": each.name,
         **({"runAfter": list(each.group.needs)} if each.group.needs else {}),
+        "timeout": timeout,
         "params": [{"name": name, "value": value} for name, value in given.items()],
         "taskSpec": {
-            "metadata": pod_metadata(each.pod),
+            "metadata": _pod_metadata(each),
             "params": [{"name": name, "type": "string"} for name in given],
             **({"results": [{"name": RESULT, "type": "string"}]} if each.hands_over else {}),
             "steps": [_in_tekton(_step(coordinator, each))],
@@ -107,6 +110,12 @@ def _task(each: GroupPod) -> dict[str, Any]:
             "volumes": spec["volumes"],
         },
     }
+
+
+def _pod_metadata(each: GroupPod) -> dict[str, Any]:
+    metadata = pod_metadata(each.pod)
+    container = {"kubectl.kubernetes.io/default-container": f"step-{COORDINATOR}"}  # as Tekton names it
+    return {**metadata, "annotations": {**metadata["annotations"], **container}}
 
 
 def _step(coordinator: Mapping[str, Any], each: GroupPod) -> dict[str, Any]:

@@ -490,6 +490,20 @@ def test_a_pipeline_run_is_one_that_monopod_reads(grouped, tmp_path):
     assert not [path for path in mounts if path.startswith("/tekton/")]  # Tekton refuses these
 
 
+def test_the_tasks_of_a_pipeline_run_are_what_tekton_makes_of_them(grouped):
+    """Seen with Tekton's controller: a Task without a timeout has an hour, and a Step's container is step-NAME."""
+    compiled = grouped(results("a"), use_result("b"), kind="PipelineRun", timeout=3 * 3600.0)
+    spec = compiled.workload["spec"]
+    assert spec["timeouts"]["pipeline"] == "11520s"
+    first, second = spec["pipelineSpec"]["tasks"]
+    assert [first["timeout"], second["timeout"]] == ["11520s", "11520s"]
+    annotations = first["taskSpec"]["metadata"]["annotations"]
+    assert annotations["kubectl.kubernetes.io/default-container"] == "step-coordinator"
+    steps = [each["taskSpec"]["steps"][0] for each in (first, second)]
+    limits = [each["value"] for step in steps for each in step["env"] if each["name"] == "MONOPOD_HANDOVER_BYTES"]
+    assert limits == [str(12288 // 5 - 256)]  # with two init containers of Tekton's
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_input_gives_equal_objects(grouped, kind):
     tasks = (task("a", group="one"), task("b", after=["a"], cpu="3"), task("c", cpu="3", after=["a"]))
