@@ -34,6 +34,8 @@ from typing import TypeAlias
 
 MOST_CANDIDATES = 5_000
 """How many candidates for a group the exact search considers."""
+_TRIES = 4
+"""How many sets of nodes it tries for each of these, most of which do not fit in a wide DAG."""
 
 Group: TypeAlias = frozenset[int]
 _Cost: TypeAlias = tuple[int, int, int]
@@ -189,14 +191,17 @@ def _shortest_path(graph: Graph, most_candidates: int) -> list[Group] | None:
     count = len(graph.before)
     best: dict[Group, tuple[tuple[int, int], Group]] = {frozenset(): ((0, 0), frozenset())}
     by_size: list[list[Group]] = [[frozenset()], *([] for _ in range(count))]
-    candidates = 0
+    candidates = tries = 0
     for size in range(count):
         for done in by_size[size]:
             (paid, groups), _ = best[done]
-            for group in _next_groups(graph, done):
-                candidates += 1
-                if candidates > most_candidates:
+            for group, fits in _next_groups(graph, done):
+                tries += 1
+                candidates += fits
+                if candidates > most_candidates or tries > _TRIES * most_candidates:
                     return None
+                if not fits:
+                    continue
                 reached = done | group
                 total = (paid + _price(graph, group), groups + 1)
                 if reached not in best:
@@ -213,8 +218,11 @@ def _shortest_path(graph: Graph, most_candidates: int) -> list[Group] | None:
     return found[::-1]
 
 
-def _next_groups(graph: Graph, done: Group) -> Iterator[Group]:
-    """Yield each group that fits and can start when the nodes in `done` have ended."""
+def _next_groups(graph: Graph, done: Group) -> Iterator[tuple[Group, bool]]:
+    """Yield each group that can start when the nodes in `done` have ended, and whether it fits.
+
+    What a group that does not fit is part of is not tried.
+    """
     waiting: list[Group] = [frozenset()]
     seen: set[Group] = set(waiting)
     while waiting:
@@ -225,8 +233,9 @@ def _next_groups(graph: Graph, done: Group) -> Iterator[Group]:
             larger = group | {node}
             if larger not in seen:
                 seen.add(larger)
-                if graph.fits(larger):
-                    yield larger
+                fits = graph.fits(larger)
+                yield larger, fits
+                if fits:
                     waiting.append(larger)
 
 

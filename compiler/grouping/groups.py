@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from monopod.compiler.compilation import Compilation, Lowered, compile_runs
 from monopod.compiler.diagnostics import Problem, Problems
@@ -67,7 +67,7 @@ def compile_groups(
     crossing = list(crossing_problems(whole.lowered, groups, kind, hands_over=hands_over))
     if any(problem.severity == "error" for problem in crossing):
         raise Problems([problem for problem in crossing if problem.severity == "error"])
-    pods, warnings = _compiled(documents, inner, whole, groups, hands_over=hands_over)
+    pods, warnings = _compiled(documents, inner, whole, groups, kind)
     _raise(_limit_problems(pods, limits))
     if kind == "JobSet":
         _raise(job_set_problems(pods))
@@ -80,21 +80,22 @@ def compile_groups(
         if kind == "JobSet"
         else (workflow if kind == "Workflow" else pipeline_run)(pods, options.workload, deadline)
     )
-    _raise(_size_problems(body, kind, pods))
+    _raise(_size_problems(body, kind, pods, len(groups)))
     unique = tuple(dict.fromkeys((*warnings, *crossing)))
     return replace(whole, pod=pods[0].pod, workload=body, warnings=unique)
 
 
 def _compiled(
-    documents: Documents, options: Options, whole: Compilation, groups: Sequence[TaskGroup], *, hands_over: bool
+    documents: Documents, options: Options, whole: Compilation, groups: Sequence[TaskGroup], kind: KindOfGroups
 ) -> tuple[list[GroupPod], list[Problem]]:
-    """Compile the run for each group. Returns the Pods and the warnings."""
+    """Compile the run for each group. Returns the Pods and the warnings. Raises Problems once they are too large."""
     if len(groups) < 2:
         group = TaskGroup("all" if not groups else groups[0].name, (), ())
         return [GroupPod(group, whole.plan, whole.pod)], list(whole.warnings)
     assert whole.lowered is not None
     pods: list[GroupPod] = []
     warnings: list[Problem] = []
+    hands_over = kind != "JobSet"
     for group in groups:
         selection = Selection(only=group.tasks, earlier=_elsewhere(whole.lowered, group, groups, hands_over=hands_over))
         names = tuple(_handed_over(whole.lowered, group, groups)) if hands_over else ()
@@ -106,6 +107,7 @@ def _compiled(
         )
         pods.append(GroupPod(group, compiled.plan, compiled.pod, tuple(takes_over)))
         warnings += compiled.warnings
+        _raise(_size_problems([each.pod for each in pods], kind, pods, len(groups)))
     return pods, warnings
 
 
@@ -186,22 +188,21 @@ def _name_problems(whole: Compilation, pods: Sequence[GroupPod], kind: str) -> I
             )
 
 
-def _size_problems(body: dict[str, Any], kind: str, pods: Sequence[GroupPod]) -> Iterator[str]:
+def _size_problems(body: object, kind: str, pods: Sequence[GroupPod], count: int) -> Iterator[str]:
+    """Yield a problem if an object, or a part of it with the first Pods, is too large for a cluster."""
     size = _stored_bytes(body, kind, pods)
     if size > MAX_STORED_BYTES:
-        count = len(pods)
-        way_out = (
-            "each Pod carries about 0.1 MiB of monopod itself; make fewer groups"
-            if count > 1
-            else "join Steps into one, or move long scripts into an image"
-        )
+        several = "each Pod carries about 0.1 MiB of monopod itself; make fewer groups"
+        single = "join Steps into one, or move long scripts into an image"
+        already = f"already with {len(pods)} of them " if len(pods) < count else ""
+        what = f"this {kind} of {max(count, 1)} group{'s' * (count > 1)}"
         yield (
-            f"this {kind} of {count} group{'s' * (count != 1)} grows to about {size / 2**20:.1f} MiB in a cluster, "
-            f"whose store takes {MAX_STORED_BYTES / 2**20:.1f} MiB: {way_out}"
+            f"{what} grows {already}to about {size / 2**20:.1f} MiB in a cluster, whose store takes "
+            f"{MAX_STORED_BYTES / 2**20:.1f} MiB: {several if count > 1 else single}"
         )
 
 
-def _stored_bytes(body: dict[str, Any], kind: str, pods: Sequence[GroupPod]) -> int:
+def _stored_bytes(body: object, kind: str, pods: Sequence[GroupPod]) -> int:
     """Return how much the object takes in a cluster's store.
 
     Tekton repeats the spec of a PipelineRun in its status. The record of who set each field (managedFields) of a JobSet

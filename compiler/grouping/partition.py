@@ -21,6 +21,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,6 +101,7 @@ def partition(
     for number, key in enumerate(keys):
         _raise(peaks.problems(key, tasks_in(frozenset({number})), written[together[key][0]]))
 
+    @cache
     def fits(group: frozenset[int]) -> bool:
         return len(group & named) < 2 and peaks.are_within_limits(tasks_in(group))
 

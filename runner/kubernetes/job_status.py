@@ -2,7 +2,8 @@
 
 Rules:
 
-- An index without a Pod has not started, or its Pod is gone. It is listed if the Job can be read.
+- An index without a Pod has not started, or its Pod is gone. It is listed if the Job can be read, which knows the
+  indexes that have succeeded or failed. A Job that is over starts no others.
 - Tries are the Pods of an index that still exist.
 - A Job with a single Pod is a run like any other (``run_status``).
 """
@@ -50,7 +51,7 @@ def print_job_status(
     Raises NoSuchPodError, BackendUnavailableError.
     """
     pods = pods_of_job(cluster, namespace or cluster.namespace, job)
-    indexes = list(index_statuses(pods, _completions(cluster, namespace or cluster.namespace, job), time.time()))
+    indexes = list(index_statuses(pods, _read(cluster, namespace or cluster.namespace, job), time.time()))
     if len(indexes) < 2:
         return False
     document = {"job": job, "indexes": [asdict(each) for each in indexes]}
@@ -66,20 +67,24 @@ def print_job_status(
     return True
 
 
-def index_statuses(pods: Sequence[Mapping[str, Any]], completions: int, now: float) -> Iterator[IndexStatus]:
-    """Yield the status of each index; `pods` are in the order of their creation."""
+def index_statuses(
+    pods: Sequence[Mapping[str, Any]], job: Mapping[str, Any] | None, now: float
+) -> Iterator[IndexStatus]:
+    """Yield the status of each index; `pods` are in the order of their creation, `job` is None if it is not known."""
     by_index: dict[int, list[Mapping[str, Any]]] = {}
     for pod in pods:
         if (text := index_of(pod)).isdecimal():
             by_index.setdefault(int(text), []).append(pod)
-    for index in range(max([completions, *(each + 1 for each in by_index)])):
+    without_pod = _ended(job or {})
+    otherwise = "Stopped" if _is_over(job or {}) else "Waiting"
+    for index in range(max([_completions(job), *(each + 1 for each in by_index)])):
         tries = by_index.get(index, [])
         if tries:
             newest = tries[-1]
             name = str(newest["metadata"]["name"])
             yield IndexStatus(index, pod_states.phase(newest), len(tries), _seconds(newest, now), name, _why(newest))
         else:
-            yield IndexStatus(index, "Waiting")
+            yield IndexStatus(index, without_pod.get(index, otherwise))
 
 
 def status_lines(job: str, indexes: Sequence[IndexStatus]) -> list[str]:
@@ -123,13 +128,42 @@ def _why(pod: Mapping[str, Any]) -> str:
     return ""
 
 
-def _completions(cluster: Cluster, namespace: str, job: str) -> int:
-    """Return how many indexes a Job has; 1 if it has none, 0 if it cannot be read."""
+def _read(cluster: Cluster, namespace: str, job: str) -> dict[str, Any] | None:
+    """Return a Job; None if it cannot be read."""
     path = f"/apis/batch/v1/namespaces/{quote(namespace, safe='')}/jobs/{quote(job, safe='')}"
     try:
-        spec = cluster.request("GET", path)["spec"]
+        return cluster.request("GET", path)
     except ApiError:
-        return 0  # perhaps only Pods may be read
+        return None  # perhaps only Pods may be read
     except UnreachableError as error:
         raise BackendUnavailableError(f"{cluster.name} cannot be reached: {error}") from error
+
+
+def _completions(job: Mapping[str, Any] | None) -> int:
+    """Return how many indexes a Job has; 1 if it has none, 0 if it is not known."""
+    if job is None:
+        return 0
+    spec = job["spec"]
     return int(spec.get("completions") or 1) if spec.get("completionMode") == "Indexed" else 1
+
+
+def _ended(job: Mapping[str, Any]) -> dict[int, str]:
+    """Return the indexes that a Job knows to have ended, whether their Pods are there or not."""
+    status = job.get("status") or {}
+    return {
+        index: phase
+        for field, phase in (("completedIndexes", "Succeeded"), ("failedIndexes", "Failed"))
+        for index in _indexes(str(status.get(field) or ""))
+    }
+
+
+def _indexes(text: str) -> Iterator[int]:
+    """Yield the numbers in a list such as ``1,3-5,7``."""
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _is_over(job: Mapping[str, Any]) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") in ("Complete", "Failed") and each.get("status") == "True" for each in conditions)

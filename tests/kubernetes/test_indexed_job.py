@@ -88,6 +88,10 @@ def pod_of_index(index, name, phase="Running", **status):
     return {"metadata": {"name": name, "annotations": annotations}, "status": {"phase": phase, **status}}
 
 
+def indexed_job(completions, **status):
+    return {"spec": {"completionMode": "Indexed", "completions": completions}, "status": status}
+
+
 def test_indexes_without_a_pod_wait_and_the_newest_try_counts():
     started = {"startTime": "1970-01-01T00:00:10Z"}
     pods = [
@@ -95,7 +99,7 @@ def test_indexes_without_a_pod_wait_and_the_newest_try_counts():
         pod_of_index(2, "b", **started),
         pod_of_index(0, "c", "Failed", reason="Evicted", message="the node was low on memory"),
     ]
-    statuses = list(index_statuses(pods, 4, now=25.0))
+    statuses = list(index_statuses(pods, indexed_job(4), now=25.0))
     assert statuses == [
         IndexStatus(0, "Failed", 1, None, "c", "the Pod was evicted: the node was low on memory"),
         IndexStatus(1, "Waiting"),
@@ -103,4 +107,13 @@ def test_indexes_without_a_pod_wait_and_the_newest_try_counts():
         IndexStatus(3, "Waiting"),
     ]
     assert status_lines("job", statuses)[3] == "2      Running  2      15.0s     b"
-    assert len(list(index_statuses(pods, 0, now=25.0))) == 3  # the Job cannot be read
+    assert len(list(index_statuses(pods, None, now=25.0))) == 3  # the Job cannot be read
+
+
+def test_indexes_whose_pods_are_gone_have_the_status_that_the_job_knows():
+    running = [pod_of_index(1, "b")]
+    status = {"completedIndexes": "0,3-5", "failedIndexes": "6"}
+    phases = [each.status for each in index_statuses(running, indexed_job(8, **status), now=25.0)]
+    assert phases == ["Succeeded", "Running", "Waiting", "Succeeded", "Succeeded", "Succeeded", "Failed", "Waiting"]
+    over = indexed_job(3, completedIndexes="0", conditions=[{"type": "Complete", "status": "True"}])
+    assert [each.status for each in index_statuses([], over, now=25.0)] == ["Succeeded", "Stopped", "Stopped"]

@@ -120,6 +120,20 @@ def test_a_wide_dag_is_cut_without_the_exact_search():
     assert sorted(map(len, groups)) == [1, 1, 10, 10, 10]
 
 
+def test_groups_that_do_not_fit_count_as_work():
+    calls = 0
+
+    def fits(group):
+        nonlocal calls
+        calls += 1
+        return len(group) <= 1
+
+    groups, exact = best_cut(Graph([frozenset()] * 120, [], fits))
+    assert not exact
+    assert len(groups) == 120
+    assert calls < 25_000
+
+
 def test_a_chain_is_cut_where_the_least_crosses():
     before = [frozenset(), *(frozenset({node - 1}) for node in range(1, 8))]
     weights = [9, 9, 9, 1, 9, 9, 9]
