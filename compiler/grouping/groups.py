@@ -44,7 +44,7 @@ from monopod.schemas.plan import ELSEWHERE, LeftOut
 
 KINDS: Final[tuple[KindOfGroups, ...]] = get_args(KindOfGroups)
 _LONGEST = 63
-"""The longest name of a Job, a TaskRun and the host name of a Pod."""
+"""The longest name of a Job, a TaskRun and a Pod of a JobSet."""
 
 
 def compile_groups(

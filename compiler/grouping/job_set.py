@@ -23,8 +23,8 @@ from monopod.compiler.pod.workload import Workload, job_spec
 
 MOST_NEEDS = 5
 """How many Jobs a Job of a JobSet can depend on."""
-LONGEST_SUFFIX = "-0-0"
-"""What JobSet adds to the names of a JobSet and a Job for the host name of a Pod."""
+LONGEST_SUFFIX = "-0-0-xxxxx"
+"""What JobSet adds to the names of a JobSet and a Job for the name of a Pod, which its webhook checks."""
 
 _NAME = re.compile(r"[a-z][-a-z0-9]*")
 _VARIABLES = {

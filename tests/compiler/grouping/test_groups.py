@@ -328,6 +328,8 @@ def test_a_name_that_is_too_long_for_its_pods(problem, grouped):
     found = problem(*tasks, name=name)
     assert f"the name '{full}' of the group '{'g' * 40}' would have 71 characters, and 63 are possible" in found
     assert grouped(*tasks, name=name[:12]).workload["kind"] == "Workflow"
+    assert f"the name '{full[8:]}-0-0-xxxxx' of the group" in problem(*tasks, name=name[8:], kind="JobSet")
+    assert grouped(*tasks, name="p", kind="JobSet").workload["kind"] == "JobSet"
 
 
 @pytest.mark.parametrize("tasks", [(task("a", group="one"), task("b", group="two")), (task("a"),)])
