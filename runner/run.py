@@ -129,6 +129,7 @@ class Run:
         self._cancelled: CancelMode | None = None
         self._unanswered: list[CancelRequest] = []
         self._killed = False
+        self._why_not_started: set[tuple[str, str]] = set()  # reasons and messages of containers
         self._ended_badly: dict[str, str] = {}  # how containers ended that have not ended well since
         self._is_resumed = False  # resumed after Ctrl-Z; the SIGCONT that follows is not another stop
         self._kill_at: float | None = None  # monotonic time, once the run is over or was killed
@@ -362,8 +363,10 @@ class Run:
     def _container_not_started(self, event: ContainerNotStarted) -> None:
         reason = "" if event.reason == "StartError" else event.reason  # which says nothing more
         text = f"container {event.container} could not be started: {': '.join(filter(None, (reason, event.message)))}"
-        if not event.is_known:
+        why = event.reason, event.message
+        if not event.is_known and why not in self._why_not_started:  # one cause is told once
             self._warn(text)
+        self._why_not_started.add(why)
         self._pod.declare_dead(event.container, event.reason, event.message)
 
     def _read_signals(self) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +66,8 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
 }
 """By page: the beginning of a command, and why it does not run."""
+BACKENDS = {"docs/trial-podman.md": "podman", "docs/trial-cluster.md": "kubernetes"}
+"""By page: its reader's MONOPOD_BACKEND."""
 PODMAN = "--backend podman"
 BEFORE = {
     "docs/reports.md": {"monopod runs": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")},
@@ -125,7 +125,8 @@ FILES |= {f"{name}.yaml": BUILD.replace("name: build}", f"name: {name}}}") for n
 
 
 @pytest.fixture
-def api() -> Iterator[ApiServer]:
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # its kubelet keeps the claims there
     with cluster_of_this_machine() as server:
         yield server
 
@@ -148,18 +149,7 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
     for name in ("cache-1", "cache-2"):
         claim = {"metadata": {"name": name, "namespace": "ci", "uid": name}, "status": {"phase": "Bound"}}
         api.put("persistentvolumeclaims", "ci", claim)
-    listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (session.directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, session.directory / name)
-    (session.directory / ".venv").symlink_to(Path(sys.prefix))
-    session.run("git init -q -b main && git add -A && git commit -q -m 'Check anchors too'")
+    session.clone(ROOT)
     for name, text in FILES.items():
         (session.directory / name).write_text(text)
     return session
@@ -214,16 +204,19 @@ def run_before(before: dict[str, tuple[str, ...]], text: str, session: Session) 
 @pytest.mark.parametrize("page", [page for page in SHOWN if SHOWN[page] and page not in ELSEWHERE])
 def test_commands_of_a_page_print_what_it_shows(page: str, session: Session, request: pytest.FixtureRequest):
     before = dict(BEFORE.get(page, {}))
+    backend = BACKENDS.get(page, "host")
+    session.environment["MONOPOD_BACKEND"] = backend
     ran, left_out = [], ""
     for each in shown((ROOT / page).read_text()):
         if isinstance(each, File):
             (session.directory / each.name).write_text(each.text)
             continue
         run_before(before, each.text, session)
-        if PODMAN in each.text and isinstance(podman := request.getfixturevalue("podman"), str):
+        is_for_podman = backend == "podman" or PODMAN in each.text
+        if is_for_podman and isinstance(podman := request.getfixturevalue("podman"), str):
             left_out = podman
         elif reason(page, each.text) is None:
-            printed = session.run_with(podman, each.text) if PODMAN in each.text else session.run(each.text)
+            printed = session.run_with(podman, each.text) if is_for_podman else session.run(each.text)
             assert each.output is not None or session.last == 0, f"{each.text}\n{printed}"
             ran.append((each, printed))
     assert not before

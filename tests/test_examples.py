@@ -181,6 +181,17 @@ class TestExamplesOfTeams:
         assert ran.code == 0, ran.messages
         assert ran.messages.count("ok: visits of a page are counted") == 2
 
+    @pytest.mark.skipif(not (shutil.which("go") and shutil.which("redis-server")), reason="no Go, or no Redis")
+    @pytest.mark.parametrize("team", ["go-matrix"], indirect=True)
+    def test_go_tests_a_package_with_redis(self, team: Path):
+        ran = run_in(team)
+        assert ran.code == 0, ran.messages
+        assert ran.messages.count("--- PASS: TestVisitsOfAPageAreCounted") == 2
+        program = team / "visits.go"
+        program.write_text(program.read_text().replace("INCR", "DECR"))
+        broken = run_in(team)
+        assert (broken.code, "visit 1: -1, <nil>" in broken.messages) == (1, True)
+
     @pytest.mark.parametrize("team", ["monorepo"], indirect=True)
     def test_a_change_tests_what_depends_on_it(self, team: Path):
         git(team, "init", "-q")

@@ -34,6 +34,7 @@ from monopod.compiler.pod.api_access import credentials_mount, credentials_volum
 from monopod.compiler.pod.deadline import active_deadline
 from monopod.compiler.pod.files_container import (
     FILES,
+    OWNER_DIRECTORY,
     ExchangedWorkspace,
     Users,
     files_container,
@@ -412,7 +413,7 @@ def _files_mounts(volumes: _Volumes, users: Users) -> Iterator[dict[str, Any]]:
     yield _mount(volumes.state, "/monopod/state", read_only=True)
     yield _mount(volumes.control[FILES], "/monopod/step")
     if users.first is not None:
-        yield _mount(volumes.control[users.first.name], "/monopod/owner", read_only=True)
+        yield _mount(volumes.control[users.first.name], OWNER_DIRECTORY, read_only=True)
 
 
 def _has_own_workspace(part: ContainerPart) -> bool:

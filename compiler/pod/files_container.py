@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from monopod.compiler.pod.parts import ContainerPart
 from monopod.compiler.pod.runtime_command import module_path
@@ -24,6 +24,8 @@ from monopod.compiler.pod.user_of_steps import SHARED_FILES, security_of_user
 
 FILES = "files"
 """The name of the container."""
+OWNER_DIRECTORY: Final = "/monopod/owner"
+"""Where it finds the control directory of the first Step that uses the files."""
 WORKSPACES = "/monopod/workspaces"
 """The directory of the volumes in the container."""
 
@@ -71,6 +73,20 @@ def purposes(exchanged: Iterable[ExchangedWorkspace]) -> str:
         "fetched": any(workspace.is_fetched for workspace in workspaces),
     }
     return ",".join(word for word, is_wanted in words.items() if is_wanted)
+
+
+def first_user(pod: Mapping[str, Any]) -> str | None:
+    """Return the container of the first Step that uses the files: they are complete only when it has started.
+
+    None if no Step uses them, or the Pod has no container for files.
+    """
+    mounted = {
+        (mount["name"], mount["mountPath"]): container["name"]
+        for container in pod["spec"]["containers"]
+        for mount in container.get("volumeMounts", ())
+    }
+    (owner,) = [volume for volume, path in mounted if path == OWNER_DIRECTORY] or [None]
+    return next((name for (volume, _), name in mounted.items() if volume == owner and name != FILES), None)
 
 
 def files_container(

@@ -37,7 +37,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
-from monopod.compiler.pod.files_container import FILES
+from monopod.compiler.pod.files_container import FILES, first_user
 from monopod.runner.backend import NOT_STARTED
 from monopod.runner.follow.evidence import evident_outcome
 from monopod.runner.follow.output_marks import mark
@@ -506,10 +506,15 @@ class PodObservation:
         if kind == "running":
             self._report(ContainerStarted(name, restarts, seconds(state.get("startedAt"))))
             if name == FILES and self._folders is Folders.WAITING:
-                self._folders = Folders.COPYING
-                self._commands.append(CopyFolders())
+                self._copy_folders()
         elif has_terminated:
             self._report(termination(name, restarts, state))
+
+    def _copy_folders(self) -> None:
+        self._folders = Folders.COPYING
+        self._commands.append(CopyFolders())
+        if (user := first_user(self.pod)) is not None:
+            self._starts.copy_started(user, self._now.monotonic)
 
     def _expect_deletion(self, metadata: dict[str, Any]) -> None:
         deleted_at = metadata.get("deletionTimestamp")

@@ -189,4 +189,7 @@ def _summary(workspace: ExchangedWorkspace, folder: str, size: Size, *, has_excl
     files = format_files(size.files, size.content)
     left_out = ", without ignored files" if has_excluded else ""
     back = "" if workspace.is_fetched else f"; changes stay in the Pod (--fetch {workspace.name}:DIR copies them back)"
-    return f"Copied {files} of {folder} to Workspace '{workspace.name}'{left_out}{back}"
+    where = os.path.relpath(folder)
+    if where.startswith(os.pardir):
+        where = folder
+    return f"Copied {files} of {where} to Workspace '{workspace.name}'{left_out}{back}"

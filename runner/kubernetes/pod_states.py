@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +35,10 @@ _MAY_PASS_SOON = ("context deadline exceeded", "failed to create subPath directo
 """Messages of kubelet when a busy node or volume delays a container (Tekton pkg/reconciler/taskrun)."""
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed"}
+_SECRET = re.compile(r'secret "([^"]*)" not found')
+"""What kubelet says (makeEnvironmentVariables)."""
+_NO_CLAIM = re.compile(r'persistentvolumeclaim "[^"]*" not found')
+"""What the scheduler says (its plugin VolumeBinding)."""
 _NO_TROUBLE = frozenset({"", "ContainerCreating", "PodInitializing"})
 _KEEPS_ALL = frozenset(
     {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
@@ -65,6 +70,11 @@ class Trouble:
     def was_tried(self) -> bool:
         """Whether kubelet has tried and failed, so that a Task that needs it fails (Tekton: checkPodFailed)."""
         return self.reason in _TRIED and not any(text in self.message for text in _MAY_PASS_SOON)
+
+    @property
+    def is_of_image(self) -> bool:
+        """Whether an image is not available."""
+        return self.reason in _IMAGE
 
 
 def statuses(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -119,9 +129,15 @@ def _unscheduled(pod: Mapping[str, Any], condition: Mapping[str, Any]) -> Troubl
             message,
             f"the Pod is held back by its scheduling gates: {message}",
         )
-    requests = peak_requests(pod)
-    text = f"no node takes the Pod: {message}" + (f" (at its peak it asks for {requests})" if requests else "")
+    text = f"no node takes the Pod: {message}{_scheduling_advice(pod, message)}"
     return Trouble(("scheduling", "unschedulable"), None, "Unschedulable", message, text)
+
+
+def _scheduling_advice(pod: Mapping[str, Any], message: str) -> str:
+    if _NO_CLAIM.search(message):
+        return " (create it, or bind the Workspace to another with -w)"
+    requests = peak_requests(pod)
+    return f" (at its peak it asks for {requests})" if requests else ""
 
 
 def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, named: Named) -> Trouble:
@@ -155,10 +171,15 @@ def _config_advice(name: str, message: str) -> str:
     if "runAsNonRoot" in message:
         return "; let the Step have securityContext.runAsUser with the number of a user that is not root"
     if "not found" in message and ("configmap" in message.lower() or "secret" in message.lower()):
-        return "; create it in the namespace, or give it with the run's files"
+        return f"; create it in the namespace, or give it with {_giving(message)}"
     if name in (COORDINATOR, INSTALL):
         return "; does the image have Python 3.11 or later as python3? --runtime-image names another"
     return ""
+
+
+def _giving(message: str) -> str:
+    secret = _SECRET.search(message)
+    return "-f" if secret is None else f"--secret {secret[1]}/KEY=env:VARIABLE or -f"
 
 
 def _was_refused(status: Mapping[str, Any]) -> bool:

@@ -6,7 +6,8 @@ Rules:
 - Without a start timeout, a container is also given up if kubelet has tried and failed while its Task runs. All other
   troubles may last `START_TIMEOUT`.
 - A Task that starts after others may need something that they made, such as an image or a Secret: kubelet tries once
-  more.
+  more. What it says of an image changes then; of anything else it may say the same, so it gets the time for a try.
+- No Task starts before folders are copied, for which the first Step that uses them must have started: so it is needed.
 - A Pod that waits for quota in a queue is waited for without limit.
 - If only an Event reports why nothing starts, the Pod has failed if its coordinator does not start in time.
 """
@@ -21,6 +22,8 @@ from monopod.schemas import plan as planned
 
 START_TIMEOUT = 300.0
 """How long, in seconds, a container that is not needed yet, or the whole Pod, may be kept from starting."""
+TRY_SECONDS = 30.0
+"""How long kubelet takes at most until it tries again, except to pull (Kubernetes pkg/kubelet, backOffPeriod)."""
 _NOTHING_STARTS = "nothing starts"
 _CONTAINER = "start of "
 
@@ -68,8 +71,19 @@ class StartTroubles:
         self._needed.update(containers)
         for container in containers:
             trouble = self._troubles.get(container)
-            if trouble is not None and slot.name in self._first_slots and self._is_final(trouble):
+            if trouble is None or not self._is_final(trouble):
+                continue
+            if slot.name in self._first_slots:
                 self._wait_for(container, now)
+            elif not trouble.is_of_image:
+                self._wait_for(container, now + TRY_SECONDS)
+
+    def copy_started(self, user: str, now: float) -> None:
+        """Take that folders are copied, and which container must start until they are complete."""
+        self._needed.add(user)
+        trouble = self._troubles.get(user)
+        if trouble is not None and self._is_final(trouble):
+            self._wait_for(user, now)
 
     def lasting(self, timer: str, *, waits_for_coordinator: bool) -> Trouble | None:
         """Return the trouble whose timer is due; None if it has passed, or the timer is not one of a trouble."""

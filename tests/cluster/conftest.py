@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,11 +142,21 @@ def facts(cluster: Cluster, target: Target, tmp_path_factory: pytest.TempPathFac
     return Facts("git" in said, "root" in said, "v2" in said, frozenset(images_on_nodes(runs)))
 
 
+@pytest.fixture
+def can_have(runs: ClusterRuns) -> Callable[[Sequence[str]], set[str]]:
+    """Returns which images the nodes have, or can pull."""
+    return lambda images: set(available(runs, images, "IfNotPresent"))
+
+
 def images_on_nodes(runs: ClusterRuns) -> Iterator[str]:
-    """Yield the suite's further images that do not need a registry: a Pod tries each image."""
-    images = (*KEPT_IMAGES, runs.target.cel_image)
+    """Yield the suite's further images that do not need a registry."""
+    return available(runs, (*KEPT_IMAGES, runs.target.cel_image), "Never")
+
+
+def available(runs: ClusterRuns, images: Sequence[str], pull_policy: str) -> Iterator[str]:
+    """Yield the images that are available: a Pod tries each."""
     containers = [
-        {"name": f"c{number}", "image": image, "imagePullPolicy": "Never", "command": ["/nothing"]}
+        {"name": f"c{number}", "image": image, "imagePullPolicy": pull_policy, "command": ["/nothing"]}
         for number, image in enumerate(images)
     ]
     spec = {"restartPolicy": "Never", "containers": containers}
@@ -165,7 +175,7 @@ def statuses(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 def was_tried(status: dict[str, Any]) -> bool:
     state = status.get("state") or {"waiting": {}}
-    return (state.get("waiting") or {"reason": "ended"}).get("reason", "") not in ("", "ContainerCreating")
+    return "waiting" not in state or state["waiting"].get("reason", "") not in ("", "ContainerCreating")
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ def pod_with_claim(name, claim, phase):
 @pytest.fixture
 def run(monopod, api, file):
     def run(store):
+        for claim in store.removeprefix("pvc:").split(","):
+            api.put("persistentvolumeclaims", "ci", {"metadata": {"name": claim, "uid": claim}})
         before = len(api.history)
         ran = monopod("run", "-f", file, "--context", "test", "--cache-store", store, "--keep", "never")
         assert ran.code == 0, ran.err

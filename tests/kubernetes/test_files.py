@@ -56,7 +56,7 @@ def test_the_steps_have_the_files_and_give_files_back(monopod, api, write, docum
         "[build : act] input",
     ]
     copied = next(line for line in lines if line.startswith("Copied "))
-    assert copied == f"Copied 5 files (3 MiB) of {folder} to Workspace 'source', without ignored files"
+    assert copied == "Copied 5 files (3 MiB) of . to Workspace 'source', without ignored files"
     assert lines[-1] == "Fetched 2 files (77 bytes) from source/dist to ../got"
     got = tmp_path / "got"
     assert sorted(path.name for path in got.iterdir()) == ["digest", "input"]

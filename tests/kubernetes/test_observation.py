@@ -36,7 +36,7 @@ from monopod.runner.kubernetes.observation import (
     READING_SECONDS,
     UNREACHABLE_SECONDS,
 )
-from monopod.runner.kubernetes.starting import START_TIMEOUT
+from monopod.runner.kubernetes.starting import START_TIMEOUT, TRY_SECONDS
 from monopod.schemas.run_events import ContainerRestarted, SidecarStarted, TaskStarted
 
 RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
@@ -557,6 +557,40 @@ def test_image_that_an_earlier_task_may_push_is_pulled_again(observe, it, waitin
     pod.set_status(containerStatuses=[waiting("use-act", *BACK_OFF)])
     pod.pass_(0)
     assert pod.not_started == [("use-act", "ImagePullBackOff")]
+
+
+@pytest.mark.parametrize("timeout", [None, 3600])
+def test_a_secret_that_an_earlier_task_may_create_is_looked_for_again(observe, it, waiting, make, timeout):
+    """Kubelet says the same after another try: only time shows that there was one."""
+    pod = observe(make.task("build", "true"), make.task("use", "true", after=["build"]), start_timeout=timeout)
+    pod.set_status(containerStatuses=[waiting("use-act", "CreateContainerConfigError", 'secret "s" not found')])
+    pod.pass_(60)
+    it(pod).task_started("use")
+    pod.pass_(TRY_SECONDS - 1)
+    assert pod.not_started == []
+    pod.pass_(1)
+    assert pod.not_started == ([] if timeout else [("use-act", "CreateContainerConfigError")])
+
+
+COPIED = {"folders": "copied", "workspaces": (("source", "."),)}
+OF_FILES = {"name": "files", "restartCount": 0, "state": {"running": {}}}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(("timeout", "is_given_up"), [(None, True), (3600, False)])
+def test_the_first_step_that_uses_copied_files_is_needed_before_its_task_starts(
+    compiled, make, waiting, is_first, timeout, is_given_up
+):
+    task = make.task("build", "true")
+    task["workspaces"] = task["taskSpec"]["workspaces"] = [{"name": "source"}]
+    run = make.run(task, make.task("other", "true"))
+    run["spec"]["pipelineSpec"]["workspaces"] = [{"name": "source"}]
+    pod = ObservedPod(compiled(run, **COPIED), has_folders=True, start_timeout=timeout)
+    failing = [waiting(f"{task}-act", *BACK_OFF) for task in ("build", "other")]
+    for statuses in ([OF_FILES], [*failing, OF_FILES]) if is_first else ([*failing], [*failing, OF_FILES]):
+        pod.set_status(containerStatuses=statuses)
+        pod.pass_(0)
+    assert pod.not_started == [("build-act", "ImagePullBackOff")] * is_given_up
 
 
 UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no memory"}

@@ -43,10 +43,10 @@ def pod(*statuses, conditions=(), containers=None, **status):
         ("ErrImageNeverPull", "", "it is not on the node, and imagePullPolicy is Never"),
         (
             "CreateContainerConfigError",
-            'configmap "x" not found',
-            "create it in the namespace, or give it with the run",
+            'secret "x" not found',
+            'secret "x" not found; create it in the namespace, or give it with --secret x/KEY=env:VARIABLE or -f',
         ),
-        ("CreateContainerConfigError", 'secret "x" not found', "create it in the namespace, or give it with the run"),
+        ("CreateContainerConfigError", 'configmap "x" not found', "create it in the namespace, or give it with -f"),
         (
             "CreateContainerConfigError",
             "container has runAsNonRoot and image will run as root",
@@ -120,6 +120,13 @@ def test_unschedulable_pod():
         "(at its peak it asks for cpu 2010m, memory 1056Mi)"
     )
     assert trouble.container is None
+
+
+def test_a_claim_that_does_not_exist():
+    message = '0/1 nodes are available: persistentvolumeclaim "cach" not found.'
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    (trouble,) = pod_states.troubles(pod(conditions=[condition]), named)
+    assert trouble.text == f"no node takes the Pod: {message} (create it, or bind the Workspace to another with -w)"
 
 
 def test_scheduling_gates():

@@ -446,6 +446,14 @@ def test_container_that_cannot_start_is_reported_to_the_coordinator(follow, even
     assert pod.calls == [("build-make", "StartError", "no such user")]
 
 
+def test_containers_that_cannot_start_for_one_reason_are_warned_of_once(follow):
+    reasons = [("build-make", "no image"), ("build-sidecar-db", "no image"), ("test-act", "no disk")]
+    events = [ContainerNotStarted(name, "ErrImagePull", reason) for name, reason in reasons]
+    shown, _, pod, _ = follow(events, [finished()])
+    assert [line.rpartition(": ")[2] for line in shown] == ["no image", "no disk"]
+    assert [call[0] for call in pod.calls] == [name for name, _ in reasons]
+
+
 def test_coordinator_that_refuses_to_start_ends_the_run_at_once(follow):
     why = "this Plan was made by another version of monopod; compile the Pipeline again"
     refuses = ContainerTerminated("coordinator", 0, 2, None, "Error", f"{why}\n", None, 2.0)

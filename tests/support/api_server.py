@@ -54,6 +54,7 @@ class ApiServer:
     def __init__(self):
         self.changed = threading.Condition(threading.RLock())
         self.version = "v1.36.1"
+        self.namespaces = None  # that exist; None: all
         self.objects = {}  # (resource, namespace, name): object
         self.history = []  # (version, resource, type, object)
         self.counter = 100
@@ -263,6 +264,8 @@ class ApiServer:
     # What requests do; called with the lock
 
     def create(self, resource, namespace, item):
+        if self.namespaces is not None and namespace not in self.namespaces:
+            return api_answers.missing("namespaces", namespace)
         metadata = item["metadata"]
         if not metadata.get("name"):
             metadata["name"] = metadata["generateName"] + f"x{self.counter}"

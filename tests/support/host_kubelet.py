@@ -1,6 +1,7 @@
 """A kubelet for the API server of the tests, which runs each Pod with the host backend.
 
-The images of a Pod are not used, except the coordinator's, which is this monopod.
+The images of a Pod are not used, except the coordinator's, which is this monopod; all are there unless a test says that
+they are not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import psutil
+from node_checks import not_started, unschedulable
 
 from monopod.entrypoint import binary
 from monopod.runner.follow.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
@@ -36,6 +38,7 @@ class HostKubelet:
         self.pods = {}
         self.relist_seconds = relist_seconds
         self.reports_end = reports_end
+        self.absent_images = frozenset()
         self.credentials = None  # a directory that is the volume with the token of the ServiceAccount
         self.api_port = 0  # of the API server, for containers
 
@@ -106,11 +109,16 @@ class HostKubelet:
         name = pod["metadata"]["name"]
         objects = {
             kind: {key[2]: each for key, each in api.objects.items() if key[0] == kind}
-            for kind in ("configmaps", "secrets")
+            for kind in ("configmaps", "secrets", "persistentvolumeclaims")
         }
-        view = _View(api, pod, self.relist_seconds)
+        if (why := unschedulable(pod, objects["persistentvolumeclaims"])) is not None:
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}
+            api.set_status(name, conditions=[condition])
+            return
+        waiting = not_started(pod, objects["secrets"], self.absent_images)
+        view = _View(api, pod, self.relist_seconds, waiting)
         host_pod = HostPod(
-            self._with_access(pod),
+            _without_start(self._with_access(pod), waiting),
             runtime_image_name=RUNTIME_IMAGE,
             entrypoint_binary=str(binary.path()),
             config_maps=objects["configmaps"],
@@ -127,11 +135,21 @@ class HostKubelet:
             view.end(reports_end=self.reports_end)
 
 
+def _without_start(pod, waiting):
+    """Return a Pod some of whose containers do nothing until it is deleted: for kubelet they never start."""
+    pod = copy.deepcopy(pod)
+    for container in pod["spec"]["containers"]:
+        if container["name"] in waiting:
+            container.update(command=["sleep", "infinity"], env=[])
+    return pod
+
+
 class _View:
     """What kubelet sees of a Pod, and reports to the API server: at once, or at its next relist."""
 
-    def __init__(self, api, pod, relist_seconds):
+    def __init__(self, api, pod, relist_seconds, waiting):
         self._api, self._name = api, pod["metadata"]["name"]
+        self._waiting = waiting  # the containers that are never started
         self._statuses = _Statuses(api, pod)
         self._rests = {}  # unfinished lines
         self._relist_seconds = relist_seconds
@@ -170,6 +188,9 @@ class _View:
 
     def take(self, event):
         match event:
+            case ContainerStarted(container) | ContainerTerminated(container) if container in self._waiting:
+                reason, message = self._waiting[container]
+                self._statuses.change(container, 0, {"waiting": {"reason": reason, "message": message}})
             case ContainerOutput(container, stream, data):
                 *lines, rest = (self._rests.pop((container, stream), b"") + data).split(b"\n")
                 if lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,17 @@ class Session:
         self.last = done.returncode
         return done.stdout
 
+    def clone(self, repository: Path) -> None:
+        """Fill the directory with the files of a repository, also those that are not committed, as one commit."""
+        command = ["git", "-C", repository, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        for name in filter(None, listed.split("\0")):
+            if (repository / name).is_file():
+                (self.directory / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(repository / name, self.directory / name)
+        (self.directory / ".venv").symlink_to(Path(sys.prefix))
+        self.run("git init -q -b main && git add -A && git commit -q -m 'Check anchors too'")
+
     def run_with(self, podman: Podman, command: str) -> str:
         """Like `run`, with the images of podman."""
         self.environment |= {name: value for name, value in podman.environment.items() if name.startswith(_OF_PODMAN)}
@@ -88,7 +100,9 @@ def cluster_of_this_machine() -> Iterator[ApiServer]:
     """Run an API server whose kubelet runs each Pod on this machine."""
     server = ApiServer()
     server.start()
+    server.namespaces = {"ci", "default"}
     server.kubelet = HostKubelet()
+    server.kubelet.absent_images = frozenset({"python:3.12-slum"})
     server.exec_result, server.exec_start = server.kubelet.execute, server.kubelet.start_command
     yield server
     server.stop()
