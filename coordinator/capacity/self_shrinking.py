@@ -88,20 +88,21 @@ class SelfShrinking:
             return
         present = self._shrinking.requests
         resize = self._shrinking.next()
-        if resize is None:
-            if present != self._made:
-                self._request(Resize(self._made, present).spec)
-                self._made = present
+        if resize is not None:
+            _write(self._path, resize.after)
+        elif present == self._made:
             return
-        _write(self._path, resize.after)
-        refusal = node_refusal(self._request(Resize(self._made, resize.after).spec))
-        self._made = resize.after
-        if refusal and self._last is not None:
-            self._say(_given_back(self._last, -1))
+        wanted = present if resize is None else resize.after
+        refusal = node_refusal(self._request(Resize(self._made, wanted).spec))
+        self._made = wanted
+        if refusal:
+            if self._last is not None:
+                self._say(_given_back(self._last, -1))
             raise RefusedError(refusal)
-        self._shrinking.accept(resize)
-        self._last = resize
-        self._say(_given_back(resize))
+        if resize is not None:
+            self._shrinking.accept(resize)
+            self._last = resize
+            self._say(_given_back(resize))
 
     def _request(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Request a change, again if it may succeed later; return the Pod. Raises RefusedError."""

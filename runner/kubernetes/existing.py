@@ -19,6 +19,8 @@ from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
 from monopod.runner.kubernetes.pod_states import phase
 from monopod.schemas.plan import Plan
 
+_LISTED = 10
+"""How many indexes of a Job a message lists."""
 _JOBS = ("job", "jobs", "job.batch")
 _LABEL, _OURS = "app.kubernetes.io/managed-by", "monopod"
 
@@ -84,8 +86,10 @@ def _pod_of_job(cluster: Cluster, namespace: str, job: str, index: str) -> str:
     newest = {index_of(pod): pod for pod in pods}
     if index in newest or (not index and len(newest) == 1):
         return str(newest.get(index, pods[-1])["metadata"]["name"])
-    phases = ", ".join(f"{each} {phase(newest[each])}" for each in sorted(newest, key=lambda each: (len(each), each)))
-    raise NoSuchPodError(f"the Job '{job}' has these indexes: {phases}; name one: job/{job}/INDEX")
+    indexes = sorted(newest, key=lambda each: (len(each), each))
+    phases = ", ".join(f"{each} {phase(newest[each])}" for each in indexes[:_LISTED])
+    more = f" and {len(indexes) - _LISTED} more" if len(indexes) > _LISTED else ""
+    raise NoSuchPodError(f"the Job '{job}' has these indexes: {phases}{more}; name one: job/{job}/INDEX")
 
 
 def job_in(text: str) -> str | None:

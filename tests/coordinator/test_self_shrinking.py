@@ -174,6 +174,17 @@ def test_capacity_that_the_node_refuses_does_not_count(shrink):
     assert "Infeasible" in log.wait_for(RunWarning)[0].message
 
 
+def test_change_of_an_earlier_coordinator_that_the_node_refuses_ends_it(shrink):
+    first, log = shrink(Pod())
+    first.report([ended("first")], replayed=False)
+    log.wait_for(CapacityGivenBack)
+    second, log = shrink(Pod(PENDING))
+    second.report([ended("first")], replayed=True)
+    second.report([ended("second")], replayed=False)
+    assert "Infeasible" in log.wait_for(RunWarning)[0].message
+    assert log.of(CapacityGivenBack) == []
+
+
 def test_nothing_is_reported_after_the_end_of_the_run(shrink):
     was_asked, may_answer = threading.Event(), threading.Event()
 

@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from monopod.runner.kubernetes import existing
 from monopod.runner.kubernetes.job_status import IndexStatus, index_statuses, status_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
@@ -108,6 +109,14 @@ def test_indexes_without_a_pod_wait_and_the_newest_try_counts():
     ]
     assert status_lines("job", statuses)[3] == "2      Running  2      15.0s     b"
     assert len(list(index_statuses(pods, None, now=25.0))) == 3  # the Job cannot be read
+
+
+def test_message_lists_few_of_many_indexes(monkeypatch):
+    pods = [pod_of_index(index, f"p{index}") for index in range(1000)]
+    monkeypatch.setattr(existing, "pods_of_job", lambda *_: pods)
+    with pytest.raises(existing.NoSuchPodError) as raised:
+        existing.find(None, "ci", "job/wide/1000")
+    assert str(raised.value).endswith("8 Running, 9 Running and 990 more; name one: job/wide/INDEX")
 
 
 def test_indexes_whose_pods_are_gone_have_the_status_that_the_job_knows():
