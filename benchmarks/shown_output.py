@@ -20,7 +20,7 @@ from measured_run import MONOPOD, MeasurementError, kept_folder, read_journal, w
 
 Shown: TypeAlias = Literal["not at all", "plain", "in folds", "live"]
 
-_PIECE = 1 << 20
+_PIECE = 1 << 16
 _LINE = re.compile(rb"<([a-z]+) (\d+)>")
 
 

@@ -30,7 +30,7 @@ import contextlib
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,12 @@ MOST_END_SECONDS = 90.0
 less."""
 KILL_SECONDS = 30.0
 """Seconds after which a killed Pod that has not ended is killed again."""
+MOST_AT_ONCE = 128 * 1024
+"""Bytes of output that are shown before more is read: while a Step writes fast, reading comes first."""
+MOST_BEHIND = 256 * 1024 * 1024
+"""Bytes of output that are read and not shown. If there are more, the Steps wait."""
+FULL_SECONDS = 0.1
+"""How often to look whether the reader of the output has read more, when it is far behind."""
 LONG_SECONDS = 1.0
 """A display update that takes longer was blocked from outside, by a full disk or Ctrl-Z."""
 
@@ -108,13 +114,24 @@ SIGNALS: dict[CancelMode, signal.Signals] = {
 class Run:
     """One run of a Pod: reads its events and output, and shows them."""
 
-    def __init__(self, pod: RunningPod, follower: Follower, display: Display, wake_up: int) -> None:
-        """`wake_up` is a descriptor from which the numbers of received signals are read."""
+    def __init__(
+        self,
+        pod: RunningPod,
+        follower: Follower,
+        display: Display,
+        wake_up: int,
+        is_full: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`wake_up` is a descriptor from which the numbers of received signals are read.
+
+        While `is_full` returns True, too much is unread of what was shown before.
+        """
         self._pod = pod
         self._follower = follower
         self._masks = follower.masks
         self._display = display
         self._wake_up = wake_up
+        self._is_full = is_full
         self.events: list[RunEvent] = []
         """The events that the coordinator has reported so far."""
         self._lines: set[str] = set()  # of these events
@@ -151,20 +168,13 @@ class Run:
             selector.register(cancel_requests, selectors.EVENT_READ, lambda: self._take_requests(cancel_requests))
             name = ""
             while self._status is None:
-                with self._unobserved():
-                    for event in self._pod.events(0):
-                        self._take(event)
-                    self._show(self._order.take(time.monotonic()))
+                self._read_and_show()
                 if self._follower.name != name:
                     name = self._follower.name
                     yield name
                 refresh = self._display.refresh(time.time())
                 if self._status is None:
-                    times = (refresh, self._seconds_to_end(), self._order.seconds_to_wait(time.monotonic()))
-                    ready = selector.select(min((delay for delay in times if delay is not None), default=None))
-                    with self._unobserved():
-                        for react in [key.data for key, _ in ready if key.data is not None]:
-                            react()
+                    self._wait(selector, refresh)
         for request in (*self._unanswered, *cancel_requests.requests()):
             request.answer(None)
         self._show(self._order.end(time.monotonic()))
@@ -173,6 +183,32 @@ class Run:
             self._display.show(line)
         self._compare_phase_with_outcome()
         self._display.refresh(time.time())
+
+    def _read_and_show(self) -> None:
+        """Read what has happened, then show some of what was read. Reading comes first, so that no Step waits."""
+        with self._unobserved():
+            if not self._is_behind():
+                for event in self._pod.events(0):
+                    self._take(event)
+            self._show(self._order.take(time.monotonic(), 0 if self._is_full() else MOST_AT_ONCE))
+
+    def _wait(self, selector: selectors.BaseSelector, refresh: float | None) -> None:
+        """Wait until there is something to do, at most `refresh` seconds, and react to signals and requests."""
+        shows = FULL_SECONDS if self._is_full() else self._order.seconds_to_wait(time.monotonic())
+        times = (refresh, self._seconds_to_end(), shows)
+        if is_behind := self._is_behind():
+            selector.unregister(self._pod)
+        ready = selector.select(min((delay for delay in times if delay is not None), default=None))
+        if is_behind:
+            selector.register(self._pod, selectors.EVENT_READ)
+        with self._unobserved():
+            for react in [key.data for key, _ in ready if key.data is not None]:
+                react()
+
+    def _is_behind(self) -> bool:
+        """Return whether the Steps have to wait until more of their output was shown."""
+        is_ending = self._kill_at is not None or self.is_interrupted
+        return not is_ending and self._order.backlog >= MOST_BEHIND
 
     @contextlib.contextmanager
     def _unobserved(self) -> Iterator[None]:
@@ -261,7 +297,7 @@ class Run:
             case ContainerOutput(container=container) if container == COORDINATOR:
                 self._show(iter([Output(container, event.data, stream=event.stream)]))
             case ContainerOutput():
-                self._order.output(event, time.monotonic())
+                self._take_output(event)
                 self._extend_end(event.container)
             case ContainerStarted(container, restart_count) if container == COORDINATOR and restart_count:
                 self._is_silent_again = True
@@ -275,6 +311,13 @@ class Run:
                 self._status = status
             case _:
                 pass  # the start of a Step's container means nothing yet
+
+    def _take_output(self, output: ContainerOutput) -> None:
+        try:
+            self._order.output(output, time.monotonic())
+        except OSError:  # a full disk
+            self._show(self._order.take(time.monotonic()))
+            self._order.output(output, time.monotonic())
 
     def _extend_end(self, container: str) -> None:
         """Wait longer for the rest of what the Steps of a run have written before it was over."""

@@ -3,8 +3,9 @@
 Rules:
 
 - Writing never waits for the reader (a pager, or a terminal stopped with Ctrl-S). Unread output is buffered: up to
-  `IN_MEMORY` bytes in memory, the rest in temporary files in the state directory. Only if the disk is full does writing
-  wait for the reader. At its end, the command waits for the reader; Ctrl-C discards the remaining output.
+  `MOST_IN_MEMORY` bytes in memory, the rest in temporary files in the state directory (``held_output``). Only if the
+  disk is full does writing wait for the reader. A run shows nothing more at `MOST_UNREAD` bytes (`is_full`). At its
+  end, the command waits for the reader; Ctrl-C discards the remaining output.
 - Nothing is lost or written twice. If both streams go to the same place (a terminal, ``2>&1``), their order is kept.
 - If the reader exits, or writing fails, that is reported immediately (`BackgroundOutput.on_loss`). Further output is
   discarded, and the error is raised at the end.
@@ -22,23 +23,20 @@ import select
 import signal
 import stat
 import sys
-import tempfile
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, TextIO
 
 from monopod.runner.display.ci_log import guarded_like
+from monopod.runner.follow.held_output import HeldOutput
 from monopod.runner.kubelet.state_directory import parent_path
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-IN_MEMORY = 1024 * 1024
-SEGMENT_BYTES = 64 * 1024 * 1024
-"""The size of a temporary file, which is removed once it is read."""
-_PIECE = 64 * 1024
+MOST_UNREAD = 1024 * 1024 * 1024
+"""Bytes of a stream that are buffered before a run waits for the reader."""
+_PIECE = 256 * 1024
 _NAMES = {1: "standard output", 2: "standard error"}
 _DRAIN_SECONDS = 1.0
 _OF_THE_MAIN_THREAD = (
@@ -49,60 +47,6 @@ _OF_THE_MAIN_THREAD = (
     signal.SIGTSTP,
     signal.SIGCONT,
 )
-
-
-@dataclass(slots=True)
-class _Segment:
-    """A temporary file, with the number of bytes written and read."""
-
-    file: IO[bytes]
-    written: int = 0
-    read: int = 0
-
-
-class SpillBuffer:
-    """A FIFO of bytes that spills to temporary files."""
-
-    def __init__(self, directory: str) -> None:
-        """``directory`` is where temporary files are created."""
-        self._directory = directory
-        self._memory = bytearray()
-        self._segments: deque[_Segment] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._memory or self._segments)
-
-    def put(self, data: bytes) -> None:
-        """Append `data`. Raises OSError, without appending anything, if the disk is full."""
-        if not self._segments and len(self._memory) + len(data) <= IN_MEMORY:
-            self._memory += data
-            return
-        if not self._segments or self._segments[-1].written >= SEGMENT_BYTES:
-            file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115  # closed when it is read
-            self._segments.append(_Segment(file))
-        last = self._segments[-1]
-        done = 0
-        while done < len(data):
-            done += os.pwrite(last.file.fileno(), data[done:], last.written + done)
-        last.written += done
-
-    def take(self) -> bytes:
-        """Remove and return the oldest bytes, at most 64 KiB; empty if the buffer is empty."""
-        while not self._memory and self._segments:
-            first = self._segments[0]
-            self._memory += os.pread(first.file.fileno(), _PIECE, first.read)[: first.written - first.read]
-            first.read += len(self._memory)
-            if first.read == first.written:
-                self._segments.popleft().file.close()
-        piece = bytes(self._memory[:_PIECE])
-        del self._memory[:_PIECE]
-        return piece
-
-    def clear(self) -> None:
-        """Discard everything."""
-        self._memory.clear()
-        while self._segments:
-            self._segments.popleft().file.close()
 
 
 class BackgroundStream(io.RawIOBase):
@@ -117,7 +61,7 @@ class BackgroundStream(io.RawIOBase):
         mode = os.fstat(descriptor).st_mode
         self._has_reader = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
         self._waits = self._has_reader or os.isatty(descriptor)
-        self._buffer = SpillBuffer(parent_path())
+        self._buffer = HeldOutput(parent_path())
         self._changed = threading.Condition()
         self._is_writing = self._is_ending = False
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -151,7 +95,12 @@ class BackgroundStream(io.RawIOBase):
     @property
     def is_behind(self) -> bool:
         """Whether there is output that the reader has not taken yet."""
-        return self._is_writing or bool(self._buffer)
+        return self._is_writing or len(self._buffer) > 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader should take output before there is more."""
+        return len(self._buffer) > MOST_UNREAD
 
     def drain(self, seconds: float | None = _DRAIN_SECONDS) -> None:
         """Wait until everything is written, at most `seconds`; None waits without a limit."""
@@ -170,7 +119,7 @@ class BackgroundStream(io.RawIOBase):
         with self._changed:
             while self.problem is None:
                 try:
-                    self._buffer.put(piece)
+                    self._buffer.append(piece)
                     break
                 except OSError:  # the disk is full: wait for the reader
                     self._changed.wait()
@@ -189,7 +138,7 @@ class BackgroundStream(io.RawIOBase):
             poll.register(self._descriptor, 0)  # reports POLLERR when the reader is gone
         while self.problem is None:
             with self._changed:
-                piece = self._buffer.take()
+                piece = self._buffer.take(_PIECE)
                 self._is_writing = bool(piece)
                 self._changed.notify_all()
             if piece:
@@ -218,7 +167,7 @@ class BackgroundStream(io.RawIOBase):
         with self._changed:
             self.problem = error
             self._is_writing = False
-            self._buffer.clear()
+            self._buffer.close()
             self._changed.notify_all()
         self._lost()
 
@@ -235,6 +184,12 @@ def is_behind(stream: object) -> bool:
     """Return whether the reader of `stream` is known not to have taken all output yet."""
     raw = getattr(stream, "buffer", None)
     return isinstance(raw, BackgroundStream) and raw.is_behind
+
+
+def is_full(stream: object) -> bool:
+    """Return whether the reader of `stream` should take output before there is more."""
+    raw = getattr(stream, "buffer", None)
+    return isinstance(raw, BackgroundStream) and raw.is_full
 
 
 class BackgroundOutput:

@@ -1,43 +1,67 @@
 """Bytes that cannot be shown yet, in the order in which they came: a little in memory, the rest on the disk.
 
-A Step can write as much as it wants before it is known whose output that is. It must neither fill the memory of this
-process with it, nor wait.
+A Step can write as much as it wants before it is known whose output that is, or faster than it is shown, and a terminal
+can be slower than both. None of that may fill the memory of this process.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
+from dataclasses import dataclass
 
-MOST_IN_MEMORY = 256 * 1024
+MOST_IN_MEMORY = 1024 * 1024
+SEGMENT_BYTES = 64 * 1024 * 1024
+"""The size of a file, which is removed once it is read."""
 _PIECE = 256 * 1024
-_ON_DISK = "/var/tmp"  # noqa: S108  # unlike /tmp, it is never memory; the file has no name
+_SMALL = 4096
+"""Pieces smaller than this are joined, since each costs memory of its own."""
+_ON_DISK = "/var/tmp"  # noqa: S108  # unlike /tmp, it is never memory; the files have no name
+
+
+@dataclass(slots=True)
+class _Segment:
+    """A file without a name, with the number of bytes written and read."""
+
+    file: int
+    written: int = 0
+    read: int = 0
 
 
 class HeldOutput:
-    """A queue of bytes. Owns a file from the moment it needs one until `close`, or until it is empty."""
+    """A queue of bytes. Owns files from the moment it needs one until they are read, or until `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: str = _ON_DISK) -> None:
+        """`directory` is where the files are; if it cannot be written to, where temporary files usually are."""
+        self._directory = directory
         self._first: deque[bytes] = deque()
         self._size = 0  # of those
-        self._file = -1  # what comes after them
-        self._read = self._written = 0
+        self._segments: deque[_Segment] = deque()  # what comes after them
+        self._on_disk = 0  # bytes in there
 
     def __len__(self) -> int:
-        return self._size + self._written - self._read
+        return self._size + self._on_disk
 
     def append(self, data: bytes) -> None:
         """Add bytes to the end. Raises OSError if the disk takes no more; then nothing was added."""
-        if self._file < 0 and self._size + len(data) <= MOST_IN_MEMORY:
-            self._first.append(data)
-            self._size += len(data)
+        if not data:
             return
-        if self._file < 0:
-            self._file = _unnamed_file()
-        start = self._written
-        while start < self._written + len(data):
-            start += os.pwrite(self._file, memoryview(data)[start - self._written :], start)
-        self._written = start
+        if not self._segments and self._size + len(data) <= MOST_IN_MEMORY:
+            self._size += len(data)
+            self._first.append(self._first.pop() + data if self._first and len(self._first[-1]) < _SMALL else data)
+            return
+        if not self._segments or self._segments[-1].written >= SEGMENT_BYTES:
+            self._segments.append(_Segment(_unnamed_file(self._directory)))
+        segment, done = self._segments[-1], 0
+        try:
+            while done < len(data):
+                done += os.pwrite(segment.file, memoryview(data)[done:], segment.written + done)
+        except OSError:
+            if not segment.written:
+                os.close(self._segments.pop().file)
+            raise
+        segment.written += done
+        self._on_disk += done
 
     def push_back(self, data: bytes) -> None:
         """Put bytes that `take` returned, and that cannot be used yet, back at the front."""
@@ -60,26 +84,23 @@ class HeldOutput:
     def close(self) -> None:
         """Forget all."""
         self._first.clear()
-        self._size = 0
-        self._close_file()
+        while self._segments:
+            os.close(self._segments.popleft().file)
+        self._size = self._on_disk = 0
 
     def _refill(self) -> None:
-        data = os.pread(self._file, min(_PIECE, self._written - self._read), self._read)
-        self._read += len(data)
+        segment = self._segments[0]
+        data = os.pread(segment.file, min(_PIECE, segment.written - segment.read), segment.read)
+        segment.read += len(data)
+        self._on_disk -= len(data)
         self._first.append(data)
         self._size += len(data)
-        if self._read == self._written:
-            self._close_file()
-
-    def _close_file(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._read, self._written = -1, 0, 0
+        if segment.read == segment.written:
+            os.close(self._segments.popleft().file)
 
 
-def _unnamed_file() -> int:
+def _unnamed_file(directory: str) -> int:
     import tempfile  # noqa: PLC0415  # nearly no run needs it
 
-    directory = _ON_DISK if os.access(_ON_DISK, os.W_OK) else None
-    with tempfile.TemporaryFile(dir=directory) as file:
+    with tempfile.TemporaryFile(dir=directory if os.access(directory, os.W_OK) else None) as file:
         return os.dup(file.fileno())

@@ -6,6 +6,7 @@ fast each one is. The rules:
 - What a container writes is cut at the marks of its requests (``output_marks``): everything between two true marks
   belongs to one request. The token of a true mark comes with the event of the end. What looks like a mark before that
   is held, with all that follows it in its stream, until the end is known (``held_output``).
+- Output can be shown a little at a time, so that reading does not wait for it. What is left is held, too.
 - Events come in the order of their reports. The start of a request comes before its output. Its end waits until
   its output is complete, up to the mark, and all events behind that wait too; the output of other requests does not.
 - The entrypoint writes the title of a request, which its start reports, before the program can write anything. So the
@@ -26,6 +27,7 @@ events mean (``follower``).
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -126,6 +128,7 @@ class OutputOrder:
         self._queue: deque[_Waiting] = deque()
         self._touched: dict[str, _Container] = {}  # whose output may be shown
         self._at_once: deque[Ordered] = deque()  # nothing is before it
+        self._room = math.inf  # bytes of output that `take` may still yield
         self._is_over = False
         self._names = InstanceNames()
 
@@ -150,7 +153,7 @@ class OutputOrder:
         self._queue.append(waiting)
 
     def output(self, output: ContainerOutput, now: float) -> None:
-        """Take what a container wrote."""
+        """Take what a container wrote. Raises OSError if there is no room for it until `take` was called."""
         container = self._containers.get(output.container)
         if container is None:  # the coordinator's own, or an unknown container
             self._at_once.append(Output(output.container, output.data, stream=output.stream))
@@ -163,6 +166,8 @@ class OutputOrder:
         try:
             stream.waiting.append(output.data)
         except OSError as error:
+            if _can_be_shown(container, stream):
+                raise
             text = f"output of container '{container.name}' is lost: it cannot be kept on the disk: {error.strerror}"
             self._at_once.append(RunWarning(now, text))
 
@@ -211,8 +216,9 @@ class OutputOrder:
 
     # What comes out
 
-    def take(self, now: float) -> Iterator[Ordered]:
-        """Yield what is to be shown now."""
+    def take(self, now: float, most: float = math.inf) -> Iterator[Ordered]:
+        """Yield what is to be shown now: of output about `most` bytes; the rest of it is the `backlog`."""
+        self._room = most
         while True:
             while self._at_once:
                 yield self._at_once.popleft()
@@ -220,6 +226,9 @@ class OutputOrder:
             if not self._queue:
                 return
             first = self._queue[0]
+            if first.ends is not None and first.ends[0].name in self._touched:
+                first.since = None
+                return  # its output comes first
             if first.since is None:
                 first.since = now
             if first.ends is not None and not self._is_complete(*first.ends):
@@ -231,8 +240,20 @@ class OutputOrder:
             self._queue.popleft()
             yield from self._shown(first)
 
+    @property
+    def backlog(self) -> int:
+        """How many bytes of output could be shown and were not."""
+        return sum(
+            len(stream.waiting)
+            for container in self._touched.values()
+            for stream in container.streams.values()
+            if _can_be_shown(container, stream)
+        )
+
     def seconds_to_wait(self, now: float) -> float | None:
         """Return after how many seconds `take` may have more, though nothing has come; None: never."""
+        if self._touched:
+            return 0
         if not self._queue or (first := self._queue[0]).ends is None:
             return None
         container, number = first.ends
@@ -288,14 +309,20 @@ class OutputOrder:
     # Cutting
 
     def _current_output(self) -> Iterator[Output]:
-        while self._touched:
-            _, container = self._touched.popitem()
+        while self._touched and self._room > 0:
+            name, container = next(iter(self._touched.items()))
+            del self._touched[name]
             for stream in container.streams.values():
                 yield from self._pumped(container, stream)
+            if self._room <= 0:
+                self._touched[name] = container  # after the others
 
     def _pumped(self, container: _Container, stream: _Stream) -> Iterator[Output]:
-        """Yield what a stream has of requests that have begun, up to what may be a mark, without their titles."""
-        while stream.request < container.begun:
+        """Yield what a stream has of requests that have begun, up to what may be a mark, without their titles.
+
+        It stops when there is no more room.
+        """
+        while stream.request < container.begun and self._room > 0:
             end = container.ends.get(stream.request)
             if end is not None and end.mark == b"":
                 stream.request += 1
@@ -310,6 +337,7 @@ class OutputOrder:
                 return
             start, what = _next_cut(data, title, None if is_open else end)
             if start:
+                self._room -= start
                 yield self._of(container, stream, data[:start])
             removed, is_incomplete = 0, False
             if what == "title":
@@ -330,6 +358,11 @@ class OutputOrder:
         if container.starts and not container.ended <= number < container.begun == number + 1:
             late = container.starts[min(number, len(container.starts) - 1)]
         return Output(container.name, data, late, stream.name)
+
+
+def _can_be_shown(container: _Container, stream: _Stream) -> bool:
+    """Return whether a stream waits only to be taken: it is known whose output it is."""
+    return stream.request < container.begun and not stream.holds
 
 
 def _left(stream: _Stream, *, is_reported: bool) -> Iterator[bytes]:

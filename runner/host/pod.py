@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pickle  # read by monopod's own launcher
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from monopod.system.files.file_transfer import Channel
 
 _PIECE = 65536
+_LARGE_PIPE = 1 << 20
+"""The capacity of a pipe from a container that writes fast, so that it does not wait while its output is shown."""
 _READY_SECONDS = 60.0
 """How long the sandbox may take to be ready: it accesses all file systems of this machine, and one may hang."""
 _CLEANUP_SECONDS = 10.0
@@ -79,6 +82,7 @@ class _Stream:
     container: str
     name: Literal["stdout", "stderr"]
     log: ContainerLog
+    is_large: bool = False
 
 
 class HostPod:
@@ -399,8 +403,7 @@ class HostPod:
             if self._channel is not None and self._channel.fileno() in ready:
                 self._read_channel()  # first, so that the start of a container comes before its output
             for descriptor in ready:
-                if descriptor in self._streams:
-                    self._pending += self._read_stream(descriptor, _PIECE)
+                self._read_pipe(descriptor)
         while self._pending:
             event = self._pending.popleft()
             if isinstance(event, PodFinished):
@@ -415,10 +418,24 @@ class HostPod:
     def _streams_of(self, container: str) -> list[int]:
         return [descriptor for descriptor, stream in self._streams.items() if stream.container == container]
 
-    def _read_stream(self, descriptor: int, most: int) -> list[ContainerOutput]:
+    def _read_pipe(self, descriptor: int) -> None:
+        """Read what a pipe has, at most as much as it can hold. Enlarge it if the container writes fast."""
+        for _ in range(_LARGE_PIPE // _PIECE):
+            if descriptor not in self._streams or not (read := self._read_stream(descriptor)):
+                return
+            self._pending += read
+            if len(read[0].data) < _PIECE // 2:
+                return
+            stream = self._streams[descriptor]
+            if not stream.is_large:
+                stream.is_large = True
+                with contextlib.suppress(OSError):  # the user has too many large pipes
+                    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _LARGE_PIPE)
+
+    def _read_stream(self, descriptor: int) -> list[ContainerOutput]:
         stream = self._streams[descriptor]
         try:
-            data = os.read(descriptor, most)
+            data = os.read(descriptor, _PIECE)
         except BlockingIOError:
             return []
         if not data:
@@ -527,7 +544,7 @@ class HostPod:
         """Return the rest of a dead container's output, and close its pipes."""
         output = []
         for descriptor in self._streams_of(container):
-            while descriptor in self._streams and (read := self._read_stream(descriptor, _PIECE)):
+            while descriptor in self._streams and (read := self._read_stream(descriptor)):
                 output += read
             if descriptor in self._streams:  # a process outside the container holds the other end
                 self._close_stream(descriptor)

@@ -89,7 +89,11 @@ def _ordered(
                 _print_warning(event)
                 if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
                     times.note(event)
-                    order.output(event, time.monotonic())
+                    try:
+                        order.output(event, time.monotonic())
+                    except OSError:  # a full disk
+                        yield from order.take(time.monotonic())
+                        order.output(event, time.monotonic())
                 for line in _coordinator_lines(event, splitter):
                     with suppress(ValueError):  # not an event, but an error message of the coordinator
                         order.event(from_line(line))

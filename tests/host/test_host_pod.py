@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -340,6 +341,12 @@ def test_output_is_complete_and_precedes_the_end(backend, make_container):
     kinds = [event["event"] for event in ended.events if event.get("container") == "main"]
     assert kinds[0] == "ContainerStarted" or kinds[0] == "ContainerOutput"
     assert kinds[-1] == "ContainerTerminated"
+
+
+def test_pipe_of_a_container_that_writes_fast_becomes_large(backend, make_container):
+    program = 'import fcntl, sys; print("x" * 3_000_000, flush=True); print(fcntl.fcntl(1, fcntl.F_GETPIPE_SZ))'
+    ended = backend.run({"containers": [make_container("main", shlex.join(["python3", "-c", program]))]})
+    assert ended.output("main")[3_000_000:] == "\n1048576\n"
 
 
 def test_no_descriptor_leaks(backend, make_container):

@@ -167,7 +167,7 @@ class ScriptedPod:
 def follow(sample, monkeypatch):
     """Follows a scripted Pod; returns the shown lines, the outcome, the Pod, and the reported names."""
 
-    def follow(*rounds, written=None):
+    def follow(*rounds, written=None, is_full=lambda: False):
         reader, writer = os.pipe()
         clock = Clock()
         monkeypatch.setattr("monopod.runner.run.time.monotonic", lambda: clock.now)
@@ -176,7 +176,8 @@ def follow(sample, monkeypatch):
         requests = ScriptedRequests(pod)
         stream = io.StringIO()
         follower = Follower(sample.plan(sample.task("build", "make")))
-        run = Run(pod, follower, IdleDisplay(clock, stream, follower, LineOptions(colours=False)), reader)
+        display = IdleDisplay(clock, stream, follower, LineOptions(colours=False))
+        run = Run(pod, follower, display, reader, is_full)
         names = list(run.follow(requests))
         pod.close()
         requests.close()
@@ -207,6 +208,65 @@ SHOWN = [
     "[build : make] text",
     "[build] Succeeded in 1.0s",
 ]
+
+
+@pytest.fixture
+def order_of_work(monkeypatch):
+    """What the runner does: ``read`` what has happened, or ``show`` output."""
+    done = []
+    read, show = ScriptedPod.events, Follower.output
+    monkeypatch.setattr(ScriptedPod, "events", lambda *arguments: done.append("read") or read(*arguments))
+    monkeypatch.setattr(Follower, "output", lambda *arguments: done.append("show") or show(*arguments))
+    return done
+
+
+PIECES = [b"x" * 9_999 + b"\n"] * 8
+
+
+def test_output_is_read_before_it_is_shown(follow, whole, order_of_work, monkeypatch):
+    monkeypatch.setattr("monopod.runner.run.MOST_AT_ONCE", 20_000)
+    shown, _, _, _ = follow(
+        [reported(*whole[:3])], [], [], [reported(*whole[3:])], [finished()], written={"build-make": PIECES}
+    )
+    assert order_of_work[:9] == ["read", "show", "show"] * 3
+    assert len(shown) == len(SHOWN) - 1 + 8
+
+
+def test_steps_wait_if_too_much_of_their_output_was_not_shown(follow, whole, order_of_work, monkeypatch):
+    monkeypatch.setattr("monopod.runner.run.MOST_AT_ONCE", 10_000)
+    monkeypatch.setattr("monopod.runner.run.MOST_BEHIND", 50_000)
+    shown, _, _, _ = follow(
+        [reported(*whole[:3])], [reported(*whole[3:])], [finished()], written={"build-make": PIECES}
+    )
+    assert order_of_work[:6] == ["read", "show", "show", "show", "show", "read"]
+    assert len(shown) == len(SHOWN) - 1 + 8
+
+
+def test_steps_end_although_nothing_more_can_be_shown(follow, whole, order_of_work):
+    rounds = ([reported(*whole[:3])], [reported(*whole[3:])], [finished()])
+    shown, outcome, _, _ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    assert order_of_work == ["read"] * 3 + ["show"] * 8
+    assert outcome.exit_code == 0
+    assert shown[-1] == SHOWN[-1]
+
+
+def test_a_run_that_waits_for_its_reader_can_be_cancelled(follow, whole, sample, order_of_work, monkeypatch):
+    monkeypatch.setattr("monopod.runner.run.MOST_BEHIND", 50_000)
+    cancelled = [reported(sample.run_finished(3, "Cancelled"))]
+    calls = 0
+
+    def is_full():
+        nonlocal calls
+        calls += 1
+        if calls == 9:
+            assert order_of_work == ["read"]
+            follow.interrupt()
+        return True
+
+    rounds = ([reported(*whole[:3])], cancelled, [finished("Failed")])
+    _, outcome, pod, _ = follow(*rounds, written={"build-make": PIECES}, is_full=is_full)
+    assert pod.calls == [("coordinator", signal.SIGINT)]
+    assert outcome.exit_code == 130
 
 
 def test_output_of_a_step_is_shown_before_its_end(follow, whole):
@@ -315,7 +375,7 @@ def test_interrupt_does_not_wait_for_pending_output(follow, whole, sample, monke
         return take(follower, ordered)
 
     monkeypatch.setattr(Follower, "take", interrupted)
-    written = {"build-make": [b"one\n" * 20, b"two\n" * 20, b"three\n" * 20]}
+    written = {"build-make": [b"one\n" * 2000, b"two\n" * 2000, b"three\n" * 2000]}
     shown, _, pod, _ = follow([reported(*whole[:4])], [reported(sample.run_finished(3))], [finished()], written=written)
     assert shown.index(NOTICES["Cancelled"]) < shown.index("[build : make] two")
     assert pod.calls == [("coordinator", signal.SIGINT)]

@@ -7,35 +7,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections import deque
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from monopod.runner.display import background_output as module
-from monopod.runner.display.background_output import BackgroundStream, SpillBuffer, background_output
-
-
-@given(steps=st.lists(st.one_of(st.binary(max_size=40), st.just(None))), in_memory=st.integers(0, 30))
-def test_output_is_first_in_first_out(steps, in_memory, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "IN_MEMORY", in_memory)
-        patch.setattr(module, "SEGMENT_BYTES", 50)
-        patch.setattr(module, "_PIECE", 7)
-        buffer, expected = SpillBuffer(str(tmp_path_factory.getbasetemp())), deque()
-        for step in steps:
-            if step is not None:
-                buffer.put(step)
-                expected.extend(step)
-            else:
-                taken = buffer.take()
-                assert taken == bytes(expected.popleft() for _ in range(len(taken)))
-                assert bool(taken) or not expected
-            assert bool(buffer) == bool(expected)
-            assert len(buffer._memory) <= max(in_memory, 7)
-        buffer.clear()
-        assert not buffer
+from monopod.runner.display.background_output import BackgroundStream, background_output, is_full
+from monopod.runner.follow.held_output import MOST_IN_MEMORY
 
 
 @pytest.fixture
@@ -82,14 +59,30 @@ def test_two_streams_to_one_file_stay_in_order(pipe, opened):
     assert pipe[0].read(len(expected)) == expected.encode()
 
 
-def test_writing_waits_for_the_reader_on_a_full_disk(pipe, opened, monkeypatch, tmp_path):
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
-    text = "x" * (module.IN_MEMORY * 4)
+def test_writing_waits_for_the_reader_on_a_full_disk(pipe, opened, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("monopod.runner.follow.held_output.os.pwrite", full)
+    text = "x" * (MOST_IN_MEMORY * 4)
     thread, found = read_all(pipe[0], len(text))
     with opened():
         print(text, end="")
     thread.join()
     assert found == [text.encode()]
+
+
+def test_much_unread_output_is_reported_until_it_is_read(pipe, opened, monkeypatch):
+    monkeypatch.setattr(module, "MOST_UNREAD", 2 * MOST_IN_MEMORY)
+    text = "x" * 4 * MOST_IN_MEMORY
+    with opened() as found:
+        assert not is_full(sys.stdout)
+        print(text, end="")
+        assert is_full(sys.stdout)
+        thread, _ = read_all(pipe[0], len(text))
+        found.drain(None)
+        assert not is_full(sys.stdout)
+    thread.join()
 
 
 def test_closed_reader_is_reported_immediately(pipe, opened):
@@ -101,7 +94,7 @@ def test_closed_reader_is_reported_immediately(pipe, opened):
             assert pipe[0].readline() == b"first\n"
             pipe[0].close()
             assert reported.wait(300)
-            print("x" * (4 * module.IN_MEMORY))  # is discarded
+            print("x" * (4 * MOST_IN_MEMORY))  # is discarded
 
     with pytest.raises(BrokenPipeError):
         write()
