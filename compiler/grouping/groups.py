@@ -63,12 +63,13 @@ def compile_groups(
     lowered = whole.lowered
     ranges = limit_ranges_of(documents, options.limit_ranges, whole.pod["metadata"].get("namespace"))
     resources = pod_resources(lowered.pipeline, lowered.contents.containers, ranges, version)
-    groups = partition(lowered, resources, limits, hands_over=hands_over)
+    own_containers = 2 if kind == "PipelineRun" else 1  # the container that installs the runtime is a Sidecar
+    groups = partition(lowered, resources, limits, hands_over=hands_over, own_containers=own_containers)
     crossing = list(crossing_problems(whole.lowered, groups, kind, hands_over=hands_over))
     if any(problem.severity == "error" for problem in crossing):
         raise Problems([problem for problem in crossing if problem.severity == "error"])
     pods, warnings = _compiled(documents, inner, whole, groups, kind)
-    _raise(_limit_problems(pods, limits))
+    _raise(_limit_problems(pods, limits, kind))
     if kind == "JobSet":
         _raise(job_set_problems(pods))
     _raise(_name_problems(whole, pods, kind))
@@ -159,11 +160,15 @@ def _option_problems(workload: Workload, kind: str, limits: Sequence[Limit]) -> 
             yield f"{limit.option}: {error}"
 
 
-def _limit_problems(pods: Sequence[GroupPod], limits: Sequence[Limit]) -> Iterator[str]:
+def _limit_problems(pods: Sequence[GroupPod], limits: Sequence[Limit], kind: str) -> Iterator[str]:
     """Yield each group that has to request more than its peak."""
     for each in pods:
         spec = each.pod["spec"]
-        sidecars = (container for container in spec["initContainers"] if container.get("restartPolicy") == "Always")
+        sidecars = (
+            container
+            for container in spec["initContainers"]
+            if kind == "PipelineRun" or container.get("restartPolicy") == "Always"
+        )
         containers = (*spec["containers"], *sidecars)
         for limit in limits:
             requests = (request_of(container.get("resources") or {}, limit.resource) for container in containers)

@@ -72,11 +72,12 @@ class TaskGroup:
 
 
 def partition(
-    lowered: Lowered, resources: PodResources, limits: Sequence[Limit], *, hands_over: bool
+    lowered: Lowered, resources: PodResources, limits: Sequence[Limit], *, hands_over: bool, own_containers: int = 1
 ) -> tuple[TaskGroup, ...]:
     """Return the groups of a run, in an order in which they can run. Raises Problems.
 
     `resources` are those of all in one Pod. `hands_over`: the engine hands Results from group to group.
+    `own_containers` is how many containers of monopod's own each Pod has, all like the coordinator's.
     """
     tasks = {task.name: task for task in lowered.pipeline.tasks}
     written = {each.task.name: each for each in lowered.grouped if each.task.name in tasks}
@@ -93,7 +94,7 @@ def partition(
     ]
     _raise(_cycle(keys, before, [written[names[0]] for names in together.values()]))
     named = frozenset(number for number, key in enumerate(keys) if key.startswith("group "))
-    peaks = _Peaks(lowered.max_parallel, resources, limits)
+    peaks = _Peaks(lowered.max_parallel, resources, limits, own_containers)
 
     def tasks_in(group: frozenset[int]) -> list[Task]:
         return [tasks[name] for number in sorted(group) for name in together[keys[number]]]
@@ -168,8 +169,11 @@ def _named(
 class _Peaks:
     """The peaks of groups, next to the limits."""
 
-    def __init__(self, max_parallel: int | None, resources: PodResources, limits: Sequence[Limit]) -> None:
+    def __init__(
+        self, max_parallel: int | None, resources: PodResources, limits: Sequence[Limit], own_containers: int
+    ) -> None:
         self._max_parallel = max_parallel
+        self._own_containers = own_containers
         self._limits = limits
         self._amounts = {limit.resource: dict(_amounts(resources, limit.resource)) for limit in limits}
         self._lowest = {limit.resource: dict(_lowest(resources, limit.resource)) for limit in limits}
@@ -197,7 +201,7 @@ class _Peaks:
         for limit in self._limits:
             unit = _UNITS[limit.resource]
             most = limit.amount // unit
-            own = math.ceil(quantity.parse(self._own[limit.resource]) / unit)
+            own = math.ceil(quantity.parse(self._own[limit.resource]) / unit) * self._own_containers
             amounts, lowest = self._amounts[limit.resource], self._lowest[limit.resource]
             containers = list(containers_of(tasks))
             least = sum(lowest.get(name, 0) for name in containers)

@@ -21,6 +21,7 @@ from monopod.compiler.options import Options
 from monopod.compiler.pod.assembly import plan_of
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.workload import Workload
+from monopod.schemas.formats import quantity
 
 KINDS = ("JobSet", "Workflow", "PipelineRun")
 HEAD = """\
@@ -124,8 +125,9 @@ def test_the_cut_is_where_the_least_crosses(grouped):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_task_that_does_not_fit_is_said_where_it_is(problem, kind):
+    needed = "16020m" if kind == "PipelineRun" else "16010m"
     assert problem(task("a"), task("huge", cpu="16"), kind=kind, limits=[("cpu", "8")]) == (
-        "big.yaml:9:5: spec.tasks[1]: the task 'huge' alone needs 16010m of cpu at its peak, its coordinator "
+        f"big.yaml:9:5: spec.tasks[1]: the task 'huge' alone needs {needed} of cpu at its peak, its coordinator "
         "included, and --max-cpu is 8; raise --max-cpu, or request less"
     )
 
@@ -146,6 +148,18 @@ def test_what_limit_ranges_add_counts(grouped, problem):
     side_by_side = [task(f"t{number}", cpu="2") for number in range(3)]
     with pytest.raises(Problems, match="the Pod of the group 'group-1' has to request 8 of cpu, as the LimitRanges"):
         grouped(*side_by_side, tail=LIMIT_RANGE % ("Pod", "min", "8"), limits=[("cpu", "7")])
+
+
+@pytest.mark.parametrize(("kind", "least"), [("JobSet", 1010), ("Workflow", 1010), ("PipelineRun", 1020)])
+def test_the_limit_counts_all_containers_of_the_pod(grouped, kind, least):
+    chain = (task("a"), task("b", after=["a"]))
+    compiled = grouped(*chain, kind=kind, limits=[("cpu", f"{least}m")]).workload
+    if kind == "PipelineRun":
+        for each in compiled["spec"]["pipelineSpec"]["tasks"]:
+            containers = (*each["taskSpec"]["steps"], *each["taskSpec"]["sidecars"])
+            assert sum(quantity.parse(one["computeResources"]["requests"]["cpu"]) for one in containers) * 1000 == least
+    with pytest.raises(Problems, match=f"alone needs {least}m of cpu at its peak"):
+        grouped(*chain, kind=kind, limits=[("cpu", f"{least - 1}m")])
 
 
 def test_groups_must_not_need_each_other(problem):
