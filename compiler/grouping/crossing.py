@@ -19,10 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.grouping.partition import TaskGroup, containers_of, of_one_pod, workspace_volumes
+from monopod.compiler.grouping.partition import TaskGroup, containers_of, of_one_pod, skips, workspace_volumes
 from monopod.compiler.tasks.left_out import needed_output, task_references
 from monopod.compiler.tasks.views import merged_volumes
-from monopod.schemas.plan import Task
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Lowered
@@ -139,7 +138,7 @@ def _skipped(lowered: Lowered, owner: Mapping[str, str], kind: str) -> Iterator[
     places = {each.task.name: each.place for each in lowered.grouped}
     for task in lowered.pipeline.tasks:
         for name in task.after:
-            cause = None if owner[name] == owner[task.name] else _skips(name, tasks)
+            cause = None if owner[name] == owner[task.name] else skips(name, tasks)
             if cause is not None:
                 message = (
                     f"'{name}' in the group '{owner[name]}' may be skipped because of '{cause}', and this Task with "
@@ -148,21 +147,6 @@ def _skipped(lowered: Lowered, owner: Mapping[str, str], kind: str) -> Iterator[
                 )
                 yield places[task.name].problem("workload", message)
                 break
-
-
-def _skips(name: str, tasks: Mapping[str, Task]) -> str | None:
-    """Return the Task because of which a Task may be skipped together with what follows it; None if none."""
-    if (matrix := tasks[name].matrix) is not None and not matrix.pinned:
-        return name
-    waiting = list(tasks[name].after)
-    seen = set(waiting)
-    while waiting:
-        earlier = tasks[waiting.pop()]
-        if earlier.when or (earlier.matrix is not None and not earlier.matrix.pinned):
-            return earlier.name
-        waiting += (each for each in earlier.after if each not in seen)
-        seen.update(earlier.after)
-    return None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ Rules:
   Workspace that cannot cross, such as an emptyDir, is cut only if there is no other way. ConfigMaps and Secrets cost
   nothing.
 - A Result costs `RESULT_SIZE` for each group that takes it from another one. If the engine cannot hand it over, it is
-  cut only if there is no other way.
+  cut only if there is no other way. The same holds for what a Task has to know of one that may be skipped.
 
 Left to others: the search (``cut``), what must not cross (``crossing``), and reading the limits.
 """
@@ -107,6 +107,7 @@ def partition(
         return len(group & named) < 2 and peaks.are_within_limits(tasks_in(group))
 
     shared = [*_workspaces(lowered, number_of), *_results(written.values(), number_of, hands_over=hands_over)]
+    shared += () if hands_over else _skipping(tasks, number_of)
     groups, _ = best_cut(Graph(before, shared, fits))
     return tuple(_named(groups, keys, together, waits))
 
@@ -284,6 +285,29 @@ def _results(grouped: Any, number_of: Mapping[str, int], *, hands_over: bool) ->
         can_cross = hands_over and needed[2] not in ("outputs", "inputs")
         producer = number_of[needed[1]]
         yield Shared(RESULT_SIZE if can_cross else UNCROSSABLE, frozenset(consumers - {producer}), producer)
+
+
+def _skipping(tasks: Mapping[str, Task], number_of: Mapping[str, int]) -> Iterator[Shared]:
+    """Yield what a Task has to know of one before it, if that may be skipped together with what follows it."""
+    for task in tasks.values():
+        for name in task.after:
+            if skips(name, tasks) is not None:
+                yield Shared(UNCROSSABLE, frozenset({number_of[task.name]}) - {number_of[name]}, number_of[name])
+
+
+def skips(name: str, tasks: Mapping[str, Task]) -> str | None:
+    """Return the Task because of which a Task may be skipped together with what follows it; None if none."""
+    if (matrix := tasks[name].matrix) is not None and not matrix.pinned:
+        return name
+    waiting = list(tasks[name].after)
+    seen = set(waiting)
+    while waiting:
+        earlier = tasks[waiting.pop()]
+        if earlier.when or (earlier.matrix is not None and not earlier.matrix.pinned):
+            return earlier.name
+        waiting += (each for each in earlier.after if each not in seen)
+        seen.update(earlier.after)
+    return None
 
 
 def _raise(problems: Iterator[Problem]) -> None:

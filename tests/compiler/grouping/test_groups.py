@@ -291,6 +291,29 @@ def test_a_job_set_does_not_know_what_was_skipped(grouped, problem):
     assert grouped(*direct, kind="JobSet").workload["kind"] == "JobSet"  # a guard takes along nothing by itself
 
 
+def test_a_job_set_is_cut_where_nothing_has_to_be_known(grouped):
+    guard = "when: [{input: a, operator: in, values: [b]}],"
+    tasks = (
+        task("a", more=guard),
+        task("m", after=["a"]),
+        task("b", after=["m"], cpu="2"),
+        task("c", after=["b"], cpu="3"),
+    )
+    limits = [("cpu", "3100m")]
+    for kind in ("Workflow", "JobSet"):
+        assert grouped(*tasks, kind=kind, limits=limits).workload["kind"] == kind
+    apart = (
+        task("a", more=guard),
+        task("m", after=["a"], cpu="2"),
+        task("c", cpu="2"),
+        task("b", after=["m", "c"], cpu="3"),
+    )
+    jobs = grouped(*apart, kind="JobSet", limits=[("cpu", "3100m")]).workload["spec"]["replicatedJobs"]
+    plans = [plan_of({"spec": job["template"]["spec"]["template"]["spec"]}) for job in jobs]
+    own = [{each.name for each in plan.pipeline.tasks if each.left_out is None} for plan in plans]
+    assert any({"a", "m", "b"} <= names for names in own)
+
+
 def test_finally_tasks_need_one_pod(problem):
     found = problem(task("a", group="one"), task("b", group="two"), tail="  finally:\n" + task("f"))
     assert found.startswith("big.yaml:12:")
