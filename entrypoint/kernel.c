@@ -320,6 +320,22 @@ int write_all(int descriptor, const char *bytes, size_t size)
     return 0;
 }
 
+int write_when_ready(int descriptor, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = sys_write(descriptor, bytes, size);
+        if (written == -EAGAIN) {
+            struct pollfd room = {descriptor, POLLOUT, 0};
+            written = sys_ppoll(&room, 1, NULL) < 0 ? -EAGAIN : 0;
+        }
+        if (written < 0)
+            return (int)written;
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
 /* The type and mode of a path or, with AT_EMPTY_PATH, of a descriptor; 0 if they are unknown. */
 mode_t file_mode(int directory, const char *path, int flags)
 {

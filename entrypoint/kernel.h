@@ -293,6 +293,7 @@ struct timespec read_clock(clockid_t clock);
 struct timespec wall_clock_after(struct timespec start, struct timespec from);
 int64_t monotonic_ms(void);
 MUST_CHECK int write_all(int descriptor, const char *bytes, size_t size);
+MUST_CHECK int write_when_ready(int descriptor, const char *bytes, size_t size); /* also if it does not block */
 mode_t file_mode(int directory, const char *path, int flags);
 
 #endif

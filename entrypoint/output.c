@@ -5,15 +5,10 @@
 
 #include "entrypoint.h"
 
-/*
- * Writes the title into the container's stream, before the program and in one piece. The stream may be full, and
- * earlier programs may have made it non-blocking: waits for room, as for a mark.
- */
+/* Writes the title into the container's stream, before the program and in one piece (it is shorter than PIPE_BUF). */
 void write_title(const char *title)
 {
-    struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
-    ignore(sys_ppoll(&room, 1, NULL)); /* has room, or no reader */
-    ignore(write_all(STDOUT_FILENO, title, strlen(title))); /* without a reader nobody misses it */
+    ignore(write_when_ready(STDOUT_FILENO, title, strlen(title))); /* without a reader nobody misses it */
 }
 
 static int open_copy(const char *path, const char *message)
@@ -61,7 +56,7 @@ static _Noreturn void copy_output(struct copy *copy)
         ssize_t size = rest > 0 ? sys_read(copy->from, buffer, rest < sizeof buffer ? rest : sizeof buffer) : 0;
         if (size <= 0)
             break;
-        if (copy->stream >= 0 && write_all(copy->stream, buffer, (size_t)size) < 0)
+        if (copy->stream >= 0 && write_when_ready(copy->stream, buffer, (size_t)size) < 0)
             copy->stream = -1; /* its reader is gone; the file still gets everything */
         int result = copy->file >= 0 ? write_all(copy->file, buffer, (size_t)size) : 0;
         if (result < 0) {

@@ -674,6 +674,27 @@ def test_copies_continue_without_a_reader_of_the_stream(make_container):
     assert out.read_text() == "one\ntwo\n"
 
 
+def test_copies_wait_for_room_in_a_stream_that_does_not_block(make_container):
+    """An earlier Step may have made it so, and its reader may be slow: nothing is lost."""
+    container = make_container()
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    container.start(stdout=writer)
+    size, out = 3 * fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ), container.root / "out"
+    request = container.shell(f"head -c {size} /dev/zero", f"o{out}")
+    while not out.exists() or out.stat().st_size < size // 3:  # the pipe is full
+        pass
+    read, ended = 0, False
+    while not ended:
+        ended = (container.path / f"exited.{request}").exists()  # looked at before the last read
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                read += len(os.read(reader, size))
+    assert container.end(request)["code"] == "0"
+    assert (read, out.stat().st_size) == (size, size)
+    os.close(reader)
+    os.close(writer)
+
+
 def test_copies_that_cannot_be_written(container):
     end = container.end(container.request(f"o{container.root}", "atrue"))
     assert end["code"] == "126"
