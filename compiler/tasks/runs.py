@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from monopod.compiler.diagnostics import Report
+from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.places import OptionPlace
 from monopod.compiler.documents.run_selection import Run
 from monopod.compiler.documents.unsupported import in_run
@@ -26,6 +27,7 @@ from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.compiler.tasks.fan_out import max_concurrency
+from monopod.compiler.tasks.grouped_tasks import grouped_task
 from monopod.compiler.tasks.left_out import without_pipeline
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
@@ -184,6 +186,7 @@ def _lower_task_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
         timeout=timeout if run.timeout is None else run.timeout,
         workspaces=tuple(WorkspacePipelineTaskBinding(name=name) for name in bound.workspaces),
     )
+    state.grouped.append(grouped_task(task, run.place, Annotations.of_task(definition), state.report))
     scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), bound.workspaces, run.names)
     compiled = compile_task(PipelineTask(task, run.place, definition, run.params, of_run=True), Order(), scope, state)
     return plan.Pipeline(definition.name, tasks=(compiled,))

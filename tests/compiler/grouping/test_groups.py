@@ -545,6 +545,18 @@ def test_the_tasks_of_a_pipeline_run_are_what_tekton_makes_of_them(grouped):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_task_is_one_group(tmp_path, kind):
+    file = tmp_path / "task.yaml"
+    steps = 'steps: [{name: s, image: i, script: x, computeResources: {requests: {cpu: "2"}}}]'
+    spec = f"spec: {{taskSpec: {{{steps}}}}}"
+    file.write_text(f"apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {{name: lone}}\n{spec}\n")
+    compiled = compile_groups(load([str(file)]), Options(), kind)
+    assert compiled.workload["kind"] == kind
+    with pytest.raises(Problems, match=r"task.yaml:4:7: spec: the task 'lone' alone needs 20"):
+        compile_groups(load([str(file)]), Options(), kind, [Limit("cpu", "--max-cpu", "1")])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_equal_input_gives_equal_objects(grouped, kind):
     tasks = (task("a", group="one"), task("b", after=["a"], cpu="3"), task("c", cpu="3", after=["a"]))
     made = [json.dumps(grouped(*tasks, kind=kind, limits=[("cpu", "4")]).workload) for _ in range(2)]
