@@ -43,7 +43,7 @@ _INIT_CONTAINERS = 2
 _MESSAGE_BYTES = 256
 """How much of a Step's termination message Tekton needs beside the Result, with room for later versions."""
 _VARIABLE = re.compile(
-    r"\$\((params|context|results|workspaces|tasks|steps?|finally|inputs|outputs|artifacts|credentials)\b[^()\s]*\)"
+    r"\$\((params|context|results|workspaces|tasks|steps?|finally|inputs|outputs|artifacts|credentials)[.\[][^()]*\)"
 )
 """What Tekton may take for a variable."""
 _NOT_OF_THE_TEMPLATE = ("restartPolicy", "activeDeadlineSeconds", "containers", "initContainers", "volumes")

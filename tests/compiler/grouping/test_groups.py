@@ -395,7 +395,9 @@ def test_an_object_that_is_too_large_for_a_cluster(problem):
     assert "join Steps into one, or move long scripts into an image" in found
 
 
-@pytest.mark.parametrize("variable", ["params.run-name", "context.taskRun.name", "results.handed-over.path"])
+@pytest.mark.parametrize(
+    "variable", ["params.run-name", 'params["run-name"]', "context.taskRun.name", "results.handed-over.path"]
+)
 def test_what_tekton_would_replace_is_an_error(grouped, problem, variable):
     text = f"'$(params.dollar)({variable})'"
     asked = {"tail": "  params: [{name: dollar, default: $}]\n"}
@@ -404,7 +406,7 @@ def test_what_tekton_would_replace_is_an_error(grouped, problem, variable):
     found = problem(in_pod, kind="PipelineRun", **asked)
     assert f"--kind PipelineRun: Tekton would replace $({variable}) in a-s.env[1].value; build it in a script" in found
     assert grouped(in_pod, **asked).workload["kind"] == "Workflow"
-    in_plan = given.replace("script: x,", f"script: {text},")
+    in_plan = given.replace("script: x,", f"script: {text}, env: [{{name: T, value: $(params) $(HOME)}}],")
     assert grouped(in_plan, kind="PipelineRun", **asked).workload["kind"] == "PipelineRun"
 
 
