@@ -56,6 +56,7 @@ from monopod.coordinator.engine.instances import (
     empty_arrays,
     instances_of,
     is_overruled,
+    known_length,
     outcome_of,
     publish_result,
     publish_results,
@@ -189,6 +190,9 @@ class Engine:
     def _start_pipeline(self, pipeline: PipelineState) -> None:
         pipeline.unfinished = len(pipeline.tasks)
         self._leave_out(pipeline)
+        for task in pipeline.all_tasks():
+            if task.plan.left_out is None and (length := known_length(task)) is not None:
+                pipeline.values["tasks", task.plan.name, "matrix", "length"] = str(length)
         for kind, seconds in (("pipeline", pipeline.plan.timeout), ("tasks", pipeline.plan.tasks_timeout)):
             if seconds is not None:
                 self._commands.set_timer(f"{kind}:{pipeline.path}", seconds, partial(self._time_out, pipeline, kind))

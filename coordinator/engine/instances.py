@@ -10,7 +10,7 @@ from monopod.coordinator.engine.run_state import InstanceState, Outcome, TaskSta
 from monopod.coordinator.engine.status import task_run_name
 from monopod.schemas.matrix import TooManyCombinationsError, combinations
 from monopod.schemas.plan import Matrix, Plan, Value
-from monopod.schemas.variables import EvaluationError, evaluate
+from monopod.schemas.variables import EvaluationError, evaluate, references_in
 
 
 def instances_of(task: TaskState, plan: Plan) -> list[InstanceState]:
@@ -22,6 +22,20 @@ def instances_of(task: TaskState, plan: Plan) -> list[InstanceState]:
         InstanceState(task, task_run_name(task, index, plan), index, combination)
         for index, combination in enumerate(_combinations(task, matrix))
     ]
+
+
+def known_length(task: TaskState) -> int | None:
+    """Return the number of combinations of a matrix that refers to no other Task; None if that is not known yet."""
+    matrix = task.plan.matrix
+    if matrix is None:
+        return None
+    params = (*matrix.params, *(param for each in matrix.include for param in each.params))
+    if any(reference.path[0] == "tasks" for param in params for reference in references_in(param.value)):
+        return None
+    try:
+        return len(_combinations(task, matrix))
+    except EvaluationError:
+        return None  # this fails the Task when it starts
 
 
 def empty_arrays(task: TaskState) -> tuple[str, ...]:

@@ -704,6 +704,16 @@ class TestMatrix:
         run = simulate(plan_of(fan, user), behave)
         assert run.requests()[-1][1].arguments == ("2", "2", "m-0-run", "m-1-run")
 
+    def test_length_of_a_matrix_that_waits_for_nothing_is_known_from_the_start(self):
+        given = {"after": ("a",), "slot_count": 2, "matrix": Matrix((Param("k", ("1", "2", "$(params.p)")),))}
+        late = {"after": ("a",), "matrix": Matrix((Param("k", "$(tasks.a.results.r[*])"),))}
+        texts = ("$(tasks.m.matrix.length)", "$(tasks.late.matrix.length)")
+        user = task("b", params=(Param("l", texts),), steps=(Step("run", command=("$(params.l[*])",)),))
+        first = task("a", results=(ResultDeclaration("r", "array"),))
+        run = simulate(plan_of(first, task("m", **given), task("late", **late), user, params=(Param("p", "v"),)))
+        (arguments,) = [each.arguments for _, each in run.requests() if each.container == "b-run"]
+        assert arguments == ("3", "$$(tasks.late.matrix.length)")  # nothing replaces that
+
     def test_empty_array_skips_the_task(self):
         run = simulate(plan_of(task("m", matrix=Matrix((Param("k", ()),))), task("b", after=("m",))))
         assert run.skipped() == {"m": "Matrix Parameters have an empty array", "b": "Parent Tasks were skipped"}
