@@ -67,7 +67,8 @@ Travis CI), the output of each Task is folded.
 
 Ctrl-C cancels the run (Tekton's Cancelled): running Steps are stopped, and finally Tasks do not run. A second Ctrl-C
 kills the Steps immediately. `monopod cancel` cancels from another terminal, and in Tekton's other ways. A slow reader
-never blocks the run. If the reader exits (`| head`), the run is cancelled and the exit code is 141.
+does not block the run until 1 GiB of output is unread. If the reader exits (`| head`), the run is cancelled and the
+exit code is 141.
 
 If the files define several runs, they run one after another, in order, even if one fails. After a cancelled run, the
 remaining runs are not started."""

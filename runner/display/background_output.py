@@ -1,4 +1,4 @@
-"""Standard output and standard error, written in the background so that a slow reader never blocks the run.
+"""Standard output and standard error, written in the background so that a slow reader does not block the run.
 
 Rules:
 
