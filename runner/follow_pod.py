@@ -71,6 +71,8 @@ def follow_run(
             origin=Origin(own_project(), backend.context, pod.state_directory),
             repeated_by=repeated_by,
         )
+        if backend.name == "kubernetes":
+            recorder.begin(*(pod.metadata[field] for field in ("name", "namespace", "uid")))
     is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
     limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})
     plan = compilation.plan

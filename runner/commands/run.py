@@ -23,7 +23,7 @@ from monopod.runner.commands.options.input import (
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.commands.options.params import words_of, words_of_project
-from monopod.runner.commands.options.project import name_of_run, namespace_of
+from monopod.runner.commands.options.project import keep_of, name_of_run, namespace_of
 from monopod.runner.commands.options.secrets import add_secret_options
 from monopod.runner.commands.options.selection import add_selection_options, selection
 from monopod.runner.commands.options.shrinking import add_shrink_options, shrink_option
@@ -335,7 +335,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 cluster,
                 arguments.start_timeout,
                 makes_jobs=arguments.ttl is not None,
-                keeps_failed=arguments.keep in (None, "on-failure"),
+                keeps_failed=keep_of(arguments) in (None, "on-failure"),
                 include_ignored=arguments.include_ignored,
                 given_secrets=arguments.given_secrets,
             )
@@ -410,7 +410,7 @@ def _run(arguments: argparse.Namespace, compiled: Compiled, backend: Backend, **
         is_repeatable = "-" not in files
         run_options = Options(
             arguments.output,
-            arguments.keep == "always",
+            keep_of(arguments) == "always",
             reports.records,
             files,
             reports.write,

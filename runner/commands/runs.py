@@ -26,9 +26,9 @@ EXAMPLES = """\
   monopod report "$(monopod runs -o name | head -n 1)" -o report.html
 
 The project is this git repository, or else this directory. TREND compares the duration of a run that succeeded with the
-median of the last 20 runs of its Pipeline that succeeded before it. STATUS is Running for an active run, Detached for a
-run of --detach that `monopod attach` has not followed to its end, and Unknown if the process that followed the run was
-killed. A second run with the same name is listed as NAME.2.
+median of the last 20 runs of its Pipeline that succeeded before it, and in which as many Tasks ran. STATUS is Running
+for an active run, Detached for a run of --detach that `monopod attach` has not followed to its end, and Unknown if the
+process that followed the run was killed. A second run with the same name is listed as NAME.2.
 
 With --stats, cancelled runs do not count, and p50 and p95 are durations of what succeeded. A Task is flaky if it failed
 and then succeeded, in a retry or in a later run, with the same resolved spec, params and files in your folders.

@@ -1,8 +1,9 @@
 """Cancels a run whose Pod is in a cluster, from any machine.
 
 Rules: the request is a signal to the coordinator. It has succeeded only when the coordinator reports the cancellation.
-A coordinator that logs text instead of events is assumed to have received it, and so is one whose Pod was deleted after
-the signal, before its log could be read: `monopod run` deletes the Pod of a cancelled run.
+If the coordinator has not started, nothing runs in the Pod, so it is deleted, as by Ctrl-C where the run was started.
+A coordinator that logs text instead of events is assumed to have received the signal, and so is one whose Pod was
+deleted after it, before its log could be read: `monopod run` deletes the Pod of a cancelled run.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.cancellation import harder
 from monopod.runner.kubernetes.answers import About, Request, about
-from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import CommandFailedError, UnreachableError
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import REQUEST
-from monopod.runner.kubernetes.pod_states import is_over
+from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted
+from monopod.runner.kubernetes.pod_states import is_over, statuses
 from monopod.runner.kubernetes.reading import events_of
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import SIGNALS
@@ -34,6 +36,9 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
     """
     if is_over(existing.pod):
         raise NoSuchPodError(f"the run of {existing.name} has ended")
+    if not _has_started(existing):
+        _delete(existing)
+        return mode
     command = (*REQUEST, "signal", str(int(SIGNALS[mode])))
     try:
         patiently(Request.EXEC, lambda: existing.cluster.execute(existing.name, COORDINATOR, command), _ASKING_SECONDS)
@@ -50,6 +55,23 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
         what = f"cannot reach the coordinator of {existing.name} to cancel it: {error}"
         raise BackendUnavailableError(what) from error
     return _taken(existing, mode) if existing.reports_events else mode
+
+
+def _has_started(existing: ExistingPod) -> bool:
+    """Return whether the coordinator has started at least once."""
+    of_coordinator = (each for each in statuses(existing.pod) if each["name"] == COORDINATOR)
+    return any(each.get("restartCount") or "waiting" not in (each.get("state") or {}) for each in of_coordinator)
+
+
+def _delete(existing: ExistingPod) -> None:
+    """Delete the Pod. Raises NoSuchPodError if it is gone, BackendUnavailableError."""
+    try:
+        delete_pod(existing.cluster, existing.pod)
+    except (ApiError, UnreachableError) as error:
+        if is_deleted(error):
+            raise NoSuchPodError(f"the run of {existing.name} has ended") from error
+        what = f"{existing.name}, whose run has not started, cannot be deleted: {describe(error)}"
+        raise BackendUnavailableError(what) from error
 
 
 def _taken(existing: ExistingPod, mode: CancelMode) -> CancelMode:

@@ -49,15 +49,19 @@ def _seconds(record: Record) -> float | None:
 
 
 def trends(recorded: Iterable[Record]) -> Mapping[str, float]:
-    """Return the trend of each run that succeeded, by its identity: against earlier ones of the same Pipeline."""
-    earlier: dict[tuple[str, str, str], list[float]] = {}
+    """Return the trend of each run that succeeded, by its identity.
+
+    It is against earlier ones of the same Pipeline in which as many Tasks ran, as the message of the outcome says.
+    """
+    earlier: dict[tuple[str, ...], list[float]] = {}
     found = {}
     for record in sorted(recorded, key=lambda record: (record.header.started, record.identity)):
         seconds = _seconds(record)
-        if record.status != "Succeeded" or seconds is None:
+        if record.ended is None or record.status != "Succeeded" or seconds is None:
             continue
         header = record.header
-        before = earlier.setdefault((header.project, header.pipeline or header.name, header.backend), [])
+        kind = header.project, header.pipeline or header.name, header.backend, record.ended.message
+        before = earlier.setdefault(kind, [])
         change = trend(seconds, before)
         if change is not None:
             found[record.identity] = change

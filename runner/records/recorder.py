@@ -53,7 +53,7 @@ _OUTCOME_BYTES = 4096
 
 
 class Recorder:
-    """Writes the record of one run of a Plan. The directory is created when the run has a name.
+    """Writes the record of one run of a Plan. The directory is created when the run has a name (`begin`).
 
     ``problem`` is the error that stopped recording; empty if there is none.
     """
@@ -98,6 +98,11 @@ class Recorder:
         mounts = [mount for container in spec["containers"] for mount in container.get("volumeMounts") or ()]
         is_lost = any(mount["name"] in of_pod and mount["mountPath"].startswith("/workspace/") for mount in mounts)
         return self._repetition is not None and not self.problem and not is_lost
+
+    def begin(self, name: str, namespace: str, uid: str) -> None:
+        """Create the record before the coordinator reports the start of the run, since its Pod may wait for long."""
+        with self._guarded():
+            self._begin(RunStarted(time.time(), name, namespace, uid))
 
     def take(self, shown: Shown) -> None:
         """Record lines or an event."""

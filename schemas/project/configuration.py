@@ -15,6 +15,7 @@ class Configuration(Model):
     - `file` is what commands read if the command line names no files, `name` chooses one of the runs in it.
     - `params` and `workspaces` are values for these runs, as in ``-p`` and ``-w``.
     - `backend`, `context` and `namespace` say where a run is run.
+    - `keep_workspaces` keeps what a run leaves, as ``--keep always``: a rerun uses its volumes.
     - `resolve` maps patterns of references to directories.
     """
 
@@ -25,4 +26,5 @@ class Configuration(Model):
     backend: Literal["auto", "host", "podman", "kubernetes"] | None = None
     context: str | None = None
     namespace: str | None = None
+    keep_workspaces: bool = False
     resolve: dict[str, str] = Field(default_factory=dict)

@@ -214,6 +214,26 @@ def test_ended_run_cannot_be_cancelled(monopod, half_done, api):
     assert monopod("cancel", "build", "-n", "ci").code == 2
 
 
+@pytest.mark.parametrize("selects", [["build"], []])
+def test_a_run_that_has_not_started_is_listed_and_cancelled(api, kubelet, start_monopod, monopod, make, write, selects):
+    task = make.task("build", "true")
+    task["workspaces"] = task["taskSpec"]["workspaces"] = [{"name": "source"}]
+    run = make.run(task, workspaces=[{"name": "source", "persistentVolumeClaim": {"claimName": "missing"}}])
+    run["spec"]["pipelineSpec"]["workspaces"] = [{"name": "source"}]
+    process = start_monopod("run", "-f", write(run), "--context", "test")
+    while "no node takes the Pod" not in process.stdout.readline():
+        pass
+    name = api.pod()["metadata"]["name"]
+    assert monopod("runs").out.splitlines()[1].split()[:2] == [name, "Running"]
+    assert monopod("status").out.endswith(f"{name} has not started\n")
+    ran = monopod("cancel", *[name for _ in selects])
+    assert (ran.code, ran.out) == (0, f"Cancelling run '{name}': Cancelled\n")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the Pod was deleted" in out
+    assert api.pod() is None
+
+
 def test_cancel_without_permission(monopod, half_done, api):
     api.refuse("create", "pods/exec")
     said = monopod("cancel", "build", "--context", "test").err

@@ -240,8 +240,11 @@ def test_files_that_are_gone_with_the_pod_are_the_reason_to_refuse(project):
     assert project.rerun("--from", "build", "--skip", "test")["build"] == "Succeeded"
 
 
-def test_kept_files_are_used(project):
-    project.run("--keep", "always")
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_kept_files_are_used(project, is_configured):
+    if is_configured:
+        (project.directory / "monopod.yaml").write_text("keepWorkspaces: true\n")
+    project.run(*[] if is_configured else ["--keep", "always"])
     assert reused(project.rerun("--failed")) == REUSED
     assert reused(project.rerun("--failed", "-p", "verdict=good")) == REUSED
     assert "[test : judge] made 1" in project.errors

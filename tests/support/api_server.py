@@ -319,6 +319,8 @@ class ApiServer:
             text = f'Operation cannot be fulfilled on {key[0]} "{key[2]}": {text}'
             return api_answers.status(409, "Conflict", text, kind=key[0], name=key[2])
         grace = options.get("gracePeriodSeconds", item.get("spec", {}).get("terminationGracePeriodSeconds", 30))
+        if key[0] == "pods" and not _is_scheduled(item):
+            grace = 0  # pkg/registry/core/pod, CheckGracefulDelete
         if key[0] == "pods" and grace and not self._is_over(item):
             if "deletionTimestamp" not in item["metadata"]:
                 item["metadata"].update(deletionTimestamp=_now(grace), deletionGracePeriodSeconds=grace)
@@ -672,6 +674,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _break(self):
         self.close_connection = True
+
+
+def _is_scheduled(pod):
+    conditions = (pod.get("status") or {}).get("conditions", ())
+    return not any((each["type"], each["status"]) == ("PodScheduled", "False") for each in conditions)
 
 
 def _is_selected(item, query):

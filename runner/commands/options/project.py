@@ -5,7 +5,7 @@ Rules:
 - The nearest directory that has something to run counts: the current one, or in a git checkout one above it, up to its
   root. It has a ``monopod.yaml`` with a ``file``, or a directory ``.tekton`` with YAML files, or a ``pipeline.yaml``.
 - ``file``, ``name``, ``params`` and ``workspaces`` of ``monopod.yaml`` apply only if the command line names no file:
-  they are about the project's own runs. ``backend``, ``context`` and ``namespace`` always apply.
+  they are about the project's own runs. ``backend``, ``context``, ``namespace`` and ``keepWorkspaces`` always apply.
 - If there are several candidates, the user chooses on a terminal; otherwise they are an error that lists them.
 """
 
@@ -102,6 +102,15 @@ def namespace_of(arguments: argparse.Namespace) -> str | None:
         return namespace
     project = project_of(arguments)
     return None if project is None else project.configuration.namespace
+
+
+def keep_of(arguments: argparse.Namespace) -> str | None:
+    """Return when to keep what a run leaves, as the command line or else the project says. Raises Problems."""
+    keep: str | None = arguments.keep
+    if keep is not None:
+        return keep
+    project = project_of(arguments)
+    return None if project is None or not project.configuration.keep_workspaces else "always"
 
 
 def params_of_project(arguments: argparse.Namespace) -> Sequence[FileParam]:
