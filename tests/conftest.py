@@ -38,7 +38,7 @@ def _hear_signals():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _records_and_claims_of_their_own():
+def _records_of_their_own():
     with tempfile.TemporaryDirectory(prefix="monopod-records-", ignore_cleanup_errors=True) as directory:
-        os.environ |= dict.fromkeys(("XDG_STATE_HOME", "XDG_DATA_HOME"), directory)
+        os.environ["XDG_STATE_HOME"] = directory
         yield

@@ -22,6 +22,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -428,8 +429,19 @@ def _make_layers(layers: str) -> None:
 
 
 def _mount_overlay(lower: str, target: str, layers: str, options: str) -> None:
+    """Mount an overlay. Raises OSError.
+
+    EINVAL may mean that `lower` was a mount, such as one of a container engine, that goes away at this moment (Linux
+    fs/namespace.c, clone_private_mount): its directory is an ordinary one then, or gone.
+    """
     paths = f"lowerdir={_escaped(lower)},upperdir={_escaped(layers)}-upper,workdir={_escaped(layers)}-work"
-    namespaces.mount("overlay", target, namespaces.MS_NODEV, options + paths)
+    for attempts_left in (2, 1, 0):
+        try:
+            namespaces.mount("overlay", target, namespaces.MS_NODEV, options + paths)
+            break
+        except OSError as error:
+            if error.errno != errno.EINVAL or not attempts_left:
+                raise
 
 
 def _escaped(path: str) -> str:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import nullcontext
+
+import pytest
+
+from monopod.runner.host import root_view
 from monopod.runner.host.root_view import MountPoint, mount_points
 from monopod.runner.kubelet.hidden_directories import hidden_directories, is_below
 
@@ -39,3 +45,20 @@ def test_private_directories_are_always_hidden():
     found = hidden_directories(["/home/me/b", "/home/me/b/c", "/home/me/a", "/dev/shm/monopod-0"])
     assert found[-2:] == ("/home/me/a", "/home/me/b")
     assert not any(path.startswith("/dev/shm") for path in found)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_mount_that_goes_away_is_not_an_error(monkeypatch, failures):
+    """Linux refuses an overlay of a mount that is being detached with EINVAL, and then no more."""
+    answers = [errno.EINVAL] * failures
+    mounted = []
+
+    def mount(source, target, flags, options):
+        if answers:
+            raise OSError(answers.pop(), "Invalid argument")
+        mounted.append(target)
+
+    monkeypatch.setattr(root_view.namespaces, "mount", mount)
+    with nullcontext() if failures < 3 else pytest.raises(OSError, match="Invalid argument"):
+        root_view._mount_overlay("/gone", "/target", "/layers", "")
+    assert mounted == ["/target"] * (failures < 3)

@@ -23,6 +23,7 @@ from monopod.runner.kubernetes.cluster import connect
 def _records_of_the_test(tmp_path_factory, monkeypatch):
     """Without records of other tests: a recorded run is read from its record, not from the cluster."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture
