@@ -128,7 +128,7 @@ class FilesPod(Pod, Protocol):
 
     @property
     def kept_volumes(self) -> Mapping[str, str]:
-        """The directories of this machine in which the volumes of the Pod stay, by name; empty if none does."""
+        """Where volumes of the Pod stay: directories of this machine, or ``pvc:CLAIM``, by the names of the volumes."""
 
     def release_files(self) -> None:
         """Let the Pod end: no further files are fetched."""

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import shlex
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -328,6 +329,14 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                     queue=arguments.queue,
                     priority_class=arguments.priority_class,
                 )
+            if arguments.keep is None and keep_of(arguments) == "always":
+                arguments.keep_volume_claims = True
+            if arguments.repeated is not None:
+                from monopod.runner.kubernetes.kept_claims import present  # noqa: PLC0415
+
+                namespace = namespace_of(arguments) or cluster.namespace
+                kept = present(cluster, namespace, arguments.repeated.kept)
+                arguments.repeated = replace(arguments.repeated, kept=kept)
             compiled = _compile(arguments, discovery.compiler_options, **options)
             if arguments.shrink is not None and not discovery.can_shrink:
                 print(_NO_RESIZE.format(shrink_option(arguments)), file=sys.stderr)

@@ -528,7 +528,8 @@ class PodObservation:
     def _look_at_troubles(self) -> None:
         troubles = pod_states.troubles(self.pod, self._named)
         for trouble in troubles:
-            self._warn_once(trouble.text, trouble.subject)
+            if not trouble.passes_soon:
+                self._warn_once(trouble.text, trouble.subject)
         self._starts.update(troubles, self._now.monotonic)
 
     def _event_seen(self, event: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from monopod.runner.exit_codes import FAILED
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.cluster import STRATEGIC_MERGE, Cluster, PodName, UnreachableError, collection_path
+from monopod.runner.kubernetes.kept_claims import kept_claims
 from monopod.runner.kubernetes.objects import ObjectsBeside
 from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.pod_files import Exchange, PodFiles
@@ -216,8 +217,8 @@ class KubernetesPod:
 
     @property
     def kept_volumes(self) -> Mapping[str, str]:
-        """Nothing: volumes of a Pod in a cluster are not directories of this machine."""
-        return {}
+        """The bindings to the claims that stay with the Pod."""
+        return kept_claims(self._created) if self._keep else {}
 
     def release_files(self) -> None:
         """Let the Pod end, if it is not deleted."""

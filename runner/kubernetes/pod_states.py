@@ -37,6 +37,8 @@ _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "Err
 _IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed"}
 _SECRET = re.compile(r'secret "([^"]*)" not found')
 """What kubelet says (makeEnvironmentVariables)."""
+_CLAIM_IS_BEING_MADE = "waiting for ephemeral volume controller to create the persistentvolumeclaim"
+"""What the scheduler says of a generic ephemeral volume at first (its plugin VolumeBinding)."""
 _NO_CLAIM = re.compile(r'persistentvolumeclaim "[^"]*" not found')
 """What the scheduler says (its plugin VolumeBinding)."""
 _NO_TROUBLE = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -70,6 +72,11 @@ class Trouble:
     def was_tried(self) -> bool:
         """Whether kubelet has tried and failed, so that a Task that needs it fails (Tekton: checkPodFailed)."""
         return self.reason in _TRIED and not any(text in self.message for text in _MAY_PASS_SOON)
+
+    @property
+    def passes_soon(self) -> bool:
+        """Whether the cluster is at work, which is worth a warning only if it lasts."""
+        return _CLAIM_IS_BEING_MADE in self.message
 
     @property
     def is_of_image(self) -> bool:

@@ -32,7 +32,7 @@ from monopod.schemas.plan import LEFT_OUT, LeftOut, Pipeline, runnable_tasks
 class Repeated:
     """A recorded run that is repeated. ``selection`` is as on the command line, ``name`` is for people.
 
-    ``failed``: ``--failed`` was given. ``kept`` are directories of kept volumes by name. ``index`` is its number among
+    ``failed``: ``--failed`` was given. ``kept`` are bindings to kept volumes by name. ``index`` is its number among
     the runs in the files.
     """
 
@@ -102,12 +102,17 @@ def _not_reusable(repeated: Repeated, changed: set[str], pipeline: Pipeline) -> 
 
 
 def kept_workspaces(repeated: Repeated, lost: Mapping[str, str]) -> dict[str, str]:
-    """Return the directories of those of the `lost` volumes that were kept, by Workspace."""
+    """Return where those of the `lost` volumes are that were kept, as bindings by Workspace."""
     return {
         workspace: repeated.kept[volume]
         for volume, workspace in lost.items()
-        if volume in repeated.kept and os.path.isdir(repeated.kept[volume])
+        if _is_there(repeated.kept.get(volume, ""))
     }
+
+
+def _is_there(binding: str) -> bool:
+    """Return whether a kept volume is there; a cluster was asked for its claims before."""
+    return binding.startswith("pvc:") or os.path.isdir(binding)
 
 
 def lost_volumes(whole: Compilation, part: Compilation) -> dict[str, str]:

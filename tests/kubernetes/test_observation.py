@@ -620,6 +620,22 @@ def test_a_pod_that_does_not_start(observe, timeout, status, event, words):
     assert pod.end == ("Pending", NOT_STARTED, warning)
 
 
+CLAIM_IS_MADE = (
+    "0/1 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "
+    '"build-workspace-source".'
+)
+
+
+def test_a_claim_that_the_cluster_makes_is_worth_a_warning_only_if_it_is_not_made(observe, it):
+    pod = observe(start_timeout=10)
+    pod.set_status(conditions=[{**UNSCHEDULABLE, "message": CLAIM_IS_MADE}])
+    pod.pass_(9)
+    assert pod.warnings == []
+    pod.pass_(1)
+    assert pod.end[:2] == ("Pending", NOT_STARTED)
+    assert CLAIM_IS_MADE in pod.end[2]
+
+
 def test_volume_mounted_late_is_not_a_failure(observe):
     pod = observe(start_timeout=10)
     pod.event("FailedMount", "not yet")

@@ -43,7 +43,7 @@ def run(kubelet, monopod, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(binding):
-        ran = monopod("run", "-f", "flow.yaml", "--context", "test", "-w", f"source={binding}", "-o", "json")
+        ran = monopod("run", "-f", "flow.yaml", "--context", "test", "-w", binding, "-o", "json")
         assert ran.code == 1, ran.err
         return json.loads(ran.out)["metadata"]["name"]
 
@@ -51,15 +51,61 @@ def run(kubelet, monopod, tmp_path, monkeypatch):
 
 
 def test_files_of_a_pod_that_was_removed_are_the_reason_to_refuse(run, monopod):
-    name = run("emptyDir")
+    name = run("source=emptyDir")
     ran = monopod("rerun", "--failed", "-p", "verdict=good")
     assert ran.code == 2
     assert f"the files of the Workspace 'source' are gone with the Pod of {name}" in ran.err
 
 
+CLAIM_TEMPLATE = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
+
+
+@pytest.fixture
+def run_with_claim(run, api, tmp_path):
+    """Runs the Pipeline with a claim of its Pod, which stays as monopod.yaml says; returns the names of both."""
+    (tmp_path / "claim.yaml").write_text(CLAIM_TEMPLATE)
+    (tmp_path / "monopod.yaml").write_text("keepWorkspaces: true\n")
+
+    def run_with_claim():
+        name = run("name=source,volumeClaimTemplateFile=claim.yaml")
+        (volume,) = [each for each in api.pod(name)["spec"]["volumes"] if each["name"] == "workspace-source"]
+        assert "ephemeral" in volume
+        claim = f"{name}-workspace-source"  # made by the cluster
+        api.put("persistentvolumeclaims", "ci", {"metadata": {"name": claim, "uid": claim}})
+        return name, claim
+
+    return run_with_claim
+
+
+def test_a_claim_of_a_kept_pod_is_used(run_with_claim, monopod, api, tmp_path):
+    name, claim = run_with_claim()
+    ran = monopod("rerun", "--failed", "-p", "verdict=good", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert f"[build] Skipped: Task was reused: it succeeded in {name}" in ran.err
+    again = api.pod(json.loads(ran.out)["metadata"]["name"])
+    (volume,) = [each for each in again["spec"]["volumes"] if each["name"] == "workspace-source"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim
+
+
+def test_a_claim_that_is_gone_with_its_pod_is_the_reason_to_refuse(run_with_claim, monopod, api):
+    name, claim = run_with_claim()
+    del api.objects["persistentvolumeclaims", "ci", claim]
+    ran = monopod("rerun", "--failed", "-p", "verdict=good")
+    assert ran.code == 2
+    assert f"the files of the Workspace 'source' are gone with the Pod of {name}" in ran.err
+
+
+def test_a_claim_that_cannot_be_looked_for(run_with_claim, monopod, api):
+    run_with_claim()
+    api.refuse("get", "persistentvolumeclaims", 500, "broken", "InternalError")
+    ran = monopod("rerun", "--failed", "-p", "verdict=good")
+    assert ran.code == 2
+    assert ran.err.endswith("cannot look for kept claims: broken\n")
+
+
 def test_results_come_from_the_record(run, monopod, tmp_path):
     (tmp_path / "files").mkdir(mode=0o777)
-    name = run(f"hostPath:{tmp_path / 'files'}")
+    name = run(f"source=hostPath:{tmp_path / 'files'}")
     ran = monopod("rerun", "--failed", "-p", "verdict=good", "-o", "json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["status"]["skippedTasks"] == [{"name": "build", "reason": "Task was reused"}]
