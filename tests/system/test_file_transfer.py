@@ -157,7 +157,7 @@ def test_existing_segments_are_not_sent_again():
     segments, receiver, sent = random_segments(20), Receiver(), []
     copy(iter(segments), receiver, sent, cut=60_000)
     had = len(receiver.segments)
-    assert had > 5
+    assert 0 < had < 20
     with Line() as connection:
         thread = threading.Thread(target=receive, args=(channel(connection.receiver), receiver))
         thread.start()
