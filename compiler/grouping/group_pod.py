@@ -12,7 +12,6 @@ HANDED_OVER = "MONOPOD_HANDED_OVER"
 """The environment variable with what other groups hand over to a coordinator (``coordinator.engine.handover``)."""
 HANDOVER_BYTES = "MONOPOD_HANDOVER_BYTES"
 """The environment variable with how much a coordinator may hand over."""
-_MESSAGE_BYTES, _MESSAGES_BYTES = 4096, 12288
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,6 @@ class GroupPod:
     def hands_over(self) -> bool:
         """Whether other groups need something of it."""
         return bool(self.plan.hands_over)
-
-
-def message_bytes(containers: int) -> int:
-    """Return how long a termination message can be in a Pod: kubelet keeps 12 KiB, equal parts for all containers."""
-    return min(_MESSAGE_BYTES, _MESSAGES_BYTES // containers)
 
 
 def own_metadata(pod: dict[str, Any]) -> dict[str, Any]:

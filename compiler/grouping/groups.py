@@ -15,7 +15,7 @@ Left to others: which Task is in which group (``partition``), and the objects (`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Final, get_args
@@ -97,9 +97,10 @@ def _compiled(
     pods: list[GroupPod] = []
     warnings: list[Problem] = []
     hands_over = kind != "JobSet"
+    waits = waits_for(whole.lowered)
     for group in groups:
-        selection = Selection(only=group.tasks, earlier=_elsewhere(whole.lowered, group, groups, hands_over=hands_over))
-        names = tuple(_handed_over(whole.lowered, group, groups)) if hands_over else ()
+        selection = Selection(only=group.tasks, earlier=_elsewhere(waits, group, groups, hands_over=hands_over))
+        names = tuple(_handed_over(whole.lowered, waits, group, groups)) if hands_over else ()
         (compiled,) = compile_runs(documents, replace(options, selection=selection, hands_over=names))
         takes_over = dict.fromkeys(
             each.left_out.group
@@ -113,10 +114,10 @@ def _compiled(
 
 
 def _elsewhere(
-    lowered: Lowered, group: TaskGroup, groups: Sequence[TaskGroup], *, hands_over: bool
+    waits: Mapping[str, Iterable[str]], group: TaskGroup, groups: Sequence[TaskGroup], *, hands_over: bool
 ) -> dict[str, LeftOut]:
-    """Return the Tasks of other groups, as a group sees them."""
-    awaited = {name for task, waits in waits_for(lowered).items() if task in group.tasks for name in waits}
+    """Return the Tasks of other groups, as a group sees them. `waits` are the Tasks that each Task waits for."""
+    awaited = {name for task in group.tasks for name in waits[task]}
     left_out = {}
     for other in groups:
         for name in other.tasks if other is not group else ():
@@ -127,10 +128,12 @@ def _elsewhere(
     return left_out
 
 
-def _handed_over(lowered: Lowered, group: TaskGroup, groups: Sequence[TaskGroup]) -> Iterator[str]:
+def _handed_over(
+    lowered: Lowered, waits: Mapping[str, Iterable[str]], group: TaskGroup, groups: Sequence[TaskGroup]
+) -> Iterator[str]:
     """Yield the Tasks of a group that others wait for, and the variables that others use, each once."""
     later = {name for other in groups if other is not group for name in other.tasks}
-    awaited = {name for task, waits in waits_for(lowered).items() if task in later for name in waits}
+    awaited = {name for task in later for name in waits[task]}
     yield from (f"tasks.{name}" for name in group.tasks if name in awaited)
     used = {
         needed: None

@@ -10,7 +10,7 @@ Rules:
   Workspace that cannot cross, such as an emptyDir, is cut only if there is no other way. ConfigMaps and Secrets cost
   nothing.
 - A Result costs `RESULT_SIZE` for each group that takes it from another one. If the engine cannot hand it over, it is
-  cut only if there is no other way. The same holds for what a Task has to know of one that may be skipped.
+  cut only if there is no other way. So is the outcome of a Task that may be skipped.
 
 Left to others: the search (``cut``), what must not cross (``crossing``), and reading the limits.
 """

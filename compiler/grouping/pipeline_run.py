@@ -26,7 +26,6 @@ from monopod.compiler.grouping.group_pod import (
     HANDED_OVER,
     HANDOVER_BYTES,
     GroupPod,
-    message_bytes,
     own_metadata,
     pod_metadata,
 )
@@ -34,6 +33,7 @@ from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.runtime_command import holding_command, wait_command
 from monopod.compiler.pod.workload import Workload
+from monopod.schemas.formats.termination_messages import longest_message
 
 RESULT = "handed-over"
 KUBE_VERSION = KubeVersion(1, 28)
@@ -124,7 +124,7 @@ def _step(coordinator: Mapping[str, Any], each: GroupPod) -> dict[str, Any]:
         values[HANDED_OVER] = " ".join(f"$(params.group-{name})" for name in each.takes_over)
     if each.hands_over:
         containers = len(each.pod["spec"]["containers"]) + 1 + _INIT_CONTAINERS
-        values[HANDOVER_BYTES] = str(max(message_bytes(containers) - _MESSAGE_BYTES, 0))
+        values[HANDOVER_BYTES] = str(max(longest_message(containers) - _MESSAGE_BYTES, 0))
     others = [variable for variable in coordinator["env"] if variable["name"] not in values]
     handover = ["--handover", f"$(results.{RESULT}.path)"] if each.hands_over else []
     return {

@@ -20,12 +20,12 @@ from monopod.compiler.grouping.group_pod import (
     HANDED_OVER,
     HANDOVER_BYTES,
     GroupPod,
-    message_bytes,
     own_metadata,
     pod_metadata,
 )
 from monopod.compiler.pod.assembly import COORDINATOR, with_variables
 from monopod.compiler.pod.workload import Workload
+from monopod.schemas.formats.termination_messages import longest_message
 
 PARAMETER = "handed-over"
 _ENTRY = "monopod-groups"
@@ -108,7 +108,7 @@ def _manifest(each: GroupPod, workload: Workload) -> str:
             if each.takes_over
             else {}
         ),
-        **({HANDOVER_BYTES: str(message_bytes(containers))} if each.hands_over else {}),
+        **({HANDOVER_BYTES: str(longest_message(containers))} if each.hands_over else {}),
     }
     pod = with_variables(each.pod, [{"name": name, "value": value} for name, value in values.items()])
     manifest = {

@@ -153,7 +153,7 @@ class OutputOrder:
         self._queue.append(waiting)
 
     def output(self, output: ContainerOutput, now: float) -> None:
-        """Take what a container wrote. Raises OSError if there is no room for it until `take` was called."""
+        """Take what a container wrote. Raises OSError if the disk is full: call `take`, then try again."""
         container = self._containers.get(output.container)
         if container is None:  # the coordinator's own, or an unknown container
             self._at_once.append(Output(output.container, output.data, stream=output.stream))
@@ -320,7 +320,7 @@ class OutputOrder:
     def _pumped(self, container: _Container, stream: _Stream) -> Iterator[Output]:
         """Yield what a stream has of requests that have begun, up to what may be a mark, without their titles.
 
-        It stops when there is no more room.
+        It stops after as many bytes as `take` may yield.
         """
         while stream.request < container.begun and self._room > 0:
             end = container.ends.get(stream.request)

@@ -37,10 +37,11 @@ from monopod.runner.host.lifecycle import (
     Warn,
 )
 from monopod.runner.host.process_state import has_executed
-from monopod.runner.host.status import LONGEST_MESSAGE, container_status
+from monopod.runner.host.status import container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
 from monopod.runner.kubelet.specification import Container, Pod
 from monopod.schemas.formats import exit_codes
+from monopod.schemas.formats.termination_messages import LONGEST_MESSAGE
 from monopod.schemas.formats.words import describe_exit
 from monopod.system import namespaces
 from monopod.system.never_started import mark_never_started

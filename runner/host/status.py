@@ -6,12 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monopod.runner.host.lifecycle import ContainerRecord, Termination
+from monopod.schemas.formats.termination_messages import longest_message
 from monopod.schemas.formats.timestamps import to_rfc3339
-
-LONGEST_MESSAGE = 4096
-"""The maximum length of a termination message, in bytes."""
-_LONGEST_MESSAGES = 12288
-"""The maximum length of all termination messages of a Pod, equally divided among its containers."""
 
 
 def container_status(record: ContainerRecord, image: str) -> dict[str, Any]:
@@ -68,7 +64,7 @@ def pod_status(
 ) -> dict[str, Any]:
     """Return the PodStatus; `containers` are the ContainerStatuses by name."""
     specs = [pod["spec"].get("initContainers") or (), pod["spec"]["containers"]]
-    longest = _LONGEST_MESSAGES // sum(map(len, specs))
+    longest = longest_message(sum(map(len, specs)))
     initial, ordinary = (_in_order(each, containers, longest) for each in specs)
     initialized = all(status["started"] or "terminated" in status["state"] for status in ordinary)
     ended = phase in ("Succeeded", "Failed")

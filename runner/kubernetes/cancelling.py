@@ -16,6 +16,7 @@ from monopod.runner.cancellation import harder
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import CommandFailedError, UnreachableError
+from monopod.runner.kubernetes.container_states import state_of
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import REQUEST
 from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted
@@ -60,7 +61,7 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
 def _has_started(existing: ExistingPod) -> bool:
     """Return whether the coordinator has started at least once."""
     of_coordinator = (each for each in statuses(existing.pod) if each["name"] == COORDINATOR)
-    return any(each.get("restartCount") or "waiting" not in (each.get("state") or {}) for each in of_coordinator)
+    return any(state_of(each, between_lives=True)[0] != "waiting" for each in of_coordinator)
 
 
 def _delete(existing: ExistingPod) -> None:

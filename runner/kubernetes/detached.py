@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,6 @@ from monopod.runner.run_options import Options
 from monopod.runner.run_pods import write_documents
 from monopod.runner.signals import ENDING, interrupt, raising_interrupt, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
-from monopod.schemas.run_events import RunStarted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +87,7 @@ def _record_start(
         is_detached=True,
     )
     name = pod.name
-    recorder.take(RunStarted(time.time(), name.name, name.namespace, pod.metadata["uid"]))
+    recorder.begin(name.name, name.namespace, pod.metadata["uid"])
     recorder.close()
     if recorder.problem:
         print(visible_lines(f"warning: cannot record this run: {recorder.problem}"), file=sys.stderr)

@@ -6,15 +6,13 @@ Source of their names: Kubernetes docs, "Ephemeral Volumes", PersistentVolumeCla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
-
-CLAIM: Final = "pvc:"
-"""The beginning of a binding to a claim."""
+from monopod.runner.records.repetition import CLAIM
 
 
 def kept_claims(pod: Mapping[str, Any]) -> dict[str, str]:
@@ -43,8 +41,9 @@ def _is_present(cluster: Cluster, namespace: str, where: str) -> bool:
     try:
         cluster.request("GET", f"{collection_path('persistentvolumeclaims', namespace)}/{where.removeprefix(CLAIM)}")
     except ApiError as error:
-        if about(Request.OBJECT, error) is About.GONE:
+        meaning = about(Request.OBJECT, error)
+        if meaning is About.GONE:
             return False
-        if about(Request.OBJECT, error) is not About.FORBIDDEN:  # whoever may not look sees it when the Pod starts
+        if meaning is not About.FORBIDDEN:  # without the right to look, the scheduler reports a missing claim
             raise
     return True

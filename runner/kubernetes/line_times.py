@@ -19,7 +19,7 @@ from monopod.runner.kubernetes.titled_log import is_title
 _BEGINNING = 200
 """Bytes of a line that are compared."""
 _MOST_SKIPPED = 8
-"""How many lines that did not come out are skipped to find one. What may be a mark or a title is no line."""
+"""How many lines that did not come out are skipped to find one. Marks and titles do not count."""
 
 
 class LineTimes:

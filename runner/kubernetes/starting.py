@@ -67,23 +67,23 @@ class StartTroubles:
 
     def task_started(self, slot: planned.Slot, now: float) -> None:
         """Take that a Task needs its containers now."""
-        containers = slot.all_containers
-        self._needed.update(containers)
-        for container in containers:
-            trouble = self._troubles.get(container)
-            if trouble is None or not self._is_final(trouble):
-                continue
-            if slot.name in self._first_slots:
-                self._wait_for(container, now)
-            elif not trouble.is_of_image:
-                self._wait_for(container, now + TRY_SECONDS)
+        for container in slot.all_containers:
+            self._is_needed(container, now, may_have_changed=slot.name not in self._first_slots)
 
     def copy_started(self, user: str, now: float) -> None:
-        """Take that folders are copied, and which container must start until they are complete."""
-        self._needed.add(user)
-        trouble = self._troubles.get(user)
-        if trouble is not None and self._is_final(trouble):
-            self._wait_for(user, now)
+        """Take that folders are copied, which needs the container `user` to start."""
+        self._is_needed(user, now, may_have_changed=False)
+
+    def _is_needed(self, container: str, now: float, *, may_have_changed: bool) -> None:
+        """Note that a container is needed. `may_have_changed`: earlier Tasks may have made what it lacked."""
+        self._needed.add(container)
+        trouble = self._troubles.get(container)
+        if trouble is None or not self._is_final(trouble):
+            return
+        if not may_have_changed:
+            self._wait_for(container, now)
+        elif not trouble.is_of_image:
+            self._wait_for(container, now + TRY_SECONDS)
 
     def lasting(self, timer: str, *, waits_for_coordinator: bool) -> Trouble | None:
         """Return the trouble whose timer is due; None if it has passed, or the timer is not one of a trouble."""

@@ -20,6 +20,8 @@ from monopod.runner.records.store import RecordError
 
 FILE = "repetition.json"
 FORMAT = 1
+CLAIM = "pvc:"
+"""The beginning of a binding to a claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Repetition:
       root of its project.
     - ``files`` are the files that were read, ``texts`` their contents by name. ``index``: which of their runs it is.
     - ``digests`` are those of the Tasks of the Pipeline (``repeating.task_digests``).
-    - ``kept`` are the directories of the volumes that were kept, or ``pvc:CLAIM``, by their names in the Pod.
+    - ``kept`` are the directories of the volumes that were kept, or `CLAIM` and a claim, by their names in the Pod.
     - ``inputs`` names the files that it read from outside its Pod (``repeating.inputs``), empty if they are unknown.
     """
 

@@ -23,6 +23,7 @@ from typing import Any
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.tasks.left_out import Selection
+from monopod.runner.records.repetition import CLAIM
 from monopod.runner.repeating.earlier_tasks import EarlierTask
 from monopod.runner.repeating.task_digests import task_digests
 from monopod.schemas.plan import LEFT_OUT, LeftOut, Pipeline, runnable_tasks
@@ -112,7 +113,7 @@ def kept_workspaces(repeated: Repeated, lost: Mapping[str, str]) -> dict[str, st
 
 def _is_there(binding: str) -> bool:
     """Return whether a kept volume is there; a cluster was asked for its claims before."""
-    return binding.startswith("pvc:") or os.path.isdir(binding)
+    return binding.startswith(CLAIM) or os.path.isdir(binding)
 
 
 def lost_volumes(whole: Compilation, part: Compilation) -> dict[str, str]:
