@@ -128,7 +128,10 @@ class FilesPod(Pod, Protocol):
 
     @property
     def kept_volumes(self) -> Mapping[str, str]:
-        """Where volumes of the Pod stay: directories of this machine, or ``pvc:CLAIM``, by the names of the volumes."""
+        """Where volumes of the Pod stay: directories of this machine, or ``pvc:CLAIM``, by the names of the volumes.
+
+        Before `take_outcome` it has the volumes that stay if this process is killed.
+        """
 
     def release_files(self) -> None:
         """Let the Pod end: no further files are fetched."""

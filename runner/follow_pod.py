@@ -71,6 +71,7 @@ def follow_run(
             origin=Origin(own_project(), backend.context, pod.state_directory),
             repeated_by=repeated_by,
         )
+        recorder.keep(pod.kept_volumes)  # now, because this process may be killed
         if backend.name == "kubernetes":
             recorder.begin(*(pod.metadata[field] for field in ("name", "namespace", "uid")))
     is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
@@ -89,7 +90,7 @@ def follow_run(
         recorder=recorder,
         locate=partial(_locate, compilation),
     )
-    if recorder is not None and pod.kept_volumes:
+    if recorder is not None:
         recorder.keep(pod.kept_volumes)
     return _with_files(ended, pod, compilation, options)
 

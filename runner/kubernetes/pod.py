@@ -68,6 +68,7 @@ class KubernetesPod:
         self._start_timeout = start_timeout
         self._keep = keep
         self._keeps_failed = keeps_failed
+        self._is_over = False
         self._namespace = compilation.pod["metadata"].get("namespace") or cluster.namespace
         self._objects = ObjectsBeside(cluster, self._namespace)
         self._pod: dict[str, Any] | None = None
@@ -91,6 +92,7 @@ class KubernetesPod:
         assert self._followed is not None
         if outcome.status == "Unknown":
             return
+        self._is_over = True
         is_wanted = self._keep or (self._keeps_failed and outcome.exit_code == FAILED)
         self._keep = is_wanted and self._followed.can_be_kept
         if self._keep and not (is_reported or self._followed.is_over):
@@ -217,8 +219,8 @@ class KubernetesPod:
 
     @property
     def kept_volumes(self) -> Mapping[str, str]:
-        """The bindings to the claims that stay with the Pod."""
-        return kept_claims(self._created) if self._keep else {}
+        """The bindings to the claims that stay with the Pod, which only this process deletes, after its outcome."""
+        return kept_claims(self._created) if self._keep or not self._is_over else {}
 
     def release_files(self) -> None:
         """Let the Pod end, if it is not deleted."""

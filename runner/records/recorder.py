@@ -144,10 +144,12 @@ class Recorder:
                 self._write_outcome(Ended(outcome.status, outcome.reason, outcome.message, at, self.problem))
 
     def keep(self, volumes: Mapping[str, str]) -> None:
-        """Record where the volumes of the Pod are kept after the run: directories by name."""
-        if self._repetition is not None and self.directory is not None and not self.problem:
+        """Record where the volumes of the Pod are kept (`Repetition.kept`). `begin` need not have been called."""
+        if self._repetition is None or self.problem or self._repetition.kept == dict(volumes):
+            return
+        self._repetition = dataclasses.replace(self._repetition, kept=dict(volumes))
+        if self.directory is not None:
             with self._guarded():
-                self._repetition = dataclasses.replace(self._repetition, kept=dict(volumes))
                 self._write_file(repetition.FILE, repetition.text_of(self._repetition))
 
     def close(self) -> None:

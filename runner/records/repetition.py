@@ -2,7 +2,7 @@
 
 Rules:
 
-- The file is written before the run starts. Where its volumes were kept is added at the end.
+- The file is written when the record is created. It is written again at the end if other volumes are kept.
 - The values of Secrets are left out of the documents (``unrecorded_secrets``).
 
 Left to others: the record itself (``recorder``), what is reused (``runner.repeating``).

@@ -1,8 +1,11 @@
 """`monopod rerun --failed` of a run in a cluster: the record has the Results, a volume the files."""
 
 import json
+import time
 
 import pytest
+
+from monopod.runner.records.repetition import read_repetition
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +61,7 @@ def test_files_of_a_pod_that_was_removed_are_the_reason_to_refuse(run, monopod):
 
 
 CLAIM_TEMPLATE = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
+CLAIM_OF_POD = ("-w", "name=source,volumeClaimTemplateFile=claim.yaml", "--keep-volume-claims")
 
 
 @pytest.fixture
@@ -93,6 +97,33 @@ def test_a_claim_that_is_gone_with_its_pod_is_the_reason_to_refuse(run_with_clai
     ran = monopod("rerun", "--failed", "-p", "verdict=good")
     assert ran.code == 2
     assert f"the files of the Workspace 'source' are gone with the Pod of {name}" in ran.err
+
+
+def test_claims_are_recorded_while_the_pod_runs_since_its_follower_may_be_killed(
+    run, start_monopod, api, monopod, tmp_path
+):
+    (tmp_path / "claim.yaml").write_text(CLAIM_TEMPLATE)
+    (tmp_path / "flow.yaml").write_text(PIPELINE.replace("script: test", "script: sleep 300; test"))
+    words = (*CLAIM_OF_POD, "-f", "flow.yaml", "--context", "test")
+    process = start_monopod("run", *words)
+    while not (found := list(tmp_path.glob("state/monopod/runs/*/run.json"))):
+        time.sleep(0.01)
+        assert process.poll() is None, process.stderr.read()
+    (record,) = found
+    kept = {"workspace-source": f"pvc:{record.parent.name}-workspace-source"}
+    assert read_repetition(record.parent).kept == kept
+    process.kill()
+    process.wait()
+    assert api.pod(record.parent.name)
+    assert read_repetition(record.parent).kept == kept
+
+
+def test_claims_of_a_pod_that_was_removed_are_not_recorded(run, monopod, tmp_path):
+    (tmp_path / "claim.yaml").write_text(CLAIM_TEMPLATE)
+    words = (*CLAIM_OF_POD, "-f", "flow.yaml", "--context", "test")
+    assert monopod("run", *words, "-p", "verdict=good").code == 0
+    (record,) = tmp_path.glob("state/monopod/runs/*")
+    assert read_repetition(record).kept == {}
 
 
 def test_a_claim_that_cannot_be_looked_for(run_with_claim, monopod, api):

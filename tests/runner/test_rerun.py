@@ -258,10 +258,13 @@ def test_record_has_the_files_that_are_gone(project):
     assert reused(project.rerun("--failed")) == REUSED
 
 
-def test_run_whose_follower_was_killed_is_continued(project):
-    slow = PIPELINE.replace("echo deployed", "sleep 100").replace("default: bad", "default: good")
-    project.write(slow)
-    command = [MONOPOD, "run", "-f", "flow.yaml", "-w", "source=./files"]
+@pytest.mark.parametrize("options", [("-w", "source=./files"), ("--keep", "always")])
+def test_run_whose_follower_was_killed_is_continued(project, options):
+    slow = PIPELINE.replace("runAfter: [test]", "runAfter: [test]\n    workspaces: [{name: source}]")
+    slow = slow.replace("{steps: [{name: apply", "{workspaces: [{name: source}], steps: [{name: apply")
+    slow = slow.replace("echo deployed", "cat $(workspaces.source.path)/made").replace("default: bad", "default: good")
+    project.write(slow.replace("cat $(workspaces.source.path)/made}", "sleep 100}"))
+    command = [MONOPOD, "run", "-f", "flow.yaml", *options]
     with subprocess.Popen(command, cwd=project.directory, env=project.environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         next(line for line in process.stdout if b"[deploy] started" in line)
@@ -269,9 +272,10 @@ def test_run_whose_follower_was_killed_is_continued(project):
         while b'"task":"deploy"' not in events.read_bytes():
             time.sleep(0.01)  # they are written twice a second
         process.send_signal(signal.SIGKILL)
-    project.write(PIPELINE)
+    project.write(slow)
     became = project.rerun("--failed", "-p", "verdict=good")
     assert became["deploy"] == "Succeeded"
+    assert "[deploy : apply] made 1" in project.errors
     assert {"build", "lint", "variants", "test"} <= reused(became) | {"test"}
     assert "Task was reused" in became.values()
 
