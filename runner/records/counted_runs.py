@@ -51,7 +51,8 @@ def _seconds(record: Record) -> float | None:
 def trends(recorded: Iterable[Record]) -> Mapping[str, float]:
     """Return the trend of each run that succeeded, by its identity.
 
-    It is against earlier ones of the same Pipeline in which as many Tasks ran, as the message of the outcome says.
+    It is against earlier ones of the same Pipeline in which the same Tasks ran. Records of earlier versions only say
+    how many, in the message of the outcome.
     """
     earlier: dict[tuple[str, ...], list[float]] = {}
     found = {}
@@ -60,7 +61,7 @@ def trends(recorded: Iterable[Record]) -> Mapping[str, float]:
         if record.ended is None or record.status != "Succeeded" or seconds is None:
             continue
         header = record.header
-        kind = header.project, header.pipeline or header.name, header.backend, record.ended.message
+        kind = header.project, header.pipeline or header.name, header.backend, record.ended.ran or record.ended.message
         before = earlier.setdefault(kind, [])
         change = trend(seconds, before)
         if change is not None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -87,6 +88,7 @@ class Recorder:
         self._pending_lines: list[bytes] = []
         self._pending_size = 0
         self._attempts: dict[str, int] = {}
+        self._ran: set[str] = set()
         self._names = InstanceNames()
         self._flushed = 0.0
 
@@ -141,7 +143,8 @@ class Recorder:
         self._flush()
         if self.directory is not None:
             with self._guarded():
-                self._write_outcome(Ended(outcome.status, outcome.reason, outcome.message, at, self.problem))
+                ran = hashlib.sha256("\n".join(sorted(self._ran)).encode(errors="replace")).hexdigest()
+                self._write_outcome(Ended(outcome.status, outcome.reason, outcome.message, at, self.problem, ran))
 
     def keep(self, volumes: Mapping[str, str]) -> None:
         """Record where the volumes of the Pod are kept (`Repetition.kept`). `begin` need not have been called."""
@@ -172,6 +175,7 @@ class Recorder:
                 self._begin(event)
         elif isinstance(event, TaskStarted):
             self._attempts[self._names.label(event.task, event.index)] = event.attempt
+            self._ran.add(event.task)
         self._pending_events.append(to_line(event) + "\n")
         self._event_count += 1
         self._take_output(text_of_place(time.time(), EventPlace(self._event_count)).encode())

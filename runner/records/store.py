@@ -91,13 +91,17 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended, and when (seconds since the epoch). ``problem`` is the error that stopped recording before."""
+    """How a run ended, and when (seconds since the epoch). ``problem`` is the error that stopped recording before.
+
+    ``ran`` is a digest of the names of the Tasks that ran; empty in records of earlier versions.
+    """
 
     status: FinalStatus | Literal["Unknown"]
     reason: str
     message: str
     at: float
     problem: str = ""
+    ran: str = ""
 
 
 @dataclass(frozen=True, slots=True)
