@@ -140,6 +140,7 @@ _Noreturn void run_request(int file, pid_t parent);
 
 /* output.c */
 
+void make_streams_block(void);
 void write_title(const char *title);
 void start_copies(const char *records);
 bool starts_with_mark(int file);

@@ -5,6 +5,17 @@
 
 #include "entrypoint.h"
 
+/*
+ * Makes the container's streams block again. All requests share their open file descriptions, so a program that makes
+ * one non-blocking would make the next program lose output.
+ */
+void make_streams_block(void)
+{
+    int no = 0;
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        ignore(sys_ioctl(stream, FIONBIO, &no)); /* fails for a stream that is closed, or cannot block */
+}
+
 /* Writes the title into the container's stream, before the program and in one piece (it is shorter than PIPE_BUF). */
 void write_title(const char *title)
 {

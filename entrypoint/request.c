@@ -408,6 +408,7 @@ _Noreturn void run_request(int file, pid_t parent)
     const char *directory = find_record(records, 'd');
     if (directory != NULL)
         enter_directory(directory);
+    make_streams_block();
     const char *title = find_record(records, 't');
     if (title != NULL)
         write_title(title);

@@ -60,6 +60,7 @@ class LineSplitter:
             return None
         text = bytes(self._partial) + data[:end]
         self._partial = bytearray(data[end + 1 :])
+        self._masks.learn(text)
         return text.decode(errors="replace")
 
     def _cut_lines(self, data: bytes) -> list[str]:
@@ -109,7 +110,9 @@ class LineSplitter:
         start = 0
         while len(self._partial) - start > most:
             end = self._masks.safe_cut(self._partial, start, start + self._longest)
-            end = self._character_boundary(start, end)
+            boundary = self._character_boundary(start, end)
+            if self._masks.safe_cut(self._partial, start, boundary) == boundary:
+                end = boundary
             lines.append(self._partial[start:end].decode(errors="replace"))
             start = end
         del self._partial[:start]
@@ -124,6 +127,7 @@ class LineSplitter:
 
     def _end_line(self, lines: list[str]) -> None:
         if self._partial or not self._cut:
+            self._masks.learn(self._partial)
             lines.append(self._partial.decode(errors="replace"))
         self._partial.clear()
         self._cut = self._returned = False

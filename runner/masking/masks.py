@@ -24,6 +24,7 @@ MOST_REQUESTED = 1000
 """How many values Steps can add. Each costs time in all later output."""
 
 _REQUEST = "::add-mask::"
+_REQUEST_BYTES = _REQUEST.encode()
 _REQUEST_LINE = re.compile(r"\s*::add-mask::(.*)", re.DOTALL)
 _ESCAPES = {"%25": "%", "%0D": "\r", "%0A": "\n"}
 _ESCAPE = re.compile("%25|%0D|%0A", re.IGNORECASE)
@@ -40,7 +41,7 @@ class Masks:
     def __init__(self) -> None:
         self.warnings: list[str] = []
         """What the user should know of requests, until somebody takes it out."""
-        self._requested = 0
+        self._requests: set[str] = set()
         self._groups: dict[str, set[str]] = {}  # forms by what is searched first
         self._needles: list[str] = []  # searched one by one
         self._words: dict[int, list[str]] = {}  # in one pass, for the others
@@ -83,6 +84,18 @@ class Masks:
             masked.append(self.mask("\n".join(waiting)))
         return "\n".join(masked)
 
+    def learn(self, output: bytes | bytearray) -> None:
+        """Follow the requests in lines of a Step when they are read, so that no later line is cut inside a value.
+
+        `mask_output` follows them as well, but only when the lines are shown, which may be much later.
+        """
+        if _REQUEST_BYTES not in output:
+            return
+        for line in output.decode(errors="replace").split("\n"):
+            request = _REQUEST_LINE.fullmatch(line)
+            if request is not None:
+                self._follow(request[1])
+
     @property
     def margin(self) -> int:
         """How many bytes after a position must be known to decide whether a secret spans it."""
@@ -112,11 +125,14 @@ class Masks:
         return text
 
     def _follow(self, value: str) -> None:
+        """Follow a request, unless it was followed before."""
         value = _ESCAPE.sub(lambda match: _ESCAPES[match[0].upper()], value)
-        if self._requested == MOST_REQUESTED:
+        if value in self._requests or len(self._requests) > MOST_REQUESTED:
+            return
+        self._requests.add(value)
+        if len(self._requests) > MOST_REQUESTED:
             self.warnings.append(f"Steps asked to mask more than {MOST_REQUESTED} values; no further ones are masked")
-        self._requested += 1
-        if self._requested <= MOST_REQUESTED and not self.add(value) and value.strip():
+        elif not self.add(value) and value.strip():
             self.warnings.append(f"a value of an ::add-mask:: has fewer than {SHORTEST} characters and is not masked")
 
     def add_value(self, value: bytes) -> bool:

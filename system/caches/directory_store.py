@@ -42,6 +42,7 @@ _UNLOCKED: Final = "new-"
 """The beginning of the name of a draft that is not locked yet."""
 _FOR_ALL: Final = 0o777
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _MARGIN: Final = 64 * 1024
 """What an entry takes beside its content, generously."""
@@ -73,13 +74,11 @@ class DirectoryStore:
         with contextlib.ExitStack() as stack:
             with _failures():
                 file = stack.enter_context(_opened(path))
-                is_whole = hashlib.file_digest(file, "sha256").hexdigest() == entry.digest
-                file.seek(0)
+                is_whole = _is_content_of(entry, file)
             if not is_whole:
                 self.remove(entry)
                 raise StoreError(f"the entry '{entry.key}' was damaged and is removed")
-            with contextlib.suppress(OSError):  # it may be another user's, or the volume read-only
-                os.utime(path)
+            _note_use(path)
             yield file
 
     def prepare(self) -> None:
@@ -258,9 +257,36 @@ def _lock(descriptor: int) -> None:
 
 
 def _make_shared(directory: str) -> None:
+    """Make a directory that every user may write to. Raises OSError if there is a link in its place."""
     os.makedirs(directory, exist_ok=True)
-    with contextlib.suppress(PermissionError):  # another user made it
-        os.chmod(directory, _FOR_ALL)
+    descriptor = os.open(directory, _DIRECTORY)
+    try:
+        with contextlib.suppress(PermissionError):  # another user made it
+            os.fchmod(descriptor, _FOR_ALL)
+    finally:
+        os.close(descriptor)
+
+
+def _is_content_of(entry: Entry, file: BufferedReader) -> bool:
+    """Return whether a file, which is at its beginning afterwards, is the content of an entry.
+
+    A file of another size is not read: it may be endless, or very large.
+    """
+    if os.fstat(file.fileno()).st_size != entry.size:
+        return False
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return digest == entry.digest
+
+
+def _note_use(path: str) -> None:
+    """Set the time of modification of a file to now, if that is possible: the volume may be read-only."""
+    now = time.time_ns()
+    with contextlib.suppress(OSError):
+        try:
+            os.utime(path, ns=(now, now))
+        except PermissionError:  # another user's: only the time of the kernel's clock, which is some milliseconds late
+            os.utime(path)
 
 
 def _write(path: str, text: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final, get_args
 from monopod.system.caches.keys import Entry, Kind, Part, key_problem
 
 LONGEST: Final = 64 * 1024
+_LATEST: Final = 253402300799
+"""The end of the year 9999 in seconds since the epoch: what comes later is not a date."""
 _MOST_USERS: Final = 2**32 - 1
 _KINDS: Final = frozenset(get_args(Kind))
 
@@ -27,7 +29,10 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
     """Return the entry in a text; `used` is when it was last used. Raises ValueError."""
     if len(text) > LONGEST:
         raise ValueError("it is too long")
-    fields = json.loads(text)
+    try:
+        fields = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(fields, dict):
         raise ValueError("it is not an object")
     match [fields.get(name) for name in ("key", "version", "paths", "created", "size", "digest", "parts")]:
@@ -39,6 +44,8 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
         raise ValueError(problem)
     if not all(isinstance(path, str) for path in paths):
         raise ValueError("its paths are malformed")
+    if not 0 <= created <= _LATEST or size < 0:
+        raise ValueError("its date or its size is out of range")
     when = float(created)
     return Entry(key, version, tuple(paths), when, max(used, when), size, digest, tuple(map(_part, parts)))
 

@@ -66,6 +66,18 @@ def wait_until_readable(descriptor: int) -> None:
     assert ready, "nothing came"
 
 
+def read_until_end(reader: int, end: Path) -> int:
+    """Read a pipe until it is empty and a request has ended, and return the number of bytes."""
+    os.set_blocking(reader, False)
+    read, has_ended = 0, False
+    while not has_ended:
+        has_ended = end.exists()  # before the last read
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                read += len(os.read(reader, 64 << 10))
+    return read
+
+
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
@@ -683,14 +695,9 @@ def test_copies_wait_for_room_in_a_stream_that_does_not_block(make_container):
     request = container.shell(f"head -c {size} /dev/zero", f"o{out}")
     while select.select([], [writer], [], 0)[1]:  # until the pipe is full
         pass
-    read, ended = 0, False
-    while not ended:
-        ended = (container.path / f"exited.{request}").exists()  # looked at before the last read
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                read += len(os.read(reader, size))
+    assert read_until_end(reader, container.path / f"exited.{request}") == size
     assert container.end(request)["code"] == "0"
-    assert (read, out.stat().st_size) == (size, size)
+    assert out.stat().st_size == size
     os.close(reader)
     os.close(writer)
 
@@ -975,6 +982,23 @@ def test_mark_that_blocks_delays_only_the_next_request(make_container):
         read += os.read(reader, size)
     os.close(reader)
     assert read == b"\0" * size + f"{mark_of(end)}second\n{mark_of(second_end)}".encode()
+
+
+def test_streams_of_a_request_block_whatever_an_earlier_one_did(make_container):
+    """Requests share the container's streams. A program that writes more than a pipe holds must not get EAGAIN."""
+    container = make_container()
+    reader, writer = os.pipe()
+    container.start(stdout=writer)
+    container.end(container.request(f"a{sys.executable}", "a-c", "aimport os; os.set_blocking(1, False)"))
+    assert not os.get_blocking(writer)
+    size = 2 * fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+    request = container.request("a/usr/bin/head", f"a-c{size}", "a/dev/zero")
+    while select.select([], [writer], [], 0)[1]:  # until the pipe is full
+        pass
+    assert read_until_end(reader, container.path / f"exited.{request}") == size
+    assert container.end(request)["code"] == "0"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_title_waits_for_room_in_a_stream_that_does_not_block(make_container):

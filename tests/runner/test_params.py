@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -187,3 +188,12 @@ def test_missing_params_are_asked_for_on_a_terminal(tmp_path):
         terminal.type("Hello\n")
         assert terminal.finish() == 0
         assert "who    Ada" in terminal.screen.text
+
+
+def test_nobody_is_asked_if_standard_input_is_closed(tmp_path):
+    (tmp_path / "greet.yaml").write_text(PIPELINE)
+    command = shlex.join([*MONOPOD, "run", "--dry-run", "-f", "greet.yaml"])
+    done = subprocess.run(["sh", "-c", f"{command} <&-"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "who" in done.stderr
+    assert "Traceback" not in done.stderr

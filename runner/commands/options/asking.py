@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def can_ask() -> bool:
     """Return whether a person can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    streams = (sys.stdin, sys.stderr)  # None if it was closed when the process started (Python docs, sys.stdin)
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def choose(question: str, names: Sequence[str]) -> str | None:

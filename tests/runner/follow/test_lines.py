@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.runner.follow.lines import LineSplitter, prefixed, prefixed_bytes
+from monopod.runner.masking.masks import Masks
 
 PARTS = [b"a", b"bc", b"\n", b"\r", b"\r\n", "é".encode(), "🙂".encode(), b"\xff", b"\xe2"]
 OUTPUT = st.lists(st.sampled_from(PARTS)).map(b"".join)
@@ -68,6 +69,17 @@ def test_huge_line_is_not_buffered():
     tracemalloc.stop()
     assert length + len("".join(splitter.finish())) == 1600 * 65536
     assert peak < 2_000_000
+
+
+@given(st.text("aé🙂", min_size=6, max_size=9), st.integers(0, 20), st.lists(st.integers(0, 200)), st.integers(8, 12))
+def test_a_long_line_is_not_cut_inside_a_secret(secret, before, cuts, longest):
+    """Even if the Step has just asked to mask it, and nothing was shown yet."""
+    data = f"::add-mask::{secret}\n{'x' * before}{secret}{'x' * 40}\n".encode()
+    masks = Masks()
+    splitter = LineSplitter(longest + len("::add-mask::") + 4 * len(secret), masks)
+    pieces = [piece for chunk in chunked(data, cuts) for piece in splitter.feed(chunk)] + splitter.finish()
+    assert any(secret in piece for piece in pieces[1:])
+    assert secret not in "".join(map(masks.mask_output, pieces))
 
 
 @given(st.lists(st.text("aé│\ud800 "), min_size=1), st.text("[a│\ud800"))

@@ -156,6 +156,48 @@ def test_a_malformed_entry_counts_as_none_and_gives_way(store, tmp_path, text):
     assert len(store.entries()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("created", 1e300), ("created", -1), ("created", float("nan")), ("size", -1), ("parts", 1), ("key", "a\nb")],
+)
+def test_a_malformed_entry_hides_no_other(store, tmp_path, name, value):
+    save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    fields = json.loads((path / "entry.json").read_text())
+    (path / "entry.json").write_text(json.dumps({**fields, name: value}))
+    save(store, "go-2")
+    assert [entry.key for entry in store.entries()] == ["go-2"]
+
+
+def test_an_endlessly_nested_entry_hides_no_other(store, tmp_path):
+    save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    (path / "entry.json").write_text("[" * 60_000)
+    save(store, "go-2")
+    assert [entry.key for entry in store.entries()] == ["go-2"]
+
+
+def test_content_of_another_size_is_damaged_and_not_read(store, tmp_path):
+    entry = save(store, "go-1", b"one")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    os.truncate(path / "content.gz", 1 << 40)
+    with pytest.raises(StoreError, match="damaged"):
+        read(store, entry)
+    assert store.entries() == []
+
+
+@pytest.mark.parametrize("name", ["entries", "drafts"])
+def test_a_link_in_place_of_a_directory_of_the_store_is_refused(store, tmp_path, name):
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o700)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / name).symlink_to(outside)
+    with pytest.raises(StoreError, match=f"store/{name}: "):
+        save(store, "go-1")
+    assert outside.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(outside) == []
+
+
 def test_a_store_follows_no_links(store, tmp_path):
     entry = save(store, "go-1", b"one")
     (path,) = (tmp_path / "store/entries").iterdir()
