@@ -40,6 +40,9 @@ EVICTED = "Evicted"
 DELETED_BY_OTHERS = "PodDeleted"
 """The reason in the status of a Pod that others deleted while its run was not over."""
 
+DELETED_UNSTARTED = "PodDeletedUnstarted"
+"""The reason in the status of a Pod that others deleted before its coordinator started: so `monopod cancel` ends it."""
+
 
 class CancelRequests(Protocol):
     """Receives requests to cancel (`CancelSocket`)."""

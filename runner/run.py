@@ -34,7 +34,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.backend import DELETED, DELETED_BY_OTHERS, EVICTED, NOT_STARTED, CancelRequests, RunningPod
+from monopod.runner.backend import (
+    DELETED,
+    DELETED_BY_OTHERS,
+    DELETED_UNSTARTED,
+    EVICTED,
+    NOT_STARTED,
+    CancelRequests,
+    RunningPod,
+)
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome
@@ -283,6 +291,8 @@ class Run:
         return outcome
 
     def _without_outcome(self, status: Mapping[str, Any]) -> Outcome:
+        if status.get("reason") == DELETED_UNSTARTED and self._refusal is None:
+            return Outcome("Cancelled", "Cancelled", "its Pod was deleted before the run started")
         why = self._refusal or status.get("message") or self._coordinator_end
         if self._refusal is not None or (status.get("reason") == NOT_STARTED and not self._has_started):
             return Outcome("Failed", NOT_STARTED, f"the run did not start: {why}")

@@ -11,7 +11,7 @@ Rules:
 - A name that no record has is a Pod of the project's context and namespace (``monopod.yaml``), or else of the current
   context, if there is a kubeconfig.
 - `monopod cancel` considers only active runs, recorded or not. It never chooses one of several. If there is none, it is
-  the latest run of this project if that was detached.
+  the latest run of this project if that was detached, or its record stopped before its end.
 
 `choose` finds records (``records.store``), ``cancellation`` active runs; ``kubernetes.existing`` looks into clusters.
 """
@@ -180,9 +180,9 @@ def find_active_run(wanted: Wanted) -> ActiveRun | PodReference:
     if len(selected) == 1:
         return selected[0].target
     if not selected and name is None:
-        detached = _latest_if_detached(wanted)
-        if detached is not None:
-            return pod_of(detached)
+        latest = _latest_in_cluster(wanted)
+        if latest is not None:
+            return pod_of(latest)
     if not selected and name is not None:
         found = _ended_or_in_cluster(wanted, name, candidates)
         if found is not None:
@@ -213,12 +213,12 @@ def _selected(candidates: Sequence[_Candidate], name: str | None) -> list[_Candi
     return [each for each in candidates if each.name == name] or [each for each in candidates if name in each.names]
 
 
-def _latest_if_detached(wanted: Wanted) -> Record | None:
-    """Return the latest run of this project if it was detached, and is in the cluster that is named, if one is."""
+def _latest_in_cluster(wanted: Wanted) -> Record | None:
+    """Return the latest run of this project, in the cluster named if one is, if only the cluster knows how it goes."""
     project = own_project()
     own = (record for record in records(records_root()) if record.header.project == project)
     latest = next((record for record in own if not wanted.is_in_cluster or wanted.covers(record)), None)
-    return latest if latest is not None and latest.status == "Detached" else None
+    return latest if latest is not None and _is_only_in_cluster(latest) else None
 
 
 def _ended_or_in_cluster(wanted: Wanted, name: str, candidates: Sequence[_Candidate]) -> PodReference | None:

@@ -16,11 +16,10 @@ from monopod.runner.cancellation import harder
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import CommandFailedError, UnreachableError
-from monopod.runner.kubernetes.container_states import state_of
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import REQUEST
 from monopod.runner.kubernetes.pod_deletion import delete_pod, is_deleted
-from monopod.runner.kubernetes.pod_states import is_over, statuses
+from monopod.runner.kubernetes.pod_states import has_started, is_over
 from monopod.runner.kubernetes.reading import events_of
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import SIGNALS
@@ -37,8 +36,8 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
     """
     if is_over(existing.pod):
         raise NoSuchPodError(f"the run of {existing.name} has ended")
-    if not _has_started(existing):
-        _delete(existing)
+    if not has_started(existing.pod):
+        _delete(existing, mode)
         return mode
     command = (*REQUEST, "signal", str(int(SIGNALS[mode])))
     try:
@@ -58,14 +57,11 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
     return _taken(existing, mode) if existing.reports_events else mode
 
 
-def _has_started(existing: ExistingPod) -> bool:
-    """Return whether the coordinator has started at least once."""
-    of_coordinator = (each for each in statuses(existing.pod) if each["name"] == COORDINATOR)
-    return any(state_of(each, between_lives=True)[0] != "waiting" for each in of_coordinator)
-
-
-def _delete(existing: ExistingPod) -> None:
+def _delete(existing: ExistingPod, mode: CancelMode) -> None:
     """Delete the Pod. Raises NoSuchPodError if it is gone, BackendUnavailableError."""
+    if mode != "Cancelled":
+        what = f"{existing.name} has not started, so no finally Task can run; cancel it without --grace"
+        raise BackendUnavailableError(what)
     try:
         delete_pod(existing.cluster, existing.pod)
     except (ApiError, UnreachableError) as error:

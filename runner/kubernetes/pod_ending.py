@@ -2,8 +2,8 @@
 
 Rules:
 
-- A Pod that this process deleted ended for that reason. A Pod that others deleted or evicted failed, if that was seen;
-  otherwise nobody knows how it ended.
+- A Pod that this process deleted ended for that reason. A Pod that others deleted before its run started was cancelled.
+  Later, a Pod that others deleted or evicted failed, if that was seen; otherwise nobody knows how it ended.
 - If the run has an outcome, a missing Pod proves nothing more. The phase of the Pod never contradicts kubelet's.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
-from monopod.runner.backend import DELETED
+from monopod.runner.backend import DELETED, DELETED_UNSTARTED
 from monopod.runner.kubernetes import pod_states
 
 
@@ -60,12 +60,13 @@ _GONE_MESSAGES = {
 
 def final_status(pod: dict[str, Any], evidence: Evidence, reason: str, message: str) -> dict[str, Any]:
     """Return the status (core/v1 PodStatus) of a Pod, with the reason and message for which following ends, if any."""
-    is_deleted_here = evidence.deletion is not Deletion.NONE
-    if is_deleted_here:
+    ending = pod_states.describe_ending(pod)
+    if evidence.deletion is not Deletion.NONE:
         reason = DELETED
     elif evidence.has_outcome and not message and evidence.taken_away is not None:
         reason, message = evidence.taken_away
-    ending = pod_states.describe_ending(pod)
+    if evidence.presence is Presence.DELETED and not (message or reason or ending or pod_states.has_started(pod)):
+        reason = DELETED_UNSTARTED
     if evidence.presence.is_gone and not message:
         reason = reason or "Deleted"
         message = ending or _GONE_MESSAGES[evidence.presence]

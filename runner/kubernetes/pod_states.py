@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.runner.backend import DELETED_BY_OTHERS, EVICTED
+from monopod.runner.kubernetes.container_states import state_of
 from monopod.schemas.formats import quantity
 from monopod.schemas.formats.timestamps import from_rfc3339
 from monopod.schemas.run_events import CANNOT_START
@@ -106,6 +107,12 @@ def ended_at(pod: Mapping[str, Any]) -> float | None:
 def is_over(pod: Mapping[str, Any]) -> bool:
     """Whether every container of a Pod has ended for good."""
     return phase(pod) in ("Succeeded", "Failed")
+
+
+def has_started(pod: Mapping[str, Any]) -> bool:
+    """Return whether the coordinator of a Pod has started at least once."""
+    of_coordinator = (each for each in statuses(pod) if each["name"] == COORDINATOR)
+    return any(state_of(each, between_lives=True)[0] != "waiting" for each in of_coordinator)
 
 
 def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:

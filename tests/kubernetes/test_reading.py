@@ -226,12 +226,19 @@ def test_a_run_that_has_not_started_is_listed_and_cancelled(api, kubelet, start_
     name = api.pod()["metadata"]["name"]
     assert monopod("runs").out.splitlines()[1].split()[:2] == [name, "Running"]
     assert monopod("status").out.endswith(f"{name} has not started\n")
+    ran = monopod("cancel", "--grace", "StoppedRunFinally", *[name for _ in selects])
+    assert (ran.code, ran.err) == (
+        2,
+        f"monopod cancel: Pod '{name}' in namespace 'ci' has not started, so no finally Task can run;"
+        " cancel it without --grace\n",
+    )
     ran = monopod("cancel", *[name for _ in selects])
     assert (ran.code, ran.out) == (0, f"Cancelling run '{name}': Cancelled\n")
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "the Pod was deleted" in out
+    assert process.returncode == 130
+    assert "its Pod was deleted before the run started" in out
     assert api.pod() is None
+    assert monopod("runs").out.splitlines()[1].split()[:2] == [name, "Cancelled"]
 
 
 def test_cancel_without_permission(monopod, half_done, api):
