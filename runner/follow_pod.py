@@ -173,7 +173,9 @@ def follow_pod(
     document = masked_document(completed(document, plan, run.status), follower.masks)
     record, problem = (None, "") if recorder is None else (recorder.directory, recorder.problem)
     is_reported = follower.finished is not None
-    return Ended(outcome.exit_code, document, run.is_interrupted, record, problem, is_reported=is_reported)
+    was_interrupted = run.is_interrupted or run.was_hurried
+    exit_code = CANCELLED if run.leaves_out_output else outcome.exit_code
+    return Ended(exit_code, document, was_interrupted, record, problem, is_reported=is_reported)
 
 
 def _what_runs_again(recorder: Recorder | None) -> str:

@@ -9,6 +9,8 @@ Rules:
   Only a Pod that was evicted or deleted says more than its coordinator, which sees containers being killed.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. The second Ctrl-C, or a
   terminal that closes, kills the Pod immediately. A reader of the output that exits counts as Ctrl-C.
+- When the Pod has ended, the rest of its output is shown. After a second Ctrl-C that takes at most a second; one more
+  ends it at once. What is left out is not recorded either, and a warning says how much it is. Events are always shown.
 - Ctrl-Z suspends this process. The live view is removed before and drawn again afterwards. The Steps continue.
 - A request to cancel before the coordinator reports the start of the run is sent when it does: earlier, it would not
   handle the signal. A Pod that still waits for a node, an image or a volume is ended instead. A request that arrives
@@ -64,6 +66,7 @@ from monopod.runner.follow.pod_events import (
     PodWarning,
 )
 from monopod.runner.signals import READER_GONE, received, suspend
+from monopod.schemas.formats.sizes import format_size
 from monopod.schemas.formats.words import describe_exit_code
 from monopod.schemas.plan import runnable_tasks
 from monopod.schemas.run_events import (
@@ -95,6 +98,8 @@ MOST_BEHIND = 256 * 1024 * 1024
 """Bytes of output that are read and not shown. If there are more, the Steps wait."""
 FULL_SECONDS = 0.1
 """How often to look whether the reader of the output has read more, when it is far behind."""
+REST_SECONDS = 1.0
+"""How long a run that was killed with Ctrl-C still shows output after the end of its Pod."""
 LONG_SECONDS = 1.0
 """A display update that takes longer was blocked from outside, by a full disk or Ctrl-Z."""
 
@@ -110,6 +115,7 @@ OTHERS_NOTICES: dict[CancelMode, str] = {
 }
 """Shown if not this process requested it."""
 KILLING = "Killing all running Steps."
+SHOWING_REST = "The run is over. Showing the rest of its output; press Ctrl-C again to leave it out."
 
 SIGNALS: dict[CancelMode, signal.Signals] = {
     "Cancelled": signal.SIGINT,
@@ -142,6 +148,8 @@ class Run:
         self._is_full = is_full
         self.events: list[RunEvent] = []
         """The events that the coordinator has reported so far."""
+        self.was_hurried = False
+        """Whether a signal to end came after the Pod had ended, which does not change the outcome."""
         self._lines: set[str] = set()  # of these events
         self._order = OutputOrder(follower.plan, pod.drain)
         slots = (slot for each in runnable_tasks(follower.plan.pipeline) for slot in each.task.slots)
@@ -154,6 +162,9 @@ class Run:
         self._cancelled: CancelMode | None = None
         self._unanswered: list[CancelRequest] = []
         self._killed = False
+        self._is_pressed = False  # Ctrl-C was pressed twice
+        self._skip_at: float | None = None  # monotonic time from which output is left out
+        self._skipped = 0
         self._why_not_started: set[tuple[str, str]] = set()  # reasons and messages of containers
         self._ended_badly: dict[str, str] = {}  # how containers ended that have not ended well since
         self._is_resumed = False  # resumed after Ctrl-Z; the SIGCONT that follows is not another stop
@@ -167,6 +178,11 @@ class Run:
     def is_interrupted(self) -> bool:
         """Whether its end was requested in any way."""
         return self._killed or self._asked_for is not None
+
+    @property
+    def leaves_out_output(self) -> bool:
+        """Whether output was left out because of Ctrl-C."""
+        return self._skipped > 0
 
     def follow(self, cancel_requests: CancelRequests) -> Iterator[str]:
         """Follow the run until its Pod has ended; yield its name as soon as it is known."""
@@ -185,12 +201,20 @@ class Run:
                     self._wait(selector, refresh)
         for request in (*self._unanswered, *cancel_requests.requests()):
             request.answer(None)
-        self._show(self._order.end(time.monotonic()))
-        self._order.close()
+        self._show_rest()
         for line in self._follower.end():
             self._display.show(line)
         self._compare_phase_with_outcome()
         self._display.refresh(time.time())
+
+    def _show_rest(self) -> None:
+        """Show what is left when the Pod has ended."""
+        if self._is_pressed:
+            self._skip_at = time.monotonic() + REST_SECONDS
+        self._show(self._order.end(time.monotonic()))
+        self._order.close()
+        if self._skipped:
+            self._warn(f"{format_size(self._skipped)} of output are neither shown nor recorded, because of Ctrl-C")
 
     def _read_and_show(self) -> None:
         """Read what has happened, then show some of what was read. Reading comes first, so that no Step waits."""
@@ -385,6 +409,9 @@ class Run:
 
     def _show(self, ordered: Iterator[Ordered]) -> None:
         for event in ordered:
+            if isinstance(event, Output) and self._skip_at is not None and time.monotonic() >= self._skip_at:
+                self._skipped += len(event.data)
+                continue
             if isinstance(event, RunCancelling) and harder(self._asked_for, event.mode) != self._asked_for:
                 self._display.notice(OTHERS_NOTICES[event.mode])  # before the Tasks that it skips
             for shown in self._follower.take(event):
@@ -430,14 +457,27 @@ class Run:
                 self._stop()
             elif number == signal.SIGCONT:
                 self._resume()
+            elif self._status is not None:
+                self._hurry(number)
             elif number == READER_GONE:
                 self._cancel("Cancelled")
             elif self._asked_for == "Cancelled" or number == signal.SIGHUP:
                 self._killed = True
+                self._is_pressed |= number != signal.SIGHUP
                 self._display.notice(KILLING)
                 self._kill()
             else:
                 self._cancel("Cancelled")
+
+    def _hurry(self, number: int) -> None:
+        """React to a signal to end after the Pod has ended: leave the rest of the output out if it is not the first."""
+        if number in (READER_GONE, signal.SIGHUP):
+            return  # nobody waits, and the rest is still recorded
+        if self._killed or self._asked_for == "Cancelled" or self.was_hurried:
+            self._skip_at = time.monotonic()
+        else:
+            self._display.notice(SHOWING_REST)
+        self.was_hurried = True
 
     def _stop(self) -> None:
         """Suspend this process until it is resumed."""

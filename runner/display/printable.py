@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import re
 
-from monopod.schemas.formats.visible_text import HIDDEN, HIDDEN_EXCEPT_NEWLINES, escape
+from monopod.schemas.formats.visible_text import HIDDEN, HIDDEN_EXCEPT_NEWLINES, visible_beside_esc
 
-_COLOUR = r"\x1b\[[0-9;:]*m"
-_STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC
-_SEQUENCE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
-_ESCAPE = r"\x1b[ -/]*[0-~]?"
-_CONTROLS = re.compile(f"(?P<colour>{_COLOUR})|{_STRING}|{_SEQUENCE}|{_ESCAPE}|(?P<hidden>{HIDDEN})", re.DOTALL)
+_STRING_END = r"[^\n]*?(?:\x07|\x1b\\|\x9c|$)"
+_CSI_REST = r"[0-?]*[ -/]*[@-~]"
+_COLOUR_REST = r"\[[0-9;:]*m"
+_AFTER_ESC = rf"(?:[\]PX^_]{_STRING_END}|\[{_CSI_REST}|[ -/]*[0-~]?)"
+_AFTER_C1 = rf"(?<=[\x90\x98\x9d-\x9f]){_STRING_END}|(?<=\x9b){_CSI_REST}"
+"""OSC, DCS, SOS, PM and APC are strings; CSI begins other sequences."""
+_BEGINNING = r"[\x1b\x90\x98\x9b\x9d-\x9f]"  # a set, because the search for it is fast
+_SEQUENCES = re.compile(rf"{_BEGINNING}(?:(?<=\x1b){_AFTER_ESC}|{_AFTER_C1})", re.MULTILINE)
+_EXCEPT_COLOURS = re.compile(rf"{_BEGINNING}(?:(?<=\x1b)(?!{_COLOUR_REST}){_AFTER_ESC}|{_AFTER_C1})", re.MULTILINE)
 _ANY_CONTROL = re.compile(HIDDEN)
 _ANY_CONTROL_IN_LINES = re.compile(HIDDEN_EXCEPT_NEWLINES)
 _ASCII_CONTROLS = "".join(filter(_ANY_CONTROL_IN_LINES.match, map(chr, range(0x80)))).encode()
@@ -28,15 +32,24 @@ def printable(text: str, *, colours: bool) -> str:
     """Make one line of output safe to print. `colours` keeps its colours, and resets them at the end of the line."""
     if not _ANY_CONTROL.search(text):
         return text
-    kept = _CONTROLS.sub(_with_colours if colours else _without_colours, text)
-    return kept + RESET if "\x1b" in kept and not kept.endswith((RESET, "\x1b[m")) else kept
+    return _with_reset(_without_sequences(text, colours=colours, keeps_newlines=False))
 
 
 def printable_lines(text: str, *, colours: bool) -> str:
     """Do the same for each line of a text."""
-    if _has_controls(text):
-        return "\n".join(printable(line, colours=colours) for line in text.split("\n"))
-    return text
+    if not _has_controls(text):
+        return text
+    kept = _without_sequences(text, colours=colours, keeps_newlines=True)
+    return "\n".join(map(_with_reset, kept.split("\n"))) if "\x1b" in kept else kept
+
+
+def _without_sequences(text: str, *, colours: bool, keeps_newlines: bool) -> str:
+    kept = (_EXCEPT_COLOURS if colours else _SEQUENCES).sub("", text)
+    return visible_beside_esc(kept, keeps_newlines=keeps_newlines)  # what has ESC now is a colour
+
+
+def _with_reset(line: str) -> str:
+    return line + RESET if "\x1b" in line and not line.endswith((RESET, "\x1b[m")) else line
 
 
 def _has_controls(text: str) -> bool:
@@ -44,11 +57,3 @@ def _has_controls(text: str) -> bool:
     if not text.isascii():
         return _ANY_CONTROL_IN_LINES.search(text) is not None
     return len(text.encode().translate(None, _ASCII_CONTROLS)) < len(text)
-
-
-def _with_colours(match: re.Match[str]) -> str:
-    return match["colour"] or _without_colours(match)
-
-
-def _without_colours(match: re.Match[str]) -> str:
-    return escape(match["hidden"]) if match["hidden"] else ""

@@ -24,7 +24,17 @@ from monopod.runner.follow.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES, OTHERS_NOTICES, SIGNALS, Run
+from monopod.runner.run import (
+    KILL_SECONDS,
+    KILLING,
+    MOST_END_SECONDS,
+    NOTICES,
+    OTHERS_NOTICES,
+    REST_SECONDS,
+    SHOWING_REST,
+    SIGNALS,
+    Run,
+)
 from monopod.schemas.run_events import RunCancelling, TaskSkipped, to_line
 
 
@@ -177,7 +187,8 @@ def follow(sample, monkeypatch):
         stream = io.StringIO()
         follower = Follower(sample.plan(sample.task("build", "make")))
         display = IdleDisplay(clock, stream, follower, LineOptions(colours=False))
-        run = Run(pod, follower, display, reader, is_full)
+        run = follow.run = Run(pod, follower, display, reader, is_full)
+        follow.clock = clock
         names = list(run.follow(requests))
         pod.close()
         requests.close()
@@ -390,6 +401,63 @@ def test_second_interrupt_kills_the_run(follow, whole):
     assert shown[-2:] == [NOTICES["Cancelled"], KILLING]
     assert pod.calls == [("coordinator", signal.SIGINT), "kill"]
     assert outcome.exit_code == 130
+
+
+@pytest.fixture
+def at_each_output(monkeypatch):
+    """Calls a function with the number of each piece of output before it is shown."""
+
+    def at_each_output(call):
+        numbers = iter(range(1, 100))
+        output = Follower.output
+        monkeypatch.setattr(Follower, "output", lambda *arguments: (call(next(numbers)), output(*arguments))[1])
+
+    return at_each_output
+
+
+LEFT_OUT = "warning: 39.1 KiB of output are neither shown nor recorded, because of Ctrl-C"
+"""Of four of the `PIECES`."""
+
+
+def test_second_interrupt_leaves_out_what_takes_long_to_show(follow, whole, at_each_output):
+    at_each_output(lambda _: follow.clock.pass_(REST_SECONDS / 3.5))
+    two_signals = [int(signal.SIGINT), int(signal.SIGINT)]
+    rounds = ([reported(*whole[:3])], two_signals, [reported(*whole[3:])], [finished("Failed")])
+    shown, _, pod, _ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    assert pod.calls == [("coordinator", signal.SIGINT), "kill"]
+    assert sum("xxx" in line for line in shown) == 4
+    assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
+    assert follow.run.leaves_out_output
+
+
+@pytest.mark.parametrize("numbers", [(4,), (2, 4)])
+def test_interrupts_after_the_end_leave_out_the_rest(follow, whole, at_each_output, numbers):
+    at_each_output(lambda number: number in numbers and follow.interrupt())
+    rounds = ([reported(*whole[:3])], [reported(*whole[3:])], [finished()])
+    shown, outcome, pod, _ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    assert pod.calls == []
+    assert shown.count(SHOWING_REST) == 1
+    assert (outcome.exit_code, follow.run.was_hurried) == (0, True)
+    if len(numbers) == 1:
+        assert sum("xxx" in line for line in shown) == 8
+        assert not follow.run.leaves_out_output
+    else:
+        assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
+        assert follow.run.leaves_out_output
+
+
+def test_interrupt_of_a_cancelled_run_leaves_out_the_rest(follow, whole, at_each_output):
+    at_each_output(lambda number: number == 4 and follow.interrupt())
+    rounds = ([reported(*whole[:3])], [int(signal.SIGINT)], [reported(*whole[3:])], [finished()])
+    shown, *_ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
+
+
+def test_terminal_that_closes_leaves_out_nothing(follow, whole, at_each_output):
+    at_each_output(lambda _: follow.clock.pass_(REST_SECONDS))
+    rounds = ([reported(*whole[:3])], [int(signal.SIGHUP)], [reported(*whole[3:])], [finished()])
+    shown, *_ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    assert sum("xxx" in line for line in shown) == 8
 
 
 def test_hangup_kills_the_run_at_once(follow, whole):

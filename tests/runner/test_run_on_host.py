@@ -61,17 +61,20 @@ sys.exit(main())
 """
 
 
+OUTPUT_BYTES = 200_000_000
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts `monopod run` of the Pipeline whose second Task runs a script; its state is below tmp_path/state."""
     (tmp_path / "state").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "state")}
 
-    def start(script, *options, name="test", before=()):
+    def start(script, *options, name="test", before=(), text=True):
         (tmp_path / "run.yaml").write_text(PIPELINE.format(name=name, script=script))
         command = [*before, sys.executable, "-c", PROGRAM, "run", "-f", str(tmp_path / "run.yaml"), *options]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **streams)
+        return subprocess.Popen(command, env=environment, text=text, start_new_session=True, **streams)
 
     return start
 
@@ -162,6 +165,20 @@ def test_second_interrupt_kills_what_does_not_stop(start, left_behind):
             if line in ("[second : act] ready\n", again):
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 130
+    assert left_behind() == ([], [])
+
+
+def test_second_interrupt_does_not_wait_until_all_output_is_shown(start, left_behind):
+    size = 0
+    with start(f"trap '' TERM; head -c {OUTPUT_BYTES} /dev/urandom", text=False) as process:
+        for line in process.stdout:
+            size += len(line)
+            if size - len(line) <= OUTPUT_BYTES / 10 < size:  # more was read than shown
+                process.send_signal(signal.SIGINT)
+            if b"Press Ctrl-C again" in line:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    assert size < OUTPUT_BYTES / 2
     assert left_behind() == ([], [])
 
 

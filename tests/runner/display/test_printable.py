@@ -1,6 +1,8 @@
 """The output of a Step cannot affect the terminal except by colouring its own line."""
 
+import random
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -48,3 +50,24 @@ def test_lines_together_are_as_printable_as_each_line(lines):
     for colours in (False, True):
         each = [printable(line, colours=colours) for line in lines]
         assert printable_lines("\n".join(lines), colours=colours) == "\n".join(each)
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_no_function_is_called_for_each_character_of_binary_output(colours):
+    text = random.Random(1).randbytes(100_000).decode(errors="replace") + "\x00" * 10_000
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        printable_lines(text, colours=colours)
+    finally:
+        sys.setprofile(None)
+    assert calls < 5_000  # it has 22,000 characters that are escaped, 400 of them ESC
+
+
+def test_runs_of_hidden_characters_are_escaped_one_by_one():
+    assert printable("a\x00\x01\r\u202e\x00b", colours=True) == r"a\x00\x01\r\u202e\x00b"
