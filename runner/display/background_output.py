@@ -6,6 +6,7 @@ Rules:
   `MOST_IN_MEMORY` bytes in memory, the rest in temporary files in the state directory (``held_output``). Only if the
   disk is full does writing wait for the reader. A run shows nothing more at `MOST_UNREAD` bytes (`is_full`). At its
   end, the command waits for the reader; Ctrl-C discards the remaining output.
+- Steps on this machine are scheduled before the writing, which does much of a terminal's work.
 - Nothing is lost or written twice. If both streams go to the same place (a terminal, ``2>&1``), their order is kept.
 - If the reader exits, or writing fails, that is reported immediately (`BackgroundOutput.on_loss`). Further output is
   discarded, and the error is raised at the end.
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 MOST_UNREAD = 1024 * 1024 * 1024
 """Bytes of a stream that are buffered before a run waits for the reader."""
 _PIECE = 256 * 1024
+_NICENESS = 10
+"""How much the niceness of the thread that writes exceeds the process's."""
 _NAMES = {1: "standard output", 2: "standard error"}
 _DRAIN_SECONDS = 1.0
 _OF_THE_MAIN_THREAD = (
@@ -132,6 +135,7 @@ class BackgroundStream(io.RawIOBase):
 
     def _pump(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_MAIN_THREAD)
+        os.nice(_NICENESS)  # only this thread (Linux nice(2), "C library/kernel differences")
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         if self._has_reader:

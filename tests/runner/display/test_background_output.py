@@ -51,6 +51,17 @@ def test_writing_does_not_wait_for_the_reader(pipe, opened):
     assert found == [text.encode()]
 
 
+def test_steps_are_scheduled_before_the_writing(opened):
+    with opened():
+        print("line", flush=True)
+        (writer,) = (thread for thread in threading.enumerate() if thread.name == "standard output")
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        while (of_writer := os.getpriority(os.PRIO_PROCESS, writer.native_id)) == own:  # until it has begun
+            pass
+        assert of_writer == min(own + 10, 19)
+        assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
 def test_two_streams_to_one_file_stay_in_order(pipe, opened):
     expected = "".join(f"{number}\n" for number in range(1000))
     with opened():
