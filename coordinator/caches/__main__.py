@@ -5,7 +5,8 @@
 - ``save`` saves what was not restored with exactly its key.
 
 Rules: a cache only saves time. Whatever is wrong with the store or an entry is a warning in the log and counts as a
-miss; the exit code is 0. ``-`` as store turns caching off: nothing is found and nothing saved.
+miss; the exit code is 0. ``-`` as store turns caching off: nothing is found and nothing saved. A store that does not
+answer in time is not asked again for another cache of the Task, neither to restore nor to save.
 
 Left to others: the arguments (``system.caches.requests``), which entry it is (``system.caches.keys``), and the stores.
 """
@@ -17,14 +18,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from monopod.schemas.formats.sizes import format_files, format_size
+from monopod.schemas.formats.sizes import format_count, format_files, format_size
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.formats.words import format_age, format_duration
 from monopod.system.caches import content, requests
 from monopod.system.caches.hash_files import hash_files
 from monopod.system.caches.keys import Entry, key_problem, version_of
-from monopod.system.caches.requests import Cache, Hash, Request, Template
-from monopod.system.caches.store import Draft, Store, StoreError
+from monopod.system.caches.requests import Cache, Hash, Hit, Request, Template
+from monopod.system.caches.store import AwayError, Draft, Store, StoreError
 from monopod.system.caches.stores import open_store
 from monopod.system.files.tar_entries import MalformedError
 from monopod.system.files.tree_reading import ChangedError, UnreadableError
@@ -32,6 +33,7 @@ from monopod.system.files.tree_reading import ChangedError, UnreadableError
 OFF = "-"
 """The store that turns caching off."""
 _HOME = "/tekton/home"
+_MOST_LISTED = 10
 _SHARED = "MONOPOD_SHARED_FILES"
 """The environment variable that says that every user must be able to use the files."""
 _WHAT_FAILS = (StoreError, MalformedError, ChangedError, UnreadableError, OSError)
@@ -44,21 +46,45 @@ def main(arguments: Sequence[str], results: str = "") -> int:
     except requests.UsageError as error:
         print(f"usage: {error}", file=sys.stderr)
         return 2
+    once = _OpenedStore(request)
     if request.verb == "restore":
         for number, cache in enumerate(request.caches):
-            key, is_hit = _restored(request, cache)
+            key, hit = _restored(request, cache, once)
             _write_result(results, f"key-{number}", key)
-            _write_result(results, f"hit-{number}", "true" if is_hit else "false")
+            _write_result(results, f"hit-{number}", hit)
     else:
         for cache in request.caches:
-            _save(request, cache)
+            _save(request, cache, once)
     return 0
+
+
+class _OpenedStore:
+    """The store of a request. ``is_away``: it did not answer in time."""
+
+    def __init__(self, request: Request) -> None:
+        self.is_away = False
+        self._request = request
+        self._store: Store | None = None
+        self._reported: set[str] = set()
+
+    def open(self) -> Store:
+        """Return the store. Raises StoreError."""
+        if self._store is None:
+            self._store = open_store(self._request.store, self._request.options)
+        return self._store
+
+    def report_damage(self) -> None:
+        """Warn of what was met in the store that is not an entry, once each."""
+        for path, why in () if self._store is None else self._store.damaged:
+            if path not in self._reported:
+                self._reported.add(path)
+                _say(f"warning: damaged entry {path}: {why}; `monopod cache prune` removes it")
 
 
 # Restoring
 
 
-def _restored(request: Request, cache: Cache) -> tuple[str, bool]:
+def _restored(request: Request, cache: Cache, once: _OpenedStore) -> tuple[str, Hit]:
     """Restore a cache, and return its key (empty if it has none), and whether an entry had exactly this key."""
     key = ""
     try:
@@ -66,19 +92,27 @@ def _restored(request: Request, cache: Cache) -> tuple[str, bool]:
         restore_keys = [_text_of(template, request.roots) for template in cache.restore_keys]
         if (problem := key_problem(key)) is not None:
             _say(f"skipped: {problem}")
-            return "", False
+            return "", "false"
         if cache.policy == "push" or request.store == OFF:
             _say(f"{'caching is off' if request.store == OFF else 'not restored (policy push)'}: {key}")
-            return key, False
-        return key, _restore_entry(request, cache, key, restore_keys)
+            return key, "false"
+        if once.is_away:
+            return key, "away"
+        return key, "true" if _restore_entry(request, cache, key, restore_keys, once) else "false"
+    except AwayError as error:
+        once.is_away = True
+        _say(f"not restored: {_reason(error)}; this Task caches nothing")
+        return key, "away"
     except _WHAT_FAILS as error:
         _say(f"not restored: {_reason(error)}")
-    return key, False
+    finally:
+        once.report_damage()
+    return key, "false"
 
 
-def _restore_entry(request: Request, cache: Cache, key: str, restore_keys: Sequence[str]) -> bool:
+def _restore_entry(request: Request, cache: Cache, key: str, restore_keys: Sequence[str], once: _OpenedStore) -> bool:
     paths = list(_paths(request, cache))
-    store = open_store(request.store, request.options)
+    store = once.open()
     entry = store.find(_version(paths), key, restore_keys)
     if entry is None:
         _say(f"miss: {key}")
@@ -90,8 +124,14 @@ def _restore_entry(request: Request, cache: Cache, key: str, restore_keys: Seque
     how_long = format_duration(time.monotonic() - start)
     _say(f"{found}, {format_files(restored.files, restored.length)} in {how_long}, {_age(entry)}")
     if restored.left_out:
-        _say(f"left out {len(restored.left_out)} links that lead out of the cached paths: {restored.left_out[0]}")
+        links = format_count(len(restored.left_out), "link")
+        _say(f"left out {links} to a place outside the cached paths: {_listed(restored.left_out)}")
     return entry.key == key
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _age(entry: Entry) -> str:
@@ -101,19 +141,25 @@ def _age(entry: Entry) -> str:
 # Saving
 
 
-def _save(request: Request, cache: Cache) -> None:
+def _save(request: Request, cache: Cache, once: _OpenedStore) -> None:
     key = cache.save_as
-    if cache.policy == "pull":
+    if cache.policy == "pull" or once.is_away:
         return
     if not key or key.startswith("$(steps."):  # the restore Step did not get that far
         _say("not saved: there is no key")
     elif request.store == OFF:
         _say(f"caching is off: {key}")
+    elif cache.hit == "away":
+        once.is_away = True
+        _say("not saved, since the store did not answer in time before")
     elif cache.hit == "true":
         _say(f"not saved, since it was restored: {key}")
     else:
         try:
-            _save_entry(open_store(request.store, request.options), request, cache, key)
+            _save_entry(once.open(), request, cache, key)
+        except AwayError as error:
+            once.is_away = True
+            _say(f"not saved: {_reason(error)}")
         except _WHAT_FAILS as error:
             _say(f"not saved: {_reason(error)}")
 

@@ -2,14 +2,16 @@
 
 Usage: STORE [IDENTITY,IDENTITY,...]...
 
-It first removes the entries with these identities (``directory_store.identity``), then writes a line of JSON for each
-entry that is left, and as the last line how many there are: a log without it is not whole. Exit code 1 and a line with
+It first removes the entries with these identities (``directory_store.identity``), damaged ones too, then writes a line
+of JSON for each damaged entry and each entry that are left, and as the last line how many entries there are: a log
+without it is not whole. Exit code 1 and a line with
 ``problem`` if the store cannot be used.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -28,10 +30,15 @@ def main(arguments: Sequence[str]) -> int:
         for entry in store.entries():
             if identity(entry.version, entry.key) in unwanted:
                 store.remove(entry)
+        for damage in store.damaged:
+            if os.path.basename(damage.path) in unwanted:
+                store.remove_damaged(damage)
         entries = store.entries()
     except StoreError as error:
         print(json.dumps({"problem": str(error)}), flush=True)
         return 1
+    for damage in store.damaged:
+        print(json.dumps({"damaged": damage}))
     for entry in entries:
         print(json.dumps({"entry": to_json(entry), "used": entry.used}))
     print(json.dumps({"entries": len(entries)}), flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from monopod.runner.caches.pruning import StoredEntry
+from monopod.runner.caches.pruning import StoredDamage, StoredEntry
 from monopod.system.caches.store import Store
 
 
@@ -24,4 +24,14 @@ class DirectStores:
         """Remove entries, and yield each that is removed. Raises StoreError."""
         for each in stored:
             self.stores[each.place].remove(each.entry)
+            yield each
+
+    def damaged(self) -> list[StoredDamage]:
+        """Return what `stored` has met that is not an entry."""
+        return [StoredDamage(damage, place) for place, store in self.stores.items() for damage in store.damaged]
+
+    def remove_damaged(self, damaged: Iterable[StoredDamage]) -> Iterator[StoredDamage]:
+        """Remove what is not an entry, and yield each that is removed. Raises StoreError."""
+        for each in damaged:
+            self.stores[each.place].remove_damaged(each.damage)
             yield each

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from monopod.system.caches.keys import Entry
+from monopod.system.caches.store import Damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class StoredEntry:
         return now - self.entry.used > age
 
 
+@dataclass(frozen=True, slots=True)
+class StoredDamage:
+    """Damage in a store, and its place (`StoredEntry`)."""
+
+    damage: Damage
+    place: str = ""
+
+
 class Stores(Protocol):
     """Stores of caches as `monopod cache` needs them. The methods raise StoreError or BackendUnavailableError."""
 
@@ -33,6 +42,12 @@ class Stores(Protocol):
 
     def remove(self, stored: Iterable[StoredEntry], /) -> Iterator[StoredEntry]:
         """Remove entries, and yield those that are removed."""
+
+    def damaged(self) -> list[StoredDamage]:
+        """Return what `stored` has met that is not an entry."""
+
+    def remove_damaged(self, damaged: Iterable[StoredDamage], /) -> Iterator[StoredDamage]:
+        """Remove what is not an entry, and yield what is removed."""
 
 
 def entries_to_remove(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from monopod.compiler.caches.store_option import CacheStore
-    from monopod.runner.caches.pruning import StoredEntry, Stores
+    from monopod.runner.caches.pruning import StoredDamage, StoredEntry, Stores
 
 VARIABLE = "MONOPOD_CACHE_STORE"
 SUMMARY = "list or prune the caches that runs restore and save"
@@ -102,6 +102,8 @@ def execute(arguments: argparse.Namespace) -> int:
                 _list(arguments, stored, chosen)
             else:
                 _prune(arguments, stored, stores)
+                _prune_damaged(arguments, stores)
+            _report_damage(stores)
     except ValueError as error:
         option = "--cache-store" if arguments.cache_store else VARIABLE
         print(visible_lines(f"monopod cache: {option}: {error}"), file=sys.stderr)
@@ -260,6 +262,25 @@ def _prune(arguments: argparse.Namespace, stored: Sequence[StoredEntry], stores:
         f"{verb} {_counted(len(removed))} ({format_size(size)}), {rest} ({format_size(left - size)}) remain",
         file=sys.stderr,
     )
+
+
+def _prune_damaged(arguments: argparse.Namespace, stores: Stores) -> None:
+    """Remove what is not an entry, unless the keys of the entries to remove are chosen: it has none."""
+    if arguments.key is not None or arguments.dry_run:
+        return
+    for each in stores.remove_damaged(stores.damaged()):
+        print(visible_lines(f"removed damaged entry {_described(each)}"))
+
+
+def _report_damage(stores: Stores) -> None:
+    for each in stores.damaged():
+        hint = "`monopod cache prune` with --all, --older-than or --max-size removes it"
+        print(visible_lines(f"monopod cache: damaged entry {_described(each)}; {hint}"), file=sys.stderr)
+
+
+def _described(stored: StoredDamage) -> str:
+    place = f" of {stored.place}" if stored.place else ""
+    return f"{stored.damage.path}{place}: {stored.damage.why}"
 
 
 def _counted(number: int) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import signal
 import threading
@@ -28,7 +29,7 @@ from urllib.parse import quote
 
 from monopod.compiler.caches.reader_pod import CONTAINER, LABELS, LONGEST_SECONDS, reader_pod
 from monopod.runner.backend_errors import BackendUnavailableError
-from monopod.runner.caches.pruning import StoredEntry
+from monopod.runner.caches.pruning import StoredDamage, StoredEntry
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, describe, describe_creation
 from monopod.runner.kubernetes.claims_in_use import pods_with_claims
@@ -41,6 +42,7 @@ from monopod.schemas.formats.words import format_duration
 from monopod.system.caches.directory_store import identity
 from monopod.system.caches.entry_json import from_json
 from monopod.system.caches.keys import Entry
+from monopod.system.caches.store import Damage
 
 START_SECONDS: Final = 120.0
 """How long a Pod may take to start by default."""
@@ -66,6 +68,7 @@ class ClaimCaches:
     image: str | None = None
     start_seconds: float = START_SECONDS
     problems: list[str] = field(default_factory=list)
+    _damaged: dict[str, list[Damage]] = field(default_factory=dict)
 
     def stored(self) -> list[StoredEntry]:
         """Return the entries of all claims that can be read. Raises BackendUnavailableError."""
@@ -80,6 +83,19 @@ class ClaimCaches:
         for claim, entries in self._read({claim: tuple(names) for claim, names in unwanted.items()}).items():
             left = set(map(_identity, entries))
             yield from (each for name, each in unwanted[claim].items() if name not in left)
+
+    def damaged(self) -> list[StoredDamage]:
+        """Return what `stored` has met that is not an entry."""
+        return [StoredDamage(damage, claim) for claim, damaged in self._damaged.items() for damage in damaged]
+
+    def remove_damaged(self, damaged: Iterable[StoredDamage]) -> Iterator[StoredDamage]:
+        """Remove what is not an entry, and yield what is removed. Raises BackendUnavailableError."""
+        unwanted: dict[str, list[StoredDamage]] = {}
+        for each in damaged:
+            unwanted.setdefault(each.place, []).append(each)
+        names = {claim: [os.path.basename(each.damage.path) for each in group] for claim, group in unwanted.items()}
+        for claim in self._read(names):
+            yield from (each for each in unwanted[claim] if each.damage not in self._damaged.get(claim, ()))
 
     def _read(self, claims: Mapping[str, Sequence[str]]) -> dict[str, list[Entry]]:
         """Remove the entries with these identities; return what the claims have then. Problems are noted."""
@@ -97,7 +113,7 @@ class ClaimCaches:
                             read[claim] = []
                 for claim, pod, last in self._ended(started):
                     with self._noted(claim):
-                        read[claim] = self._report(pod, last)
+                        read[claim], self._damaged[claim] = self._report(pod, last)
         except UnreachableError as error:
             raise BackendUnavailableError(f"{self.cluster.name} cannot be reached: {error}") from error
         return read
@@ -174,8 +190,8 @@ class ClaimCaches:
             return f": {found[-1]}" if found else ""
         return ""
 
-    def _report(self, name: PodName, ended: dict[str, Any] | str) -> list[Entry]:
-        """Return the entries that a Pod has reported. Raises _UnreadableError, ApiError."""
+    def _report(self, name: PodName, ended: dict[str, Any] | str) -> tuple[list[Entry], list[Damage]]:
+        """Return the entries and the damage that a Pod has reported. Raises _UnreadableError, ApiError."""
         if isinstance(ended, str):
             raise _UnreadableError(ended)
         if not any(status["name"] == CONTAINER and _has_run(status) for status in statuses(ended)):
@@ -192,15 +208,15 @@ class ClaimCaches:
             return list(stream.lines())
 
 
-def _entries(lines: Sequence[bytes]) -> list[Entry]:
-    """Return the entries in the log of a Pod. Raises ValueError if it is not whole, _UnreadableError."""
+def _entries(lines: Sequence[bytes]) -> tuple[list[Entry], list[Damage]]:
+    """Return the entries and the damage in the log of a Pod. Raises ValueError if it is not whole, _UnreadableError."""
     *listed, end = map(json.loads, lines)
     if "problem" in end:
         raise _UnreadableError(str(end["problem"]))
-    entries = [from_json(line["entry"], line["used"]) for line in listed]
+    entries = [from_json(line["entry"], line["used"]) for line in listed if "entry" in line]
     if end != {"entries": len(entries)}:
         raise ValueError("the log is not whole")
-    return entries
+    return entries, [Damage(*line["damaged"]) for line in listed if "damaged" in line]
 
 
 def _why_late(pod: Mapping[str, Any], seconds: float, start_seconds: float) -> str:

@@ -14,6 +14,7 @@ Rules:
 - Everybody who can reach the directory may save and remove entries, whatever their user.
 - A full file system is like a full cache of GitHub's: the least recently used entries make room for a new one.
 - What is in the directory may be hostile: only regular files are opened, and no links followed.
+- What is in ``entries`` and is not an entry is damage: it counts as no entry, is reported, and gives way to a new one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import BinaryIO, Final
 from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import LONGEST, from_json, to_json
 from monopod.system.caches.keys import Entry, choose
-from monopod.system.caches.store import Draft, Pack, StoreError
+from monopod.system.caches.store import Damage, Draft, Pack, StoreError
 from monopod.system.locks import is_locked
 
 _ENTRY: Final = "entry.json"
@@ -46,7 +47,9 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _MARGIN: Final = 64 * 1024
 """What an entry takes beside its content, generously."""
-_EXISTS: Final = {errno.EEXIST, errno.ENOTEMPTY}
+_EXISTS: Final = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+_MISSING_OR_OTHER: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO}
+"""Errors of opening a file that is not there or not regular; others may pass."""
 
 
 class DirectoryStore:
@@ -55,6 +58,7 @@ class DirectoryStore:
     def __init__(self, directory: str) -> None:
         self._entries = f"{directory}/entries"
         self._drafts = f"{directory}/drafts"
+        self._damaged: dict[str, str] = {}
 
     def find(self, version: str, key: str, restore_keys: Sequence[str]) -> Entry | None:
         """Return the entry to restore."""
@@ -157,21 +161,42 @@ class DirectoryStore:
             _make_shared(self._drafts)
             self._remove(identity(entry.version, entry.key))
 
+    @property
+    def damaged(self) -> Sequence[Damage]:
+        """What the other methods have met so far that is not an entry."""
+        return tuple(Damage(path, why) for path, why in self._damaged.items())
+
+    def remove_damaged(self, damage: Damage) -> None:
+        """Remove what is not an entry; a link is not followed."""
+        with _failures():
+            _make_shared(self._drafts)
+            self._remove(os.path.basename(damage.path))
+
     def _remove(self, name: str) -> None:
         removed = f"{self._drafts}/{_unique_name()}"
         with contextlib.suppress(FileNotFoundError):  # another process was faster
             os.rename(f"{self._entries}/{name}", removed)
-            shutil.rmtree(removed)
+            self._damaged.pop(f"{self._entries}/{name}", None)
+            _delete(removed)
 
     def _read(self, name: str) -> Entry | None:
-        """Return the entry in a directory of ``entries``; None if there is none, or it is malformed."""
+        """Return the entry in a directory of ``entries``; None if there is none. Damage is noted."""
+        path = f"{self._entries}/{name}"
         try:
-            with _opened(f"{self._entries}/{name}/{_ENTRY}") as file:
-                text = file.read(LONGEST + 1)
-            status = os.stat(f"{self._entries}/{name}/{_CONTENT}", follow_symlinks=False)
-            return from_json(text, status.st_mtime)
-        except (OSError, ValueError):
+            directory = os.open(path, _DIRECTORY)
+        except OSError:
+            if (kind := _other_kind(path)) is not None:
+                self._damaged[path] = f"it is {kind}, not a directory"
             return None
+        try:
+            return _entry_in(directory, name)
+        except (OSError, ValueError) as error:
+            is_damage = isinstance(error, ValueError) or error.errno in _MISSING_OR_OTHER
+            if is_damage and _is_at(path, directory):  # else another process has removed it
+                self._damaged[path] = _why_damaged(error)
+            return None
+        finally:
+            os.close(directory)
 
     @contextlib.contextmanager
     def _new_draft(self) -> Iterator[tuple[str, BinaryIO]]:
@@ -193,7 +218,54 @@ class DirectoryStore:
         for name in os.listdir(self._drafts):
             path = f"{self._drafts}/{name}"
             if not _is_in_use(path):
-                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    _delete(path)
+
+
+def _entry_in(directory: int, name: str) -> Entry:
+    """Return the entry in an open directory of ``entries`` with a name. Raises OSError, ValueError."""
+    with _opened(_ENTRY, directory) as file:
+        text = file.read(LONGEST + 1)
+    status = os.stat(_CONTENT, dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", _CONTENT)
+    entry = from_json(text, status.st_mtime)
+    if identity(entry.version, entry.key) != name:
+        raise ValueError(f"it is for another key: {entry.key}")
+    return entry
+
+
+def _why_damaged(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return f"{_ENTRY}: {error}"
+    return f"{error.filename or _ENTRY}: {error.strerror}"
+
+
+def _other_kind(path: str) -> str | None:
+    """Return what is at a path if it is not a directory; None if it is, or nothing is there."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return None
+    if stat.S_ISDIR(mode):
+        return None
+    return "a symbolic link" if stat.S_ISLNK(mode) else "a file"
+
+
+def _is_at(path: str, directory: int) -> bool:
+    """Return whether an open directory is still at its path."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(directory))
+    except OSError:
+        return False
+
+
+def _delete(path: str) -> None:
+    """Remove a directory with its content, or something else; a link is not followed. Raises OSError."""
+    if stat.S_ISDIR(os.lstat(path).st_mode):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _length_of(pack: Pack) -> int:
@@ -230,7 +302,7 @@ def _renamed(source: str, target: str) -> bool:
 
 def _is_in_use(draft: str) -> bool:
     """Return whether a process is writing a draft. One that may be about to be locked is not probed (``is_locked``)."""
-    if os.path.basename(draft).startswith(_UNLOCKED):
+    if os.path.basename(draft).startswith(_UNLOCKED) or _other_kind(draft) is not None:
         return _is_younger(draft, 60)
     try:
         descriptor = os.open(f"{draft}/{_CONTENT}", _READ)
@@ -297,9 +369,9 @@ def _write(path: str, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _opened(path: str) -> BufferedReader:
-    """Open a regular file for reading. Raises OSError."""
-    descriptor = os.open(path, _READ)
+def _opened(path: str, directory: int | None = None) -> BufferedReader:
+    """Open a regular file, in a directory, for reading. Raises OSError."""
+    descriptor = os.open(path, _READ, dir_fd=directory)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", path)
@@ -313,4 +385,4 @@ def _failures() -> Iterator[None]:
         yield
     except OSError as error:
         where = f" at {error.filename}" if error.filename is not None else ""
-        raise StoreError(f"cannot use the cache{where}: {error.strerror}") from error
+        raise StoreError(f"cannot use the cache{where}: {error.strerror or error}") from error

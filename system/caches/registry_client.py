@@ -4,7 +4,8 @@ Rules:
 
 - The protocol is https. A registry on this machine or in a private network may use plain http, as in Docker.
 - A password is sent only with encryption, or to this machine. The Authorization header does not follow redirects.
-- Answers other than blobs have a limit. Each request has a time limit for each wait, so a large blob may take long.
+- Answers other than blobs have a limit. A blob may take long, but each wait for a part of it has a limit.
+- All other requests together may wait for `_PATIENCE` beyond a moment for each. After that the registry counts as away.
 
 ``compiler.remote.registry`` pulls images and bundles when compiling. Left to others: entries (``registry_store``).
 """
@@ -16,6 +17,7 @@ import contextlib
 import http.client
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -23,10 +25,14 @@ from email.message import Message
 from typing import IO, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from monopod.system.caches.store import StoreError
+from monopod.system.caches.store import AwayError, StoreError
 from monopod.system.http_login import LOCAL_NAMES, basic, is_loopback, may_be_plain, parse_challenge, token_in
 
 _SECONDS: Final = 60.0
+"""How long to wait for each part of a blob."""
+_PATIENCE: Final = 30.0
+"""How long all other requests together may wait, apart from `_MOMENT` for each."""
+_MOMENT: Final = 1.0
 _LONGEST: Final = 4 << 20
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _CODE = re.compile(r"[A-Z_]{1,60}")
@@ -70,7 +76,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class RegistryClient:
-    """Requests to one repository. All methods raise StoreError."""
+    """Requests to one repository. All methods raise StoreError; `AwayError` once it has not answered in time."""
 
     def __init__(self, host: str, repository: str, login: Login) -> None:
         self.name = f"{host}/{repository}"
@@ -79,11 +85,12 @@ class RegistryClient:
         self._bases = [f"{scheme}://{api}/v2/{repository}/" for scheme in schemes]
         self._login = login
         self._authorization = ""
+        self._patience = _PATIENCE
 
     def get(self, path: str, accept: str = "*/*") -> Answer:
         """Return the answer to a GET; 404 is an answer."""
         with self._sent("GET", path, {"Accept": accept}, allowed=(404,)) as response:
-            content = response.read(_LONGEST + 1) if response.status == 200 else b""
+            content = self._content(response) if response.status == 200 else b""
             if len(content) > _LONGEST:
                 raise StoreError(f"{self.name}: an answer is too large")
             return Answer(response.status, response.headers, content)
@@ -96,7 +103,7 @@ class RegistryClient:
     @contextlib.contextmanager
     def blob(self, digest: str) -> Iterator[http.client.HTTPResponse]:
         """Give the answer with a blob, to read from."""
-        with self._sent("GET", f"blobs/{digest}", {}) as response:
+        with self._sent("GET", f"blobs/{digest}", {}, is_blob=True) as response:
             yield response
 
     def tags(self) -> list[str]:
@@ -125,7 +132,7 @@ class RegistryClient:
             where = urljoin(response.url, location)
         url = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        with self._sent("PUT", url, headers, content):
+        with self._sent("PUT", url, headers, content, is_blob=True):
             pass
 
     def put(self, path: str, content: bytes, media_type: str) -> None:
@@ -150,35 +157,85 @@ class RegistryClient:
         headers: Mapping[str, str],
         content: IO[bytes] | bytes | None = None,
         allowed: tuple[int, ...] = (),
+        *,
+        is_blob: bool = False,
     ) -> Iterator[Any]:
         """Send a request, with credentials if they are needed, and give the answer."""
-        response = self._answer(method, path, headers, content)
+        response = self._answer(method, path, headers, content, is_blob=is_blob)
         if response.status == 401:
             challenge = response.headers.get("WWW-Authenticate") or ""
             response.close()
             self._authorization = self._authorized(challenge, self._bases[0])
             if content is not None and not isinstance(content, bytes):
                 content.seek(0)
-            response = self._answer(method, path, headers, content)
+            response = self._answer(method, path, headers, content, is_blob=is_blob)
         with contextlib.closing(response):
             if response.status >= 300 and response.status not in allowed:
                 raise AnswerError(f"{self.name}: the registry answered {_said(response)}", response.status)
             yield response
 
-    def _answer(self, method: str, path: str, headers: Mapping[str, str], content: IO[bytes] | bytes | None) -> Any:
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: IO[bytes] | bytes | None,
+        *,
+        is_blob: bool,
+    ) -> Any:
         while True:
             url = urljoin(self._bases[0], path)
             request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310  # the base is http
             if self._authorization and url.startswith(self._bases[0].partition("/v2/")[0] + "/"):
                 request.add_unredirected_header("Authorization", self._authorization)
             try:
-                return _open(request)
+                if is_blob:
+                    return _open(request, _SECONDS)
+                return self._opened(request, 1 / len(self._bases))
             except urllib.error.HTTPError as error:
                 return error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if len(self._bases) == 1:
+                    if _is_late(error):
+                        raise self._away() from error
                     raise StoreError(f"{self.name}: cannot be reached: {_reason(error)}") from error
                 self._bases.pop(0)
+
+    def _opened(self, request: urllib.request.Request, share: float = 1.0) -> Any:
+        """Return the answer to a request, which may wait for a share of the patience. Raises AwayError without any."""
+        with self._waiting():
+            return _open(request, _MOMENT + self._patience * share)
+
+    def _content(self, response: Any) -> bytes:
+        """Return the content of an answer, or more than `_LONGEST` of it. Raises StoreError."""
+        content = b""
+        try:
+            while len(content) <= _LONGEST:
+                with self._waiting():
+                    piece = response.read1(_LONGEST + 1 - len(content))
+                if not piece:
+                    break
+                content += piece
+        except TimeoutError as error:
+            raise self._away() from error
+        except (OSError, http.client.HTTPException) as error:
+            raise StoreError(f"{self.name}: the connection was lost: {_reason(error)}") from error
+        return content
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Take the time beyond a moment out of the patience. Raises AwayError if there is none left."""
+        if self._patience <= 0:
+            raise self._away()
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._patience -= max(0.0, time.monotonic() - start - _MOMENT)
+
+    def _away(self) -> AwayError:
+        self._patience = 0.0
+        return AwayError(f"{self.name}: cannot be reached: no answer within {_PATIENCE:.0f} seconds")
 
     def _authorized(self, header: str, url: str) -> str:
         """Return the Authorization header for a challenge."""
@@ -205,9 +262,11 @@ class RegistryClient:
         elif self._login.user:
             request.add_unredirected_header("Authorization", basic(self._login.user, self._login.password))
         try:
-            with contextlib.closing(_open(request)) as response:
-                token = token_in(response.read(_LONGEST))
+            with contextlib.closing(self._opened(request)) as response:
+                token = token_in(self._content(response))
         except (OSError, http.client.HTTPException, ValueError) as error:
+            if _is_late(error):
+                raise self._away() from error
             raise StoreError(f"{self.name}: no token from {urlsplit(realm).hostname}: {_reason(error)}") from error
         if token is None:
             raise StoreError(f"{self.name}: {urlsplit(realm).hostname} returned no token")
@@ -244,11 +303,11 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def _open(request: urllib.request.Request) -> Any:
+def _open(request: urllib.request.Request, seconds: float) -> Any:
     handlers: list[urllib.request.BaseHandler] = [_SafeRedirects()]
     if is_loopback(request.full_url):
         handlers.append(urllib.request.ProxyHandler({}))
-    return urllib.request.build_opener(*handlers).open(request, timeout=_SECONDS)
+    return urllib.request.build_opener(*handlers).open(request, timeout=seconds)
 
 
 def _said(response: Any) -> str:
@@ -263,6 +322,10 @@ def _said(response: Any) -> str:
 
 def _is_safe(url: str) -> bool:
     return url.startswith("https://") or (url.startswith("http://") and is_loopback(url))
+
+
+def _is_late(error: Exception) -> bool:
+    return isinstance(getattr(error, "reason", error), TimeoutError)
 
 
 def _reason(error: Exception) -> str:

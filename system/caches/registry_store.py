@@ -30,7 +30,7 @@ from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import from_json, to_json
 from monopod.system.caches.keys import Entry, choose
 from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient
-from monopod.system.caches.store import Draft, Pack, StoreError
+from monopod.system.caches.store import AwayError, Damage, Draft, Pack, StoreError
 
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _ARTIFACT: Final = "application/vnd.monopod.cache.v1"
@@ -134,6 +134,14 @@ class RegistryStore:
         if answer.status == 200:
             self._client.delete(f"manifests/{_digest(answer.content)}")
 
+    @property
+    def damaged(self) -> Sequence[Damage]:
+        """Nothing: what is not an entry may be somebody else's artifact."""
+        return ()
+
+    def remove_damaged(self, damage: Damage) -> None:
+        """Do nothing: there is none."""
+
     def _read(self, tags: Iterable[str]) -> list[Entry]:
         return [entry for entry in map(self._entry, tags) if entry is not None]
 
@@ -203,6 +211,8 @@ def _reading(name: str) -> Iterator[None]:
     """Raise StoreError instead of what reading or writing raises."""
     try:
         yield
+    except TimeoutError as error:
+        raise AwayError(f"{name}: does not answer in time") from error
     except OSError as error:
         raise StoreError(f"{name}: {error.strerror or error}") from error
     except HTTPException as error:

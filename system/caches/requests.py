@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Policy: TypeAlias = Literal["pull", "push", "both"]
+Hit: TypeAlias = Literal["true", "false", "away"]
+"""Whether an entry had exactly the key; `away`: the store did not answer in time."""
 
 
 class UsageError(ValueError):
@@ -45,7 +47,7 @@ Template: TypeAlias = list[str | Hash]
 
 @dataclass
 class Cache:
-    """One cache of a Task. ``save_as`` and ``hit`` are what the restore Step has found: the key, and "true" or not."""
+    """One cache of a Task. ``save_as`` and ``hit`` are what the restore Step has found: the key, and a `Hit`."""
 
     policy: Policy = "both"
     paths: list[str] = field(default_factory=list)

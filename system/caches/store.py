@@ -20,6 +20,17 @@ class StoreError(Exception):
     """The store cannot be used. The text says why."""
 
 
+class AwayError(StoreError):
+    """The store does not answer in time. It is not asked again."""
+
+
+class Damage(NamedTuple):
+    """Something in a store that is not an entry, though it is where one should be. ``why`` says what is wrong."""
+
+    path: str
+    why: str
+
+
 class Draft(NamedTuple):
     """An entry to save: its key, the version that it belongs to, and its paths as a person wrote them."""
 
@@ -52,3 +63,10 @@ class Store(Protocol):
 
     def remove(self, entry: Entry) -> None:
         """Remove an entry."""
+
+    @property
+    def damaged(self) -> Sequence[Damage]:
+        """What the other methods have met so far that is not an entry."""
+
+    def remove_damaged(self, damage: Damage) -> None:
+        """Remove what is not an entry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,59 @@ def test_what_is_wrong_with_the_store_or_the_files_is_a_warning(task, capsys, pr
     assert message in capsys.readouterr().out
     key, hit = task.restore()
     assert (key[:3], hit) == ("go-", "false")
+
+
+@pytest.fixture
+def silent_registry(monkeypatch):
+    """A registry that accepts connections and never answers; returns its name."""
+    monkeypatch.setattr("monopod.system.caches.registry_client._PATIENCE", 0.2)
+    monkeypatch.setattr("monopod.system.caches.registry_client._MOMENT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}/team/cache"
+
+
+def test_a_store_that_does_not_answer_is_asked_and_reported_once(task, silent_registry, capsys):
+    arguments = task.request("restore", store=f"oci:{silent_registry}", restore_keys=[["a"], ["b"]])
+    caches = arguments[arguments.index("--cache") :]
+    assert main([*arguments, *caches, *caches], str(task.directory / "results")) == 0
+    assert [task.result(f"hit-{number}") for number in range(3)] == ["away"] * 3
+    assert task.result("key-2").startswith("go-")
+    why = "cannot be reached: no answer within 0 seconds; this Task caches nothing"
+    assert capsys.readouterr().out.splitlines() == [f"cache not restored: {silent_registry}: {why}"]
+    (task.source / "vendor").mkdir()
+    save = task.request("save", store=f"oci:{silent_registry}", key="go-1", hit="away")
+    assert main([*save, *save[save.index("--cache") :]]) == 0
+    assert capsys.readouterr().out == "cache not saved, since the store did not answer in time before\n"
+    save = task.request("save", store=f"oci:{silent_registry}", key="go-1", hit="false")
+    assert main([*save, *save[save.index("--cache") :]]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_damaged_entry_is_a_warning_with_its_path(task, capsys):
+    (task.source / "vendor").mkdir()
+    key, _ = task.restore()
+    task.save(key)
+    (damaged,) = task.directory.glob("store/entries/*/entry.json")
+    task.save("go-0")
+    damaged.write_text("{")
+    capsys.readouterr()
+    arguments = task.request("restore")
+    assert main([*arguments, *arguments[arguments.index("--cache") :]], str(task.directory / "results")) == 0
+    told = capsys.readouterr().out.splitlines()
+    (warning,) = [line for line in told if "damaged" in line]
+    assert warning.startswith(f"cache warning: damaged entry {damaged.parent}: entry.json: ")
+    assert warning.endswith("; `monopod cache prune` removes it")
+
+
+def test_every_link_that_is_left_out_is_named(task, capsys):
+    (task.source / "vendor").mkdir()
+    for name in ("a", "b"):
+        (task.source / "vendor" / name).symlink_to("/etc")
+    task.save("go-1")
+    task.restore()
+    left_out = f"{task.source}/vendor/a, {task.source}/vendor/b"
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"cache left out 2 links to a place outside the cached paths: {left_out}"
 
 
 def test_paths_outside_the_workspaces_are_not_cached(task, capsys):

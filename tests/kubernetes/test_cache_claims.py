@@ -85,6 +85,22 @@ def test_claims_are_listed_and_pruned_by_pods(monopod, api, stores):
         assert each["spec"]["activeDeadlineSeconds"] == 600
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("kubelet", "stores")
+def test_damaged_entries_of_claims_are_listed_and_pruned_by_pods(monopod, tmp_path):
+    damaged = tmp_path / "data/monopod/claims/ci/b/entries" / ("0" * 32)
+    damaged.write_text("")
+    cache = ("--cache-store", "pvc:a,b", "--context", "test")
+    ran = monopod("cache", "list", *cache)
+    assert (ran.code, ran.err.count("damaged entry")) == (0, 1)
+    assert f"/entries/{'0' * 32} of b: it is a file, not a directory; `monopod cache prune` with" in ran.err
+    ran = monopod("cache", "prune", "--max-size", "1Gi", *cache)
+    assert ran.code == 0, ran.err
+    assert f"/entries/{'0' * 32} of b: it is a file, not a directory" in ran.out
+    assert not damaged.exists()
+    assert "damaged" not in ran.err
+
+
 def test_claims_that_cannot_be_read_are_reported(monopod, api):
     claim(api, "used", "ReadWriteOnce")
     pod(api, "busy", "used")

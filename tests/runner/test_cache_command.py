@@ -223,3 +223,22 @@ def test_a_directory_that_cannot_be_listed_is_one_line(monkeypatch, capsys, tmp_
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("monopod cache: ")
     assert line.endswith(": Permission denied")
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_damaged_entries_are_reported_and_pruned(cache, tmp_path, is_link):
+    fill(tmp_path / "store", 10)
+    damaged = tmp_path / "store/entries" / ("0" * 32)
+    (tmp_path / "outside").mkdir()
+    damaged.symlink_to(tmp_path / "outside") if is_link else damaged.write_text("")
+    kind = "a symbolic link" if is_link else "a file"
+    about = f"damaged entry {damaged}: it is {kind}, not a directory"
+    hint = "; `monopod cache prune` with --all, --older-than or --max-size removes it"
+    for arguments in (("list",), ("prune", "--key", "x"), ("prune", "--all", "--dry-run")):
+        done = cache(*arguments, "--cache-store", f"{tmp_path}/store")
+        assert f"monopod cache: {about}{hint}" in done.stderr.splitlines()
+    done = cache("prune", "--max-size", "1Gi", "--cache-store", f"{tmp_path}/store")
+    assert done.stdout == f"removed {about}\n"
+    assert "damaged" not in done.stderr
+    assert len(cache("list", "-o", "name", "--cache-store", f"{tmp_path}/store").stdout.splitlines()) == 1
+    assert (tmp_path / "outside").is_dir()

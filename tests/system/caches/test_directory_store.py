@@ -17,7 +17,7 @@ from store_entries import save_entry
 from monopod.system.caches import directory_store
 from monopod.system.caches.directory_store import DirectoryStore
 from monopod.system.caches.keys import Part
-from monopod.system.caches.store import Draft, StoreError
+from monopod.system.caches.store import Damage, Draft, StoreError
 
 save = partial(save_entry, version="v")
 
@@ -184,6 +184,77 @@ def test_content_of_another_size_is_damaged_and_not_read(store, tmp_path):
     with pytest.raises(StoreError, match="damaged"):
         read(store, entry)
     assert store.entries() == []
+
+
+def put_file(path, outside):
+    path.write_text("x")
+
+
+def put_link(path, outside):
+    path.symlink_to(outside)
+
+
+@pytest.mark.parametrize(("put", "why"), [(put_file, "a file"), (put_link, "a symbolic link")])
+def test_something_else_in_place_of_an_entry_is_damage_and_gives_way(store, tmp_path, put, why):
+    save(store, "go-1", b"one")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    outside = tmp_path / "outside"
+    path.rename(outside)
+    put(path, outside)
+    assert store.find("v", "go-1", []) is None
+    assert store.damaged == (Damage(str(path), f"it is {why}, not a directory"),)
+    assert read(store, save(store, "go-1", b"two")) == b"two"
+    assert store.damaged == ()
+    assert len(list(outside.iterdir())) == 2
+    assert os.listdir(tmp_path / "store/drafts") == []
+
+
+@pytest.mark.parametrize("put", [put_file, put_link])
+def test_damage_is_removed_without_following_links(store, tmp_path, put):
+    save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    outside = tmp_path / "outside"
+    path.rename(outside)
+    put(path, outside)
+    assert store.entries() == []
+    (damage,) = store.damaged
+    store.remove_damaged(damage)
+    assert (os.listdir(tmp_path / "store/entries"), store.damaged) == ([], ())
+    assert len(list(outside.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda path: (path / "entry.json").write_text("{"), "entry.json: "),
+        (lambda path: (path / "entry.json").unlink(), "entry.json: No such file"),
+        (lambda path: (path / "content.gz").unlink(), "content.gz: No such file"),
+        (lambda path: (path / "content.gz").rename(path / "entry.json"), "content.gz: No such file"),
+        (lambda path: ((path / "content.gz").unlink(), (path / "content.gz").mkdir()), "content.gz: it is not a reg"),
+        (lambda path: path.rename(path.with_name("f" * 32)), "entry.json: it is for another key: go-1"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_noted(store, tmp_path, change, why):
+    save(store, "go-1")
+    (path,) = (tmp_path / "store/entries").iterdir()
+    change(path)
+    assert store.entries() == []
+    (damage,) = store.damaged
+    assert damage.why.startswith(why)
+    store.remove_damaged(damage)
+    assert os.listdir(tmp_path / "store/entries") == []
+
+
+def test_a_link_in_drafts_is_not_followed(store, tmp_path):
+    save(store, "go-1")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/content.gz").write_text("x")
+    link = tmp_path / "store/drafts/link"
+    link.symlink_to(tmp_path / "outside")
+    os.utime(link, (0, 0), follow_symlinks=False)
+    save(store, "go-2")
+    assert os.listdir(tmp_path / "store/drafts") == []
+    assert os.listdir(tmp_path / "outside") == ["content.gz"]
 
 
 @pytest.mark.parametrize("name", ["entries", "drafts"])
