@@ -7,7 +7,9 @@ Rules:
 - Answers other than blobs have a limit. A blob may take long, but each wait for a part of it has a limit.
 - All other requests together may wait for `_PATIENCE` beyond a moment for each. After that the registry counts as away.
 
-``compiler.remote.registry`` pulls images and bundles when compiling. Left to others: entries (``registry_store``).
+``compiler.remote.registry`` pulls images and bundles when compiling.
+
+Left to others: what is pushed and pulled (``registry_artifacts``).
 """
 
 from __future__ import annotations
@@ -62,6 +64,10 @@ class AnswerError(StoreError):
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
         self.status = status
+
+
+class UnreachableError(StoreError):
+    """The registry did not answer."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -198,7 +204,7 @@ class RegistryClient:
                 if len(self._bases) == 1:
                     if _is_late(error):
                         raise self._away() from error
-                    raise StoreError(f"{self.name}: cannot be reached: {_reason(error)}") from error
+                    raise UnreachableError(f"{self.name}: cannot be reached: {_reason(error)}") from error
                 self._bases.pop(0)
 
     def _opened(self, request: urllib.request.Request, share: float = 1.0) -> Any:

@@ -20,8 +20,9 @@ from store_entries import read_entry as read
 from store_entries import save_entry
 
 from monopod.system.caches import registry_store
+from monopod.system.caches.registry_artifacts import escaped, tag_of
 from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, login_in
-from monopod.system.caches.registry_store import RegistryStore, _escaped, _may_start_with, tag_of
+from monopod.system.caches.registry_store import RegistryStore, _may_start_with
 from monopod.system.caches.store import StoreError
 
 VERSION = "0123456789abcdef"
@@ -254,7 +255,7 @@ def test_tags_of_keys_are_valid_unique_and_keep_prefixes(key, other):
     assert (tag == tag_of(VERSION, other)) == (key == other)
     for end in range(len(key) + 1):
         assert _may_start_with(tag, VERSION, [key[:end]])
-    if len(_escaped(key)) < 100 and not key.startswith(other):
+    if len(escaped(key)) < 100 and not key.startswith(other):
         assert not _may_start_with(tag, VERSION, [other])
 
 
