@@ -26,8 +26,10 @@ from typing import TYPE_CHECKING, Any
 from monopod.compiler.caches.store_choice import StoreChoice
 from monopod.compiler.caches.store_option import login_secret
 from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report
+from monopod.compiler.documents.annotations import read
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.own_annotations import ARTIFACT_REPOSITORY
 from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.documents.run_selection import Run, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
@@ -52,6 +54,7 @@ from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.pod.workload_annotations import OF_WORKLOADS, with_annotations
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.artifact_tasks import ArtifactRepository, parse_repository, with_artifact_tasks
 from monopod.compiler.tasks.breakpoints import with_breakpoints
 from monopod.compiler.tasks.exchanged_workspaces import exchanged_workspaces
 from monopod.compiler.tasks.grouped_tasks import GroupedTask
@@ -195,7 +198,7 @@ class Lowered:
     long a container may take to start, ``max_parallel`` how many TaskRuns may run at the same time. ``exchanged`` are
     the Workspaces whose files are copied, ``copied`` those that the Pod must help to copy: none on this machine.
     ``cache_directory`` is as in `Compilation`. ``secrets`` are added to the Secrets of the files. ``grouped`` are the
-    Tasks of the run's own Pipeline.
+    Tasks of the run's own Pipeline. ``artifact_repository`` keeps the Workspaces that cross from group to group.
     """
 
     run: Run
@@ -213,11 +216,16 @@ class Lowered:
     cache_directory: str
     secrets: tuple[dict[str, Any], ...]
     grouped: tuple[GroupedTask, ...]
+    artifact_repository: ArtifactRepository | None
 
 
 def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
     run = bound.run
     pipeline = with_breakpoints(lower_run(bound, state), options.breakpoints, run.spec, run.place, state.report)
+    if options.carried is not None:
+        of_profile = {} if options.pod_security is None else {"runAsNonRoot": True}
+        context = {**of_profile, **(bound.settings.fields.get("securityContext") or {})}
+        pipeline = with_artifact_tasks(pipeline, options.carried, state.draft, context)
     exchanged = exchanged_workspaces(bound.run.workspaces, bound.workspaces, options.fetched, state.draft, state.report)
     metadata = bound.run.document["metadata"]
     records = {**state.catalog.remote.annotations(), **state.images.annotations()}
@@ -239,7 +247,14 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
         state.draft.cache_directory,
         tuple(filter(None, [login_secret(state.cache_store.chosen)])),
         tuple(state.grouped),
+        _artifact_repository(run, options, state.report),
     )
+
+
+def _artifact_repository(run: Run, options: Options, report: Report) -> ArtifactRepository | None:
+    """Return what the option says, else the annotation of the run, else that of its Pipeline."""
+    own = read(ARTIFACT_REPOSITORY, run.annotations, parse_repository, report)
+    return options.artifact_repository or (None if own is None else own.value)
 
 
 def _assemble(lowered: Lowered, options: Options, report: Report) -> PodParts:

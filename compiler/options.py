@@ -14,6 +14,7 @@ from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
 from monopod.compiler.pod.security import Profile
 from monopod.compiler.pod.workload import A_POD, Workload
 from monopod.compiler.remote.local.sources import LocalSources
+from monopod.compiler.tasks.artifact_tasks import ArtifactRepository, CarriedWorkspaces
 from monopod.compiler.tasks.breakpoints import NO_BREAKPOINTS, Breakpoints
 from monopod.compiler.tasks.left_out import EVERYTHING, Selection
 
@@ -35,7 +36,8 @@ class Options:
       a file, by name. ``name`` chooses one of several runs.
     - ``timeout``, in seconds, is the limit of the whole run. ``selection`` says which Tasks of the Pipeline run, and
       ``breakpoints`` where they are held.
-    - ``hands_over`` is what the Pod hands over to the Pods of other groups (`Plan.hands_over`).
+    - ``hands_over`` is what the Pod hands over to the Pods of other groups (`Plan.hands_over`), and ``carried`` are the
+      Workspaces that it restores from and saves to the artifacts of the run.
     - ``namespace`` is where the Pod is created. Without it, and without one in the files, ``default_namespace`` is, if
       that is known.
     - ``new_name`` makes a name from a generateName. Without it the run gets its name with the Pod.
@@ -56,6 +58,7 @@ class Options:
       the nodes' architectures, as Kubernetes names them; by default they follow the Pod's nodeSelector.
     - ``cache_store`` keeps the caches of Tasks; ``default_cache_store`` does if the run and its Pipeline name none.
       ``free_claim`` returns the first of some claims in a namespace that no Pod uses.
+    - ``artifact_repository`` keeps the Workspaces that cross from group to group.
     - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs. ``uses_images``:
       images are used, unlike on the host backend.
     - ``folders``: what becomes of the folders that ``workspaces`` name. ``fetched`` are the Workspaces from which files
@@ -98,6 +101,8 @@ class Options:
     selection: Selection = EVERYTHING
     breakpoints: Breakpoints = NO_BREAKPOINTS
     hands_over: tuple[str, ...] = ()
+    carried: CarriedWorkspaces | None = None
+    artifact_repository: ArtifactRepository | None = None
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 

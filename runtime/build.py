@@ -35,6 +35,7 @@ PROGRAMS = (
 STEP_PROGRAMS = (
     "monopod.coordinator.caches.__main__",
     "monopod.coordinator.caches.store_report",
+    "monopod.coordinator.workspaces.artifact",
     "monopod.coordinator.workspaces.digest",
     "monopod.coordinator.workspaces.view",
 )

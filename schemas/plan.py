@@ -235,6 +235,7 @@ class Task(NamedTuple):
     among them, that is the name of the TaskRun.
     ``source`` is the key in `Plan.sources` of a Task that is referred to; empty if it is embedded.
     ``left_out``: it does not run. It has no Steps, slots or Pipeline.
+    ``after_success``: one of `finally` that is skipped unless its Pipeline succeeds without it.
     """
 
     name: str
@@ -257,6 +258,7 @@ class Task(NamedTuple):
     source: str = ""
     retry_delay: float = 0.0
     left_out: LeftOut | None = None
+    after_success: bool = False
 
 
 class Pipeline(NamedTuple):

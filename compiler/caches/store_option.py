@@ -66,8 +66,8 @@ def parse_store(text: str) -> CacheStore:
     if kind == "pvc" and rest:
         return CacheStore("claims", tuple(map(_claim, rest.split(","))), option=text)
     if kind == "oci" and rest:
-        name, _, option = rest.partition(",")
-        return CacheStore("registry", (_repository(name),), _secret(option), option=text)
+        repository, secret = parse_registry(rest, "oci:")
+        return CacheStore("registry", (repository,), secret, option=text)
     raise ValueError(
         f"expected a directory (./DIR, /DIR), hostPath:DIR, pvc:CLAIM[,CLAIM...], oci:REGISTRY/REPOSITORY or - for "
         f"no caching, got '{text}'"
@@ -80,19 +80,24 @@ def _claim(name: str) -> str:
     return name
 
 
-def _repository(text: str) -> str:
-    name = ImageName.parse(text)
-    if "@" in text or ":" in text.rpartition("/")[2]:
-        raise ValueError(f"expected oci:REGISTRY/REPOSITORY without tag and digest, got 'oci:{text}'")
-    return name.context
+def parse_registry(text: str, prefix: str = "") -> tuple[str, str]:
+    """Return the repository and the name of the Secret in ``REGISTRY/REPOSITORY[,secret=NAME]``.
+
+    Raises ValueError, with the text after a `prefix`.
+    """
+    repository, _, option = text.partition(",")
+    name = ImageName.parse(repository)
+    if "@" in repository or ":" in repository.rpartition("/")[2]:
+        raise ValueError(f"expected {prefix}REGISTRY/REPOSITORY without tag and digest, got '{prefix}{repository}'")
+    return name.context, _secret(option, prefix)
 
 
-def _secret(option: str) -> str:
+def _secret(option: str, prefix: str) -> str:
     if not option:
         return ""
     key, _, name = option.partition("=")
     if key != "secret" or not name:
-        raise ValueError(f"expected oci:REGISTRY/REPOSITORY,secret=NAME, got ',{option}'")
+        raise ValueError(f"expected {prefix}REGISTRY/REPOSITORY,secret=NAME, got ',{option}'")
     if (problem := subdomain_problem(name)) is not None:
         raise ValueError(problem)
     return name

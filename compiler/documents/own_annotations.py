@@ -17,6 +17,7 @@ from monopod.schemas.model import Path
 
 PREFIX: Final = "monopod.dev/"
 
+ARTIFACT_REPOSITORY: Final = "monopod.dev/artifact-repository"
 CACHE: Final = "monopod.dev/cache"
 CACHE_STORE: Final = "monopod.dev/cache-store"
 COMPLETION: Final = "monopod.dev/completion"
@@ -38,6 +39,7 @@ VIEWS: Final = "monopod.dev/views"
 
 Owner: TypeAlias = Literal["any", "task", "run"]
 KNOWN: Mapping[str, Owner] = {
+    ARTIFACT_REPOSITORY: "run",
     CACHE: "any",
     CACHE_STORE: "any",
     COMPLETION: "task",

@@ -2,7 +2,8 @@
 
 Rules:
 
-- Groups are Pods of their own. A Workspace that several groups use must be a claim, or another volume of the network.
+- Groups are Pods of their own. A Workspace that several groups use must be a claim or another volume of the network,
+  or an artifact carries it (``routes``): one that each Pod has of its own, if there is a repository.
 - Results and the outcome of Tasks are handed over by Argo Workflows and Tekton (``coordinator.engine.handover``). A
   JobSet hands nothing over: a Task whose predecessor may have been skipped would not know.
 - A private view is merged into what its own Pod knows of. No other Pod may use the claim at the same time.
@@ -19,7 +20,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.grouping.partition import TaskGroup, containers_of, of_one_pod, skips, workspace_volumes
+from monopod.compiler.grouping.partition import (
+    TaskGroup,
+    containers_of,
+    of_one_pod,
+    skips,
+    workspace_volumes,
+    written_volumes,
+)
+from monopod.compiler.grouping.routes import Clash, Route, all_before, routes
+from monopod.compiler.tasks.artifact_tasks import OPTION, carriable
 from monopod.compiler.tasks.left_out import needed_output, task_references
 from monopod.compiler.tasks.views import merged_volumes
 
@@ -40,7 +50,7 @@ def crossing_problems(
     """Yield what cannot cross between the groups of a run, and a warning for what is not collected."""
     if len(groups) < 2:
         return
-    owner = {task: group.name for group in groups for task in group.tasks}
+    owner = _owners(groups)
     final = {task.name for task in lowered.pipeline.final_tasks}
     places = {each.task.name: each.place for each in lowered.grouped}
     for name in final:
@@ -49,7 +59,7 @@ def crossing_problems(
             "that it is for into a Pipeline that runs as a Task (pipelineSpec), which stays in one Pod"
         )
         yield places[name].problem("workload", message)
-    yield from _workspaces(lowered, owner)
+    yield from _workspaces(lowered, groups)
     yield from _views(lowered, groups, owner)
     yield from _references(lowered, owner, kind, hands_over=hands_over)
     if not hands_over:
@@ -60,19 +70,64 @@ def crossing_problems(
         yield lowered.run.place.problem("workload", message, "warning")
 
 
-def _workspaces(lowered: Lowered, owner: Mapping[str, str]) -> Iterator[Problem]:
+def carried_volumes(lowered: Lowered) -> frozenset[str]:
+    """Return the volumes of Workspaces that artifacts can carry; none without a repository."""
+    if lowered.artifact_repository is None:
+        return frozenset()
+    return (
+        frozenset(each["name"] for each in lowered.contents.volumes if carriable(each))
+        & workspace_volumes(lowered).keys()
+    )
+
+
+def all_routes(lowered: Lowered, groups: Sequence[TaskGroup]) -> tuple[list[Route], list[Clash]]:
+    """Return how artifacts carry Workspaces from group to group, and where they cannot."""
+    users, writers = workspace_volumes(lowered), written_volumes(lowered)
+    found: list[Route] = []
+    clashes: list[Clash] = []
+    for volume in sorted(carried_volumes(lowered)):
+        of_volume = routes(volume, groups, users[volume], writers.get(volume, {}))
+        found += of_volume[0]
+        clashes += of_volume[1]
+    return found, clashes
+
+
+def _owners(groups: Sequence[TaskGroup]) -> dict[str, str]:
+    return {task: group.name for group in groups for task in group.tasks}
+
+
+def _workspaces(lowered: Lowered, groups: Sequence[TaskGroup]) -> Iterator[Problem]:
+    owner, carried = _owners(groups), carried_volumes(lowered)
     sources = {volume["name"]: volume for volume in lowered.contents.volumes}
     for volume, users in workspace_volumes(lowered).items():
-        groups = list(dict.fromkeys(owner[task] for task in users))
+        using = list(dict.fromkeys(owner[task] for task in users))
         source = of_one_pod(sources.get(volume, {}))
-        if len(groups) < 2 or source is None:
+        if len(using) < 2 or source is None or volume in carried:
             continue
         workspace = lowered.contents.workspaces[volume]
+        artifact = f"carry it with artifacts ({OPTION} REGISTRY/REPOSITORY), " if carriable(sources[volume]) else ""
         message = (
-            f"the Workspace '{workspace}' is used in the groups {_listed(groups)}, a Pod each, and is "
-            f"{_KINDS_OF_VOLUMES[source]}; bind a claim (-w {workspace}=pvc:CLAIM), or put its Tasks into one group"
+            f"the Workspace '{workspace}' is used in the groups {_listed(using)}, a Pod each, and is "
+            f"{_KINDS_OF_VOLUMES[source]}; bind a claim (-w {workspace}=pvc:CLAIM), {artifact}or put its Tasks into "
+            "one group"
         )
         yield lowered.contents.places.volumes[volume].problem("workload", message)
+    yield from _clashes(lowered, groups)
+
+
+def _clashes(lowered: Lowered, groups: Sequence[TaskGroup]) -> Iterator[Problem]:
+    """Yield each Workspace that a group needs as several others have left it, at the first Task that uses it."""
+    users, owner = workspace_volumes(lowered), _owners(groups)
+    places = {each.task.name: each.place for each in lowered.grouped}
+    for clash in all_routes(lowered, groups)[1]:
+        workspace = lowered.contents.workspaces[clash.volume]
+        user = next(task for task in users[clash.volume] if owner[task] == clash.target)
+        message = (
+            f"the groups {_listed(clash.writers)} may all write the Workspace '{workspace}' and do not wait for each "
+            f"other, so no artifact has all that the group '{clash.target}' needs; order them with runAfter, declare "
+            f"the Workspace readOnly where it is only read, or bind a claim (-w {workspace}=pvc:CLAIM)"
+        )
+        yield places[user].problem("workload", message)
 
 
 def _views(lowered: Lowered, groups: Sequence[TaskGroup], owner: Mapping[str, str]) -> Iterator[Problem]:
@@ -81,7 +136,7 @@ def _views(lowered: Lowered, groups: Sequence[TaskGroup], owner: Mapping[str, st
     users: dict[str, dict[str, None]] = {}
     for volume, tasks in workspace_volumes(lowered).items():
         users.setdefault(_claim(sources[volume]), {}).update((owner[task], None) for task in tasks)
-    before = _all_before(groups)
+    before = all_before(groups)
     task_of = {name: task.name for task in lowered.pipeline.tasks for name in containers_of([task])}
     for volume, container, place in merged_volumes(lowered.pipeline, lowered.contents):
         own = owner[task_of[container]]
@@ -99,14 +154,6 @@ def _claim(volume: Mapping[str, Any]) -> str:
     """Return what two volumes of one claim have in common, else the name of a volume."""
     claim = volume.get("persistentVolumeClaim")
     return f"claim {claim['claimName']}" if claim else f"volume {volume['name']}"
-
-
-def _all_before(groups: Sequence[TaskGroup]) -> dict[str, set[str]]:
-    """Return for each group those that have ended when it starts. The groups are in an order in which they can run."""
-    before: dict[str, set[str]] = {}
-    for group in groups:
-        before[group.name] = set(group.needs).union(*(before[name] for name in group.needs))
-    return before
 
 
 def _references(lowered: Lowered, owner: Mapping[str, str], kind: str, *, hands_over: bool) -> Iterator[Problem]:

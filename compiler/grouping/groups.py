@@ -6,6 +6,8 @@ Rules:
   other Tasks were left out. So matrices, guards, retries and all else within a group are those of any Pod.
 - A Task of another group that a Task waits for has what that group hands over. If the engine hands nothing over, it
   counts as succeeded, and nothing that needs more may cross (``crossing``).
+- A Workspace that each Pod has of its own crosses as an artifact, if there is a repository. If the best cut divides one
+  that artifacts cannot carry, because nobody would have all that was written, the cut avoids that where it can.
 - A run whose groups are one needs no handing over, and may have what cannot cross.
 
 Left to others: which Task is in which group (``partition``), and the objects (``job_set``, ``workflow``,
@@ -24,20 +26,22 @@ from monopod.compiler.compilation import Compilation, Lowered, compile_runs
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.documents.run_selection import choose
-from monopod.compiler.grouping.crossing import crossing_problems
+from monopod.compiler.grouping.crossing import all_routes, carried_volumes, crossing_problems
 from monopod.compiler.grouping.group_pod import GroupPod
 from monopod.compiler.grouping.job_set import LONGEST_SUFFIX, job_set, job_set_problems
 from monopod.compiler.grouping.partition import Limit, TaskGroup, partition, waits_for
 from monopod.compiler.grouping.pipeline_run import KUBE_VERSION, pipeline_run, replaced_by_tekton
+from monopod.compiler.grouping.routes import Route
 from monopod.compiler.grouping.workflow import workflow
 from monopod.compiler.options import Options
 from monopod.compiler.pod.assembly import MAX_STORED_BYTES, field_characters
 from monopod.compiler.pod.deadline import active_deadline
 from monopod.compiler.pod.limit_ranges import limit_ranges_of
 from monopod.compiler.pod.peak_requests import request_of
-from monopod.compiler.pod.resources import pod_resources
+from monopod.compiler.pod.resources import PodResources, pod_resources
 from monopod.compiler.pod.workload import KindOfGroups, Workload
 from monopod.compiler.scope.variables_in_scope import variable_name
+from monopod.compiler.tasks.artifact_tasks import CarriedWorkspaces
 from monopod.compiler.tasks.left_out import Selection, needed_output, task_references
 from monopod.schemas.formats import quantity
 from monopod.schemas.plan import ELSEWHERE, LeftOut
@@ -64,7 +68,7 @@ def compile_groups(
     ranges = limit_ranges_of(documents, options.limit_ranges, whole.pod["metadata"].get("namespace"))
     resources = pod_resources(lowered.pipeline, lowered.contents.containers, ranges, version)
     own_containers = 2 if kind == "PipelineRun" else 1  # the container that installs the runtime is a Sidecar
-    groups = partition(lowered, resources, limits, hands_over=hands_over, own_containers=own_containers)
+    groups = _groups(lowered, resources, limits, hands_over=hands_over, own_containers=own_containers)
     crossing = list(crossing_problems(whole.lowered, groups, kind, hands_over=hands_over))
     if any(problem.severity == "error" for problem in crossing):
         raise Problems([problem for problem in crossing if problem.severity == "error"])
@@ -86,6 +90,21 @@ def compile_groups(
     return replace(whole, pod=pods[0].pod, workload=body, warnings=unique)
 
 
+def _groups(
+    lowered: Lowered, resources: PodResources, limits: Sequence[Limit], *, hands_over: bool, own_containers: int
+) -> tuple[TaskGroup, ...]:
+    """Return the groups of a run. Raises Problems."""
+    carried = carried_volumes(lowered)
+    while True:
+        groups = partition(
+            lowered, resources, limits, hands_over=hands_over, own_containers=own_containers, carried=carried
+        )
+        clashing = {clash.volume for clash in all_routes(lowered, groups)[1]}
+        if clashing.isdisjoint(carried):
+            return groups
+        carried -= clashing
+
+
 def _compiled(
     documents: Documents, options: Options, whole: Compilation, groups: Sequence[TaskGroup], kind: KindOfGroups
 ) -> tuple[list[GroupPod], list[Problem]]:
@@ -98,10 +117,12 @@ def _compiled(
     warnings: list[Problem] = []
     hands_over = kind != "JobSet"
     waits = waits_for(whole.lowered)
+    found, _ = all_routes(whole.lowered, groups)
     for group in groups:
         selection = Selection(only=group.tasks, earlier=_elsewhere(waits, group, groups, hands_over=hands_over))
         names = tuple(_handed_over(whole.lowered, waits, group, groups)) if hands_over else ()
-        (compiled,) = compile_runs(documents, replace(options, selection=selection, hands_over=names))
+        carried = _carried(whole.lowered, found, group)
+        (compiled,) = compile_runs(documents, replace(options, selection=selection, hands_over=names, carried=carried))
         takes_over = dict.fromkeys(
             each.left_out.group
             for each in compiled.plan.pipeline.tasks
@@ -111,6 +132,16 @@ def _compiled(
         warnings += compiled.warnings
         _raise(_size_problems([each.pod for each in pods], kind, pods, len(groups)))
     return pods, warnings
+
+
+def _carried(lowered: Lowered, routes: Sequence[Route], group: TaskGroup) -> CarriedWorkspaces | None:
+    """Return the Workspaces that artifacts carry to a group and from it; None if there are none."""
+    names = lowered.contents.workspaces
+    restored = tuple((names[each.volume], each.source) for each in routes if each.target == group.name)
+    saved = dict.fromkeys(names[each.volume] for each in routes if each.source == group.name)
+    if lowered.artifact_repository is None or not (restored or saved):
+        return None
+    return CarriedWorkspaces(lowered.artifact_repository, group.name, restored, tuple(saved))
 
 
 def _elsewhere(

@@ -7,8 +7,8 @@ Rules:
 - With limits, the peak of each group is within them, the coordinator included. Only what Tasks request counts, and what
   the LimitRanges of the namespace add to that.
 - Each further group that uses a Workspace costs its size: of its emptyDir or claim template, else `USUAL_SIZE`. A
-  Workspace that cannot cross, such as an emptyDir, is cut only if there is no other way. ConfigMaps and Secrets cost
-  nothing.
+  Workspace that cannot cross, such as an emptyDir that no artifact carries, is cut only if there is no other way.
+  ConfigMaps and Secrets cost nothing.
 - A Result costs `RESULT_SIZE` for each group that takes it from another one. If the engine cannot hand it over, it is
   cut only if there is no other way. So is the outcome of a Task that may be skipped.
 
@@ -18,7 +18,7 @@ Left to others: the search (``cut``), what must not cross (``crossing``), and re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -27,10 +27,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.grouping.cut import Graph, Shared, best_cut
+from monopod.compiler.pod.parts import ContainerPart
 from monopod.compiler.pod.peak_requests import request_of
 from monopod.compiler.pod.resources import PodResources
 from monopod.compiler.pod.volume_sources import is_shared
 from monopod.compiler.tasks.left_out import needed_output, task_references
+from monopod.compiler.tasks.views import copying_containers
 from monopod.schemas.capacity.peak import peak
 from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Pipeline, Task, runnable_tasks
@@ -72,12 +74,19 @@ class TaskGroup:
 
 
 def partition(
-    lowered: Lowered, resources: PodResources, limits: Sequence[Limit], *, hands_over: bool, own_containers: int = 1
+    lowered: Lowered,
+    resources: PodResources,
+    limits: Sequence[Limit],
+    *,
+    hands_over: bool,
+    own_containers: int = 1,
+    carried: Collection[str] = (),
 ) -> tuple[TaskGroup, ...]:
     """Return the groups of a run, in an order in which they can run. Raises Problems.
 
     `resources` are those of all in one Pod. `hands_over`: the engine hands Results from group to group.
-    `own_containers` is how many containers of monopod's own each Pod has, all like the coordinator's.
+    `own_containers` is how many containers of monopod's own each Pod has, all like the coordinator's. `carried` are the
+    volumes that artifacts carry from group to group.
     """
     tasks = {task.name: task for task in lowered.pipeline.tasks}
     written = {each.task.name: each for each in lowered.grouped if each.task.name in tasks}
@@ -106,7 +115,7 @@ def partition(
     def fits(group: frozenset[int]) -> bool:
         return len(group & named) < 2 and peaks.are_within_limits(tasks_in(group))
 
-    shared = [*_workspaces(lowered, number_of), *_results(written.values(), number_of, hands_over=hands_over)]
+    shared = [*_workspaces(lowered, number_of, carried), *_results(written.values(), number_of, hands_over=hands_over)]
     shared += () if hands_over else _skipping(tasks, number_of)
     groups, _ = best_cut(Graph(before, shared, fits))
     return tuple(_named(groups, keys, together, waits))
@@ -242,13 +251,25 @@ def workspace_volumes(lowered: Lowered) -> dict[str, dict[str, None]]:
 
     The Steps that make and merge private views mount it too, those of a Task's author may mount it at any path.
     """
+    return _mounted(lowered, lambda _part, _mount: True)
+
+
+def written_volumes(lowered: Lowered) -> dict[str, dict[str, None]]:
+    """Return the volumes of Workspaces by name, each with the Tasks that may write it."""
+    reading = copying_containers(lowered.pipeline)
+    return _mounted(lowered, lambda part, mount: not mount.get("readOnly") and part.name not in reading)
+
+
+def _mounted(
+    lowered: Lowered, counts: Callable[[ContainerPart, Mapping[str, Any]], bool]
+) -> dict[str, dict[str, None]]:
     owner = {name: task.name for task in lowered.pipeline.tasks for name in containers_of([task])}
-    used: dict[str, dict[str, None]] = {}
+    tasks: dict[str, dict[str, None]] = {}
     for part in lowered.contents.containers:
         for mount in part.fields.get("volumeMounts") or ():
-            if mount["name"] in lowered.contents.workspaces and part.name in owner:
-                used.setdefault(mount["name"], {})[owner[part.name]] = None
-    return used
+            if mount["name"] in lowered.contents.workspaces and part.name in owner and counts(part, mount):
+                tasks.setdefault(mount["name"], {})[owner[part.name]] = None
+    return tasks
 
 
 def of_one_pod(volume: Mapping[str, Any]) -> str | None:
@@ -256,22 +277,22 @@ def of_one_pod(volume: Mapping[str, Any]) -> str | None:
     return next((kind for kind in _OF_ONE_POD if kind in volume and (kind != "csi" or not is_shared(volume))), None)
 
 
-def _workspaces(lowered: Lowered, number_of: Mapping[str, int]) -> Iterator[Shared]:
+def _workspaces(lowered: Lowered, number_of: Mapping[str, int], carried: Collection[str]) -> Iterator[Shared]:
     sources = {volume["name"]: volume for volume in lowered.contents.volumes}
     for name, users in workspace_volumes(lowered).items():
-        weight = _weight(sources.get(name, {}))
+        weight = _weight(sources.get(name, {}), can_cross=name in carried)
         if weight:
             yield Shared(weight, frozenset(number_of[task] for task in users))
 
 
-def _weight(volume: Mapping[str, Any]) -> int:
+def _weight(volume: Mapping[str, Any], *, can_cross: bool) -> int:
     if any(kind in volume for kind in _WITHOUT_COST):
         return 0
     template = ((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}).get("spec") or {}
     size = (volume.get("emptyDir") or {}).get("sizeLimit")
     size = size or ((template.get("resources") or {}).get("requests") or {}).get("storage")
     weight = USUAL_SIZE if size is None else int(quantity.parse(str(size)))
-    return weight + (UNCROSSABLE if of_one_pod(volume) else 0)
+    return weight + (UNCROSSABLE if of_one_pod(volume) and not can_cross else 0)
 
 
 def _results(grouped: Any, number_of: Mapping[str, int], *, hands_over: bool) -> Iterator[Shared]:

@@ -153,13 +153,25 @@ def _combination(params: Iterable[str]) -> Iterator[str]:
 def merged_volumes(pipeline: plan.Pipeline, contents: PodContents) -> Iterator[tuple[str, str, Place]]:
     """Yield the volume of each view that is merged back, a container that does it, and where the view is asked for."""
     parts = {part.name: part for part in contents.containers}
+    for name, command in _containers_of_views(pipeline):
+        if command != "copy":
+            mounts = parts[name].fields["volumeMounts"]
+            volume = next(mount["name"] for mount in mounts if mount["mountPath"] == _ORIGIN)
+            yield volume, name, contents.places.containers[name]()
+
+
+def copying_containers(pipeline: plan.Pipeline) -> frozenset[str]:
+    """Return the containers that make views: they mount the Workspace, and only read it."""
+    return frozenset(name for name, command in _containers_of_views(pipeline) if command == "copy")
+
+
+def _containers_of_views(pipeline: plan.Pipeline) -> Iterator[tuple[str, str]]:
+    """Yield each container that makes or merges a view, and what it is for."""
     for each in plan.runnable_tasks(pipeline):
         for slot in each.task.slots:
             for name, step in zip(slot.containers, each.task.steps, strict=True):
-                if step.command[-1:] == (f"monopod.{_MODULE}",) and step.args[0] != "copy":
-                    mounts = parts[name].fields["volumeMounts"]
-                    volume = next(mount["name"] for mount in mounts if mount["mountPath"] == _ORIGIN)
-                    yield volume, name, contents.places.containers[name]()
+                if step.command[-1:] == (f"monopod.{_MODULE}",):
+                    yield name, step.args[0]
 
 
 def unknown_views(requested: Iterable[tuple[str, str, str]], tasks: Collection[str]) -> Iterator[Problem]:

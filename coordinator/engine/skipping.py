@@ -3,7 +3,8 @@
 Rules: the reasons and their order are Tekton's (docs/pipelines.md, "Guard Task execution using when
 expressions"; docs/pipelineruns.md, "Monitoring execution status"). A Task whose predecessor was skipped goes with it,
 unless only the predecessor's guards kept it from running, or it is left out of the run. A Task of another group that
-was skipped there counts as skipped for the reason there.
+was skipped there counts as skipped for the reason there. A Task that is only for success is skipped like one that has
+not started when its Pipeline fails.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from monopod.coordinator.engine.result_references import guard_texts, result_references
 from monopod.coordinator.engine.run_state import PipelineState, TaskState
 from monopod.coordinator.engine.skip_words import describe_guard, join_names
+from monopod.coordinator.engine.status import pipeline_outcome
 from monopod.coordinator.engine.when import Guards
 from monopod.schemas.variables import EvaluationError, Reference, references
 
@@ -83,6 +85,8 @@ def _nothing_starts_or_guard(task: TaskState, missing: tuple[Reference, ...]) ->
     reason = nothing_starts(task.pipeline, final=task.final)
     if reason:
         return Skip(reason)
+    if task.plan.after_success and not (outcome := pipeline_outcome(task.pipeline, "")).succeeded:
+        return Skip(_STOPPING, outcome.message)
     if task.final and missing:
         return None
     if task.guards is None:

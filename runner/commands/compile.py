@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.artifacts import add_artifact_option, chosen_repository
 from monopod.runner.commands.options.backend import add_queue_options
 from monopod.runner.commands.options.input import (
     add_file_options,
@@ -37,6 +39,7 @@ EXAMPLES = """\
   monopod compile -f pipeline.yaml --kind Job --shard-by files --max-failed-indexes 3 -o job.yaml
   monopod compile -f pipeline.yaml --kind Job --queue team-a | kubectl create -f -
   monopod compile -f pipeline.yaml --kind Workflow --max-cpu 8 --max-memory 32Gi -o workflow.yaml
+  monopod compile -f pipeline.yaml --kind JobSet --artifact-repository registry.example/team/artifacts -o jobset.yaml
   monopod compile -f pipeline.yaml --kind CronJob --schedule '30 3 * * 1-5' --time-zone Europe/Berlin -o nightly.yaml"""
 
 
@@ -75,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"divide the Tasks into groups, each of which requests at most this {resource} at its peak (JobSet, "
             "Workflow, PipelineRun)",
         )
+    add_artifact_option(parser)
     add_queue_options(parser)
     add_self_shrink_option(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
@@ -134,7 +138,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if in_groups:
         compilations = _in_groups(documents, chosen, arguments)
     else:
-        _refuse_limits(arguments)
+        _refuse_options_of_groups(arguments)
         compilations = _compiled(documents, chosen, shards)
     print_problems(warnings_of(compilations), sys.stderr)
     first = compilations[0]
@@ -178,15 +182,18 @@ def _in_groups(documents: Documents, options: Options, arguments: argparse.Names
         message = f"--self-shrink is for a run in one Pod, not for --kind {arguments.kind}; leave it out"
         raise Problems([Problem(None, message, "workload")])
     limits = [Limit(resource, f"--max-{resource}", text) for resource, text in _limits(arguments)]
+    options = replace(options, artifact_repository=chosen_repository(arguments.artifact_repository))
     return (compile_groups(documents, options, arguments.kind, limits),)
 
 
-def _refuse_limits(arguments: argparse.Namespace) -> None:
-    """Raise Problems for limits of groups if there are no groups."""
+def _refuse_options_of_groups(arguments: argparse.Namespace) -> None:
+    """Raise Problems for options of groups if there are no groups."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
 
-    for resource, _ in _limits(arguments):
-        message = f"--max-{resource} is for --kind JobSet, Workflow and PipelineRun, not for {arguments.kind}"
+    given = [f"--max-{resource}" for resource, _ in _limits(arguments)]
+    given += ["--artifact-repository"] if arguments.artifact_repository is not None else []
+    for option in given:
+        message = f"{option} is for --kind JobSet, Workflow and PipelineRun, not for {arguments.kind}"
         raise Problems([Problem(None, message, "workload")])
 
 

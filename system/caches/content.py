@@ -1,4 +1,4 @@
-"""The content of an entry: some paths of a Task as a gzip stream, and back.
+"""The content of an entry: some paths of a Pod as a gzip stream, and back.
 
 Rules:
 
@@ -9,6 +9,8 @@ Rules:
 - What is restored is untrusted. Nothing outside the paths is written; there are no devices or set-user-ID bits in
   segments; links that lead out of their path are left out.
 - What root restores belongs to the user that the path belonged to, so that Steps whose image has a user can change it.
+- An entry of the same run is what its Steps have left: with `is_own`, links may lead anywhere, since nothing here
+  follows them, and each file belongs to the user that it belonged to.
 
 Left to others: where the content is stored (``directory_store``, ``registry_store``).
 """
@@ -25,7 +27,7 @@ from typing import Final, NamedTuple, Protocol
 
 from monopod.system.caches.keys import Kind, Part
 from monopod.system.files.tar_entries import BLOCK, MalformedError, unpack
-from monopod.system.files.tree_reading import SEGMENT_BYTES, read_segments
+from monopod.system.files.tree_reading import SEGMENT_BYTES, Wanted, everything, read_segments
 from monopod.system.files.tree_writing import Modes, TreeWriter, opened_root
 
 _LONGEST_SEGMENT = SEGMENT_BYTES + 4096 * BLOCK
@@ -60,7 +62,13 @@ class Restored(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def pack(paths: Sequence[CachedPath], write: Callable[[bytes], object]) -> tuple[Part, ...]:
+def pack(
+    paths: Sequence[CachedPath],
+    write: Callable[[bytes], object],
+    is_wanted: Wanted = everything,
+    *,
+    is_own: bool = False,
+) -> tuple[Part, ...]:
     """Write the content of the paths, and return what there is of each.
 
     Raises OSError, tree_reading.UnreadableError, tree_reading.ChangedError.
@@ -69,7 +77,7 @@ def pack(paths: Sequence[CachedPath], write: Callable[[bytes], object]) -> tuple
     for path in paths:
         with _opened_to_read(path) as (kind, root, owner):
             count = 0
-            for segment in read_segments(root) if kind != "absent" else ():
+            for segment in read_segments(root, is_wanted, has_owners=is_own) if kind != "absent" else ():
                 compressor = zlib.compressobj(_FASTEST, wbits=_GZIP)
                 write(compressor.compress(segment) + compressor.flush())
                 count += 1
@@ -77,7 +85,14 @@ def pack(paths: Sequence[CachedPath], write: Callable[[bytes], object]) -> tuple
     return tuple(parts)
 
 
-def restore(paths: Sequence[CachedPath], parts: Sequence[Part], source: Source, *, is_shared: bool = False) -> Restored:
+def restore(
+    paths: Sequence[CachedPath],
+    parts: Sequence[Part],
+    source: Source,
+    *,
+    is_shared: bool = False,
+    is_own: bool = False,
+) -> Restored:
     """Write content to the paths. What is there already stays, unless the content has a file of the same name.
 
     `is_shared`: every user may do with the files what their owner may do. Raises MalformedError, OSError.
@@ -90,14 +105,15 @@ def restore(paths: Sequence[CachedPath], parts: Sequence[Part], source: Source, 
         if part.kind == "absent":
             continue
         with _opened_to_write(path, part, is_shared=is_shared) as (root, only):
-            writer = TreeWriter(root, Modes(shared=is_shared), only_inside=True)
+            writer = TreeWriter(root, Modes(shared=is_shared), only_inside=not is_own, has_owners=is_own)
             try:
                 for _ in range(part.segments):
                     writer.write(_checked(next(reader, None), only))
                 writer.settle()
             finally:
                 writer.close()
-            _give_away(root, only, part.owner)
+            if not is_own:
+                _give_away(root, only, part.owner)
         files, length = files + writer.files, length + writer.length
         left_out += [f"{path.label}/{os.fsdecode(name)}" for name in writer.left_out]
     if next(reader, None) is not None:

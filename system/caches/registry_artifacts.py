@@ -28,7 +28,7 @@ from typing import IO, Any, Final, NamedTuple
 from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import from_json, to_json
 from monopod.system.caches.keys import Entry
-from monopod.system.caches.registry_client import RegistryClient
+from monopod.system.caches.registry_client import RegistryClient, UnreachableError
 from monopod.system.caches.store import AwayError, Draft, Pack, StoreError
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -78,13 +78,11 @@ class RegistryArtifacts:
         """Give the content of an entry, which is exactly what was pushed."""
         with self._temporary() as file:
             digest, size = hashlib.sha256(), 0
-            with self._client.blob(f"sha256:{entry.digest}") as response, _reading(self._client.name):
-                while chunk := response.read(_CHUNK):
+            with self._client.blob(f"sha256:{entry.digest}") as response:
+                while size <= entry.size and (chunk := self._read(response)):
                     digest.update(chunk)
                     size += len(chunk)
-                    if size > entry.size:
-                        break
-                    file.write(chunk)
+                    _write(file, chunk)
             if (size, digest.hexdigest()) != (entry.size, entry.digest):
                 raise StoreError(f"the content of the entry '{entry.key}' is damaged")
             file.seek(0)
@@ -98,8 +96,7 @@ class RegistryArtifacts:
 
             def write(data: bytes) -> None:
                 digest.update(data)
-                with _reading("the disk"):
-                    file.write(data)
+                _write(file, data)
 
             parts = pack(write)
             now = time.time()
@@ -125,6 +122,15 @@ class RegistryArtifacts:
         }
         tag = tag_of(entry.version, entry.key)
         self._client.put(f"manifests/{tag}", json.dumps(manifest).encode(), MANIFEST)
+
+    def _read(self, response: Source) -> bytes:
+        try:
+            return response.read(_CHUNK)
+        except TimeoutError as error:
+            raise AwayError(f"{self._client.name}: does not answer in time") from error
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "strerror", None) or "the connection was lost"
+            raise UnreachableError(f"{self._client.name}: {reason}") from error
 
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[IO[bytes]]:
@@ -157,14 +163,8 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-@contextlib.contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """Raise StoreError instead of what reading or writing raises."""
+def _write(file: IO[bytes], data: bytes) -> None:
     try:
-        yield
-    except TimeoutError as error:
-        raise AwayError(f"{name}: does not answer in time") from error
+        file.write(data)
     except OSError as error:
-        raise StoreError(f"{name}: {error.strerror or error}") from error
-    except HTTPException as error:
-        raise StoreError(f"{name}: the connection was lost") from error
+        raise StoreError(f"no room for the content of an entry: {error.strerror}") from error

@@ -32,6 +32,8 @@ from monopod.system.http_login import LOCAL_NAMES, basic, is_loopback, may_be_pl
 
 _SECONDS: Final = 60.0
 """How long to wait for each part of a blob."""
+_STORED: Final = 16 << 20
+"""How many bytes a second a registry stores, at least, once it has received a blob. It answers only then."""
 _PATIENCE: Final = 30.0
 """How long all other requests together may wait, apart from `_MOMENT` for each."""
 _MOMENT: Final = 1.0
@@ -196,7 +198,7 @@ class RegistryClient:
                 request.add_unredirected_header("Authorization", self._authorization)
             try:
                 if is_blob:
-                    return _open(request, _SECONDS)
+                    return _open(request, _SECONDS + int(headers.get("Content-Length", 0)) / _STORED)
                 return self._opened(request, 1 / len(self._bases))
             except urllib.error.HTTPError as error:
                 return error

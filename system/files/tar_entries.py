@@ -5,6 +5,7 @@ Rules:
 - A large file is split into parts, each an entry of its own. The pax records ``MONOPOD.offset``, ``MONOPOD.size`` (of
   the whole file) and ``MONOPOD.more`` (further parts follow) say which part it is. What is in no part is a hole.
 - Paths are bytes, relative, and separated by ``/``. Times are whole seconds.
+- An entry has the numbers of its user and group only if somebody wants them; otherwise it is root's.
 - `unpack` reads only what `pack` writes, since an archive may come from a hostile Pod: any other entry is an error. So
   are an absolute path, ``..``, and a path or target that the kernel would not take.
 
@@ -24,6 +25,8 @@ _KINDS: dict[bytes, Kind] = {code: kind for kind, code in _TYPES.items()}
 _PAX = b"x"
 _NAME_BYTES = 100
 _LATEST = 0o77777777777
+_LARGEST_IN_HEADER = 0o7777777
+_MOST_USERS: Final = 2**32 - 1
 DEEPEST: Final = 256
 """How many names a path may have. Removing or listing a directory must not exceed the depth of Python's calls."""
 _LONGEST_COMPONENT = 255
@@ -37,7 +40,8 @@ class MalformedError(ValueError):
 class Entry(NamedTuple):
     """A file, or a part of it at ``offset``; a symbolic link to ``target``; or a directory.
 
-    ``size`` is the size of the whole file. ``more``: further parts of the file follow.
+    ``size`` is the size of the whole file. ``more``: further parts of the file follow. ``owner`` are the numbers of its
+    user and group.
     """
 
     path: bytes
@@ -48,6 +52,7 @@ class Entry(NamedTuple):
     offset: int = 0
     size: int = 0
     more: bool = False
+    owner: tuple[int, int] = (0, 0)
 
 
 def pack(entry: Entry, data: bytes = b"") -> bytes:
@@ -61,6 +66,8 @@ def pack(entry: Entry, data: bytes = b"") -> bytes:
         records[b"MONOPOD.offset"] = b"%d" % entry.offset
         records[b"MONOPOD.size"] = b"%d" % entry.size
         records[b"MONOPOD.more"] = b"%d" % entry.more
+    if max(entry.owner) > _LARGEST_IN_HEADER:
+        records |= {b"uid": b"%d" % entry.owner[0], b"gid": b"%d" % entry.owner[1]}
     blocks = b""
     if records:
         if not _is_utf8(entry.path + entry.target):
@@ -70,7 +77,8 @@ def pack(entry: Entry, data: bytes = b"") -> bytes:
     name = entry.path[:_NAME_BYTES]
     mtime = min(max(entry.mtime, 0), _LATEST)
     target = entry.target[:_NAME_BYTES]
-    header = _header(name, _TYPES[entry.kind], len(data), entry.mode & 0o777, mtime=mtime, target=target)
+    kind, mode = _TYPES[entry.kind], entry.mode & 0o777
+    header = _header(name, kind, len(data), mode, mtime=mtime, target=target, owner=entry.owner)
     return blocks + header + _padded(data)
 
 
@@ -128,7 +136,15 @@ def _entry(kind: Kind, header: bytes, records: dict[bytes, bytes], length: int) 
     if offset + length > size:
         raise MalformedError(f"{path[:200]!r} is longer than it says")
     mode, mtime = _octal(header[100:108]) & 0o777, _octal(header[136:148])
-    return Entry(path, kind, mode, mtime, target, offset, size, _number(records, b"MONOPOD.more", 0) == 1)
+    more = _number(records, b"MONOPOD.more", 0) == 1
+    return Entry(path, kind, mode, mtime, target, offset, size, more, _owner(header, records))
+
+
+def _owner(header: bytes, records: dict[bytes, bytes]) -> tuple[int, int]:
+    user, group = _number(records, b"uid", _octal(header[108:116])), _number(records, b"gid", _octal(header[116:124]))
+    if max(user, group) >= _MOST_USERS:
+        raise MalformedError("there is no such user or group")
+    return user, group
 
 
 def _next(view: memoryview, position: int) -> tuple[bytes, int, memoryview]:
@@ -145,8 +161,18 @@ def _next(view: memoryview, position: int) -> tuple[bytes, int, memoryview]:
     return header[156:157], start + _blocks(length), view[start : start + length]
 
 
-def _header(name: bytes, kind: bytes, length: int, mode: int = 0o644, *, mtime: int = 0, target: bytes = b"") -> bytes:
-    fields = name.ljust(_NAME_BYTES, b"\0") + b"%07o\0%07o\0%07o\0" % (mode, 0, 0)
+def _header(
+    name: bytes,
+    kind: bytes,
+    length: int,
+    mode: int = 0o644,
+    *,
+    mtime: int = 0,
+    target: bytes = b"",
+    owner: tuple[int, int] = (0, 0),
+) -> bytes:
+    user, group = (min(number, _LARGEST_IN_HEADER) for number in owner)
+    fields = name.ljust(_NAME_BYTES, b"\0") + b"%07o\0%07o\0%07o\0" % (mode, user, group)
     fields += b"%011o\0%011o\0" % (length, mtime) + b" " * 8 + kind + target.ljust(_NAME_BYTES, b"\0")
     header = (fields + b"ustar\00000").ljust(BLOCK, b"\0")
     return header[:148] + b"%06o\0 " % _checksum(header) + header[156:]

@@ -63,17 +63,17 @@ def everything(_path: bytes, _is_directory: bool) -> Choice:
     return Choice.YES
 
 
-def read_segments(root: bytes, is_wanted: Wanted = everything) -> Iterator[bytes]:
+def read_segments(root: bytes, is_wanted: Wanted = everything, *, has_owners: bool = False) -> Iterator[bytes]:
     """Yield the tree below a directory; if `root` is a file or a link, only that, by its own name.
 
-    Raises UnreadableError, ChangedError.
+    `has_owners`: with the user and group of each. Raises UnreadableError, ChangedError.
     """
     segment = bytearray()
     for entry, data in _entries(root, is_wanted):
         if segment and len(segment) + len(data) > SEGMENT_BYTES:
             yield bytes(segment)
             segment.clear()
-        segment += pack(entry, data)
+        segment += pack(entry if has_owners else entry._replace(owner=(0, 0)), data)
     if segment:
         yield bytes(segment)
 
@@ -134,13 +134,14 @@ def _entries(root: bytes, is_wanted: Wanted) -> Iterator[tuple[Entry, bytes]]:
         try:
             if stat.S_ISLNK(file.status.st_mode):
                 mtime = int(file.status.st_mtime)
-                yield Entry(path, "link", 0o777, mtime, os.readlink(source)), b""
+                yield Entry(path, "link", 0o777, mtime, os.readlink(source), owner=_owner(file.status)), b""
             else:
                 yield from _parts(source, path)
         except OSError as error:
             raise _failed(source, error) from error
     for file in sorted(directories, key=lambda file: file.path.count(b"/"), reverse=True):
-        yield Entry(file.path, "directory", file.status.st_mode, int(file.status.st_mtime)), b""
+        status = file.status
+        yield Entry(file.path, "directory", status.st_mode, int(status.st_mtime), owner=_owner(status)), b""
 
 
 def _files(root: bytes, is_wanted: Wanted) -> Iterator[TreeFile]:
@@ -161,7 +162,8 @@ def _parts(source: bytes, path: bytes) -> Iterator[tuple[Entry, bytes]]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ChangedError(os.fsdecode(path))
-        whole = Entry(path, "file", status.st_mode, int(status.st_mtime), size=status.st_size)
+        mtime = int(status.st_mtime)
+        whole = Entry(path, "file", status.st_mode, mtime, size=status.st_size, owner=_owner(status))
         pieces = list(_pieces(descriptor, status))
         if not pieces or pieces[0][0]:
             pieces.insert(0, (0, 0))  # the part at 0 makes the file
@@ -199,6 +201,10 @@ def _extents(descriptor: int, status: os.stat_result) -> Iterator[tuple[int, int
         end = os.lseek(descriptor, start, os.SEEK_HOLE)
         if start < size:
             yield start, min(end, size)
+
+
+def _owner(status: os.stat_result) -> tuple[int, int]:
+    return status.st_uid, status.st_gid
 
 
 def _is_changed(before: os.stat_result, after: os.stat_result) -> bool:

@@ -4,8 +4,8 @@ Rules:
 
 - Every name is looked up below the descriptor of its directory, without following symbolic links: not even a link that
   was written before leads out. The directory may be a person's own, and the segments may come from a hostile Pod.
-- A file is not executable for, or writable by, more users than its mode says; set-user-ID bits and owners are never
-  taken from the segments.
+- A file is not executable for, or writable by, more users than its mode says; set-user-ID bits are never taken from
+  the segments, and owners only if that is asked for. What cannot be given to its owner is then for every user.
 - Writing a segment twice gives the same as writing it once: a copy that was interrupted continues with the last one.
 - Modes of directories are set last (`settle`): they may forbid to write in them.
 
@@ -49,15 +49,25 @@ class Modes(NamedTuple):
 class TreeWriter:
     """Writes a tree below `root`, a directory that exists. Owns its descriptors until `close`.
 
-    With `only_inside`, symbolic links that could lead out of the root are left out, and listed in ``left_out``.
+    With `only_inside`, symbolic links that could lead out of the root are left out, and listed in ``left_out``. With
+    `has_owners`, each file gets its owner: root may give files away, another user keeps them, and then every user may
+    do with them what their owner may do.
     ``files`` and ``length`` count the files and links, and the bytes, that were written.
     """
 
-    def __init__(self, root: bytes, modes: Modes = Modes(), *, only_inside: bool = False) -> None:  # noqa: B008
+    def __init__(
+        self,
+        root: bytes,
+        modes: Modes = Modes(),  # noqa: B008
+        *,
+        only_inside: bool = False,
+        has_owners: bool = False,
+    ) -> None:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._path = _OpenPath(self._root)
         self._modes = modes
         self._only_inside = only_inside
+        self._has_owners = has_owners
         self._directories: dict[bytes, Entry] = {}
         self.files = self.length = 0
         self.left_out: list[bytes] = []
@@ -87,10 +97,12 @@ class TreeWriter:
         with contextlib.closing(path):
             for entry in sorted(self._directories.values(), key=lambda entry: entry.path.count(b"/"), reverse=True):
                 *parents, name = entry.path.split(b"/")
-                with _open_directory(path.open(parents), name) as directory:
+                parent = path.open(parents)
+                with _open_directory(parent, name) as directory:
                     current = os.fstat(directory).st_mode
+                    modes = self._given_away(directory, entry, parent)
                     os.utime(directory, (entry.mtime, entry.mtime))
-                    os.fchmod(directory, self._modes.of(entry.mode, current) | current & stat.S_ISGID)
+                    os.fchmod(directory, modes.of(entry.mode, current) | current & stat.S_ISGID)
         self._directories.clear()
 
     def _write_entry(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
@@ -108,6 +120,28 @@ class TreeWriter:
             _remove(directory, name)
             os.symlink(entry.target, name, dir_fd=directory)
             os.utime(name, (entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+            self._given_away(name, entry, directory)
+
+    def _given_away(self, file: int | bytes, entry: Entry, directory: int) -> Modes:
+        """Give a file to its owner, if that is wanted, and return how its mode is changed.
+
+        `file` is its descriptor, or the name of a link in the directory. What is in a directory that gives its group
+        away (set-group-ID) keeps that group.
+        """
+        if not self._has_owners:
+            return self._modes
+        user, group = entry.owner
+        if os.geteuid() == 0:
+            group = -1 if os.fstat(directory).st_mode & stat.S_ISGID else group
+            try:
+                if isinstance(file, int):
+                    os.fchown(file, user, group)
+                else:
+                    os.chown(file, user, group, dir_fd=directory, follow_symlinks=False)
+            except OSError:  # without the capability, or a user that this user namespace does not have
+                return self._modes._replace(shared=True)
+            return self._modes
+        return self._modes if user == os.geteuid() else self._modes._replace(shared=True)
 
     def _write_part(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
         if entry.offset == 0:
@@ -118,8 +152,9 @@ class TreeWriter:
             os.lseek(descriptor, entry.offset, os.SEEK_SET)
             write_all(descriptor, data)
             if not entry.more:
+                modes = self._given_away(descriptor, entry, directory)
                 os.utime(descriptor, (entry.mtime, entry.mtime))
-                os.fchmod(descriptor, self._modes.of(entry.mode, os.fstat(directory).st_mode))
+                os.fchmod(descriptor, modes.of(entry.mode, os.fstat(directory).st_mode))
         finally:
             os.close(descriptor)
 

@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from registry_server import registry, start_registry  # noqa: F401  # fixtures
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ import yaml
 from api_server import ApiServer
 from coordinator_log import NAMESPACE, Coordinator
 from following import Following
+from group_engines import compiled_groups, run_pod  # noqa: F401  # fixtures
 from host_kubelet import HostKubelet
+from registry_server import registry, start_registry  # noqa: F401  # fixtures
 
 from monopod.compiler.compilation import compile_runs
 from monopod.compiler.documents.documents import load

@@ -17,6 +17,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=8).map(b"/".join)
 TARGETS = st.binary(min_size=1, max_size=4095).map(lambda target: target.replace(b"\0", b"_"))
 TIMES = st.integers(0, 0o77777777777)
 MODES = st.integers(0, 0o777)
+OWNERS = st.tuples(*[st.one_of(st.integers(0, 0o7777777), st.integers(0, 2**32 - 2))] * 2)
 
 
 @st.composite
@@ -29,11 +30,13 @@ def parts(draw):
     return (entry if whole else entry._replace(offset=offset, size=size, more=draw(st.booleans()))), data
 
 
-ENTRIES = st.one_of(
+UNOWNED = st.one_of(
     parts(),
     st.tuples(PATHS, st.just("link"), st.just(0o777), TIMES, TARGETS).map(lambda fields: (Entry(*fields), b"")),
     st.tuples(PATHS, st.just("directory"), MODES, TIMES).map(lambda fields: (Entry(*fields), b"")),
 )
+
+ENTRIES = st.tuples(UNOWNED, OWNERS).map(lambda pair: (pair[0][0]._replace(owner=pair[1]), pair[0][1]))
 
 
 @given(st.lists(ENTRIES, max_size=5))
@@ -53,6 +56,7 @@ def test_tarfile_reads_the_same(entries):
             assert member.name.encode("utf-8", "surrogateescape") == entry.path.rstrip(b"/")
             assert member.linkname.encode("utf-8", "surrogateescape") == entry.target
             assert (member.mode, member.mtime) == (entry.mode, entry.mtime)
+            assert (member.uid, member.gid) == entry.owner
             if member.isreg():
                 assert tar.extractfile(member).read() == data
 

@@ -206,6 +206,46 @@ def test_modes(tmp_path, modes, expected):
     assert (tmp_path / "f").stat().st_mode & 0o7777 == expected
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_owners_are_kept_only_if_they_are_wanted(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "d").mkdir(parents=True)
+    (source / "d/f").write_text("x")
+    (source / "d/l").symlink_to("f")
+    for name, user in (("d", 1), ("d/f", 1_000_680_000), ("d/l", 3)):
+        os.chown(source / name, user, user + 1, follow_symlinks=False)
+    for has_owners in (False, True):
+        (target / str(has_owners)).mkdir(parents=True)
+        segments = list(read_segments(os.fsencode(source), has_owners=has_owners))
+        write(target / str(has_owners), segments, has_owners=True)
+    statuses = [(target / path).lstat() for path in ("True/d", "True/d/f", "True/d/l", "False/d/f")]
+    owners = [(status.st_uid, status.st_gid) for status in statuses]
+    assert owners == [(1, 2), (1_000_680_000, 1_000_680_001), (3, 4), (0, 0)]
+    assert statuses[1].st_mode & 0o777 == (source / "d/f").stat().st_mode & 0o777
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_directory_that_gives_its_group_keeps_it(tmp_path):
+    os.chown(tmp_path, 0, 77)
+    tmp_path.chmod(0o2777)
+    write(
+        tmp_path,
+        [pack(Entry(b"d/f", "file", 0o600, owner=(5, 6))) + pack(Entry(b"d", "directory", 0o700, owner=(5, 6)))],
+        has_owners=True,
+    )
+    for name, mode in (("d", 0o2770), ("d/f", 0o660)):
+        status = (tmp_path / name).stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (5, 77, mode)
+
+
+def test_what_cannot_be_given_to_its_owner_is_for_every_user(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    entries = [Entry(b"mine", "file", 0o640, owner=(4321, 0)), Entry(b"other", "file", 0o640, owner=(1, 1))]
+    write(tmp_path, [b"".join(map(pack, entries))], has_owners=True)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    assert modes == {"mine": "0o640", "other": "0o666"}
+
+
 ESCAPES = {
     "through a link that was written before": [Entry(b"link", "link", target=b"/OUT"), Entry(b"link/x", "file")],
     "through a relative link": [Entry(b"link", "link", target=b"../out"), Entry(b"link/x", "file")],
