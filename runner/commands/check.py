@@ -14,6 +14,7 @@ from monopod.runner.commands.options.input import (
     load_documents,
     placeholder_names,
 )
+from monopod.runner.garbage_collection import without_garbage_collection
 
 SUMMARY = "report errors and risks in a Pipeline without running it"
 
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@without_garbage_collection()
 def execute(arguments: argparse.Namespace) -> int:
     """Print all problems. Returns 2 if there are errors, or warnings with ``--strict``."""
     from monopod.compiler.advice.checking import Checked, check  # noqa: PLC0415  # not needed for --help

@@ -18,6 +18,7 @@ from monopod.runner.commands.options.input import (
 )
 from monopod.runner.commands.options.shrinking import add_self_shrink_option
 from monopod.runner.exit_codes import SUCCEEDED
+from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
@@ -115,6 +116,7 @@ def _add_shard_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@without_garbage_collection()
 def execute(arguments: argparse.Namespace) -> int:
     """Write the Pod (or Job ...) of each run, after the other objects of the input. Raises Problems."""
     from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help

@@ -8,6 +8,7 @@ import sys
 from monopod.runner.commands.options.input import add_files, load_documents
 from monopod.runner.commands.options.params import add_params
 from monopod.runner.exit_codes import SUCCEEDED
+from monopod.runner.garbage_collection import without_garbage_collection
 
 SUMMARY = "write Argo, Furiko, Knative, Triggers or v1beta1 documents as Tekton v1"
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
+@without_garbage_collection()
 def execute(arguments: argparse.Namespace) -> int:
     """Write all documents, in their order. Raises Problems."""
     from monopod.runner.display.problem_report import print_problems  # noqa: PLC0415  # not needed for --help

@@ -17,6 +17,7 @@ from monopod.runner.commands.options.params import add_params, file_params, para
 from monopod.runner.commands.options.project import name_of_run
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.exit_codes import SUCCEEDED
+from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
     from monopod.compiler.locking import ResolvedReference
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_option(parser, ("json",), "human (the default), or json")
 
 
+@without_garbage_collection()
 def execute(arguments: argparse.Namespace) -> int:
     """List, pin or check the references. Raises Problems."""
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
