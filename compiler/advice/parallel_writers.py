@@ -26,7 +26,7 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.own_annotations import MAX_CONCURRENCY, VIEWS
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import paths_in
-from monopod.compiler.tasks.ordering import order_tasks
+from monopod.compiler.tasks.ordering import order_tasks, references_of_task
 from monopod.compiler.tasks.views import viewed
 from monopod.schemas.model import Path
 from monopod.schemas.tekton.pipelines import EmbeddedTask, Matrix, PipelineSpec, PipelineTask
@@ -216,7 +216,9 @@ def _predecessors(pipeline: WrittenPipeline) -> dict[str, tuple[str, ...]]:
 
     Returns an empty mapping if there is a cycle, which is reported as an error elsewhere.
     """
-    after = {name: order.after for name, order in order_tasks(pipeline.spec.tasks).items()}
+    tasks = pipeline.spec.tasks
+    orders = order_tasks(tasks, {task.name: references_of_task(task) for task in tasks})
+    after = {name: order.after for name, order in orders.items()}
     try:
         return {name: after[name] for name in TopologicalSorter(after).static_order()}
     except CycleError:

@@ -72,7 +72,7 @@ class Catalog:
         self.remote = RemoteDocuments(documents, context, sources)
         self._documents = documents
         self._annotated = AnnotatedReferences(documents.annotated, self.remote, report)
-        self._paths_in_tasks: dict[int, frozenset[Path]] = {}
+        self._paths_in_specs: dict[int, frozenset[Path]] = {}
         self._params_used: dict[int, frozenset[str]] = {}
 
     @property
@@ -142,16 +142,22 @@ class Catalog:
         define = _of_document if document.file in self.remote.sources else _in_files
         return define(document, spec, metadata)
 
-    def paths_in_task(self, spec: TaskSpec, place: Place, outer: OuterScope) -> frozenset[Path]:
-        """Return the paths that a Task and its StepActions refer to. A Task that is used often is searched once."""
-        paths = self._paths_in_tasks.get(id(spec))
+    def paths_in_spec(self, spec: TaskSpec | StepActionSpec) -> frozenset[Path]:
+        """Return the paths that the spec of a document refers to. A Task that is used often is searched once."""
+        paths = self._paths_in_specs.get(id(spec))
         if paths is None:
-            names = [step.ref.name for step in spec.steps if step.ref is not None and not step.ref.resolver]
-            actions = [action.spec for name in names if (action := self._step_action_named(name, place)) is not None]
-            paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
-        remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
-        fetched = (self.remote.find(StepAction, reference, place, outer, Report()) for reference in remote)
-        return paths.union(*(paths_in(document[1].spec) for document in fetched if document is not None))
+            paths = self._paths_in_specs[id(spec)] = paths_in(spec)
+        return paths
+
+    def paths_in_actions(self, spec: TaskSpec, place: Place, outer: OuterScope) -> frozenset[Path]:
+        """Return the paths that the StepActions of a Task refer to."""
+        references = [step.ref for step in spec.steps if step.ref is not None]
+        actions = (self._step_action_named(each.name, place) for each in references if not each.resolver)
+        named = (self.paths_in_spec(action.spec) for action in actions if action is not None)
+        remote = (each for each in references if each.resolver)
+        fetched = (self.remote.find(StepAction, each, place, outer, Report()) for each in remote)
+        of_fetched = (paths_in(document[1].spec) for document in fetched if document is not None)
+        return frozenset().union(*named, *of_fetched)
 
     def _step_action_named(self, name: str, place: Place) -> StepAction | None:
         """Return the StepAction of a name; None if there is none, which is reported elsewhere."""

@@ -18,9 +18,10 @@ Left to others: checking the references in arguments (``references``), where the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
 from monopod.compiler.documents.places import Place
@@ -146,14 +147,14 @@ def whole(name: str, shape: Shape) -> str:
 class Declaration:
     """The params that a spec declares; `receiver` names the spec in messages: ``the Task 'build'``.
 
-    Defaults may refer to `default_names` beside other params. Only the defaults of params that are `used` are checked;
-    None for all. `of_run`: ``-p`` sets these params.
+    Defaults may refer to `default_names` beside other params. Only the defaults of params that `used` returns are
+    checked; None for all. `of_run`: ``-p`` sets these params.
     """
 
     receiver: str
     params: Sequence[tuple[ParamSpec, Place]]
     default_names: Names = NO_NAMES
-    used: AbstractSet[str] | None = None
+    used: Callable[[], AbstractSet[str]] | None = None
     of_run: bool = False
 
 
@@ -195,7 +196,7 @@ class _Binder:
         self._templates: dict[str, Value | None] = {}
         self._inherited: dict[str, Shape] = {}
         self._defaults_taken: dict[str, Value] = {}
-        self._used = self._with_defaults(self._declared if declaration.used is None else declaration.used)
+        self._find_used = declaration.used
 
     def bound(self) -> BoundParams:
         for name in self._declared:
@@ -299,10 +300,11 @@ class _Binder:
             needed.discard(spec.name)
         return sorted(needed & self._declared.keys())
 
-    def _with_defaults(self, used: Iterable[str]) -> set[str]:
-        """Return these params and every param that their defaults refer to."""
+    @cached_property
+    def _used(self) -> set[str]:
+        """The params that are used, and every param that their defaults refer to."""
         needed: set[str] = set()
-        waiting = list(used)
+        waiting = list(self._declared if self._find_used is None else self._find_used())
         while waiting:
             name = waiting.pop()
             if name in needed or name not in self._declared:
@@ -313,6 +315,8 @@ class _Binder:
         return needed
 
     def _check_defaults(self) -> None:
+        if not self._defaults_taken:
+            return
         names = Names({("params", name): self._shape(name) for name in self._declared}, self._default_names)
         for name, default in self._defaults_taken.items():
             if name in self._used:

@@ -11,15 +11,15 @@ Left to others: whether a reference is valid (``references``), describing cycles
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
-from monopod.compiler.scope.texts import texts
+from monopod.compiler.scope.texts import references_of
 from monopod.schemas.tekton.pipelines import PipelineTask
-from monopod.schemas.variables import Reference, references
+from monopod.schemas.variables import Reference
 
 _HINTS = 100
 """The maximum number of unknown names for which a similar name is suggested."""
@@ -35,14 +35,14 @@ class Order:
     sources: tuple[str, ...] = ()
 
 
-def sources(task: PipelineTask) -> tuple[str, ...]:
-    """Return the Tasks whose Results a PipelineTask refers to, each once, in order.
+def references_of_task(task: PipelineTask) -> list[Reference]:
+    """Return the references in a PipelineTask, and in its embedded Task. An embedded Pipeline is not searched."""
+    return references_of([value for name, value in task.__dict__.items() if name != "pipeline_spec"])
 
-    An embedded Pipeline refers only to its own Tasks.
-    """
-    fields = [value for name, value in task.__dict__.items() if name != "pipeline_spec"]
-    names = (_source(reference) for text in texts(fields) if "$(tasks" in text for reference in references(text))
-    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+def sources(found: Iterable[Reference]) -> tuple[str, ...]:
+    """Return the Tasks whose Results these references of a PipelineTask mean, each once, in order."""
+    return tuple(dict.fromkeys(name for name in map(_source, found) if name is not None))
 
 
 def _source(reference: Reference) -> str | None:
@@ -53,12 +53,12 @@ def _source(reference: Reference) -> str | None:
     return path[1] if path[2] in _SOURCES or of_matrix else None
 
 
-def order_tasks(tasks: Sequence[PipelineTask]) -> dict[str, Order]:
-    """Return what each of a Pipeline's tasks waits for. Unknown names are left out."""
+def order_tasks(tasks: Sequence[PipelineTask], found: Mapping[str, Sequence[Reference]]) -> dict[str, Order]:
+    """Return what each of a Pipeline's tasks waits for; `found` are its references. Unknown names are left out."""
     names = {task.name for task in tasks}
     orders = {}
     for task in tasks:
-        needed = tuple(name for name in sources(task) if name in names)
+        needed = tuple(name for name in sources(found[task.name]) if name in names)
         after = dict.fromkeys((*(name for name in task.run_after if name in names), *needed))
         orders[task.name] = Order(tuple(after), needed)
     return orders

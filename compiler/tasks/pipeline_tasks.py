@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from monopod.compiler.documents.annotations import Annotations
@@ -28,7 +28,7 @@ from monopod.compiler.scope.params import (
 )
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
-from monopod.compiler.scope.texts import paths_in, texts
+from monopod.compiler.scope.texts import texts
 from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
@@ -58,7 +58,7 @@ from monopod.schemas.tekton import pipelines
 from monopod.schemas.tekton.params import StepResult, TaskResult
 from monopod.schemas.tekton.pipelines import EmbeddedTask, WorkspacePipelineTaskBinding
 from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
-from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, references_in
+from monopod.schemas.variables import MisfitError, Path, Reference, Scope, evaluate, references_in
 
 if TYPE_CHECKING:
     from monopod.compiler.caches.annotation import CacheSpec
@@ -71,7 +71,8 @@ class PipelineScope:
     """The scope of a PipelineTask in its Pipeline; `path` are the PipelineTasks that the Pipeline runs in.
 
     `run` has the names of the Pipeline's PipelineRun, or of the TaskRun. `enums` are as in `OuterScope`. `caches` are
-    for Tasks without caches of their own. `left_out` are the PipelineTasks that do not run.
+    for Tasks without caches of their own. `left_out` are the PipelineTasks that do not run. `references` are those in
+    each PipelineTask and its embedded Task.
     """
 
     path: tuple[str, ...]
@@ -82,6 +83,7 @@ class PipelineScope:
     enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
     caches: tuple[tuple[CacheSpec, TextPlace], ...] = ()
     left_out: Mapping[str, plan.LeftOut] = field(default_factory=dict)
+    references: Mapping[str, Sequence[Reference]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,7 @@ class _TaskCompiler:
         late = self._late_shapes(fixed)
         for argument in self._arguments:
             self._report.extend(check_value(argument.value, Names(late, self._scope.names), argument.place))
-        used = self._state.catalog.params_used(self._spec)
+        used = partial(self._state.catalog.params_used, self._spec)
         declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used, self._of_run)
         if not self._embedded:
             self._report.extend(undeclared_params(self._arguments, declaration))
@@ -305,7 +307,10 @@ class _TaskCompiler:
     @cached_property
     def _used(self) -> frozenset[Path]:
         """All paths that the PipelineTask, its Task and the Task's StepActions refer to."""
-        return paths_in(self._task) | self._state.catalog.paths_in_task(self._spec, self._spec_place, self._params)
+        catalog = self._state.catalog
+        own = {reference.path for reference in self._scope.references.get(self._task.name, ())}
+        of_task = frozenset() if self._embedded else catalog.paths_in_spec(self._spec)
+        return of_task.union(own, catalog.paths_in_actions(self._spec, self._spec_place, self._params))
 
     def _used_workspaces(self) -> set[str]:
         """Return the Workspaces that the embedded spec refers to."""

@@ -37,7 +37,7 @@ from monopod.compiler.scope.variables_in_scope import (
 )
 from monopod.compiler.tasks.grouped_tasks import GroupedTask, grouped_task
 from monopod.compiler.tasks.left_out import Candidates, left_out_tasks, task_in_plan
-from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, sources
+from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, references_of_task, sources
 from monopod.compiler.tasks.pipeline_tasks import (
     PipelineScope,
     PipelineTask,
@@ -118,10 +118,11 @@ def compile_pipeline(
     for name, volume in workspaces.items():
         fixed["workspaces", name, "bound"] = "false" if volume is None else "true"
     values = params.values({**context, **fixed})
-    orders = order_tasks(spec.tasks)
+    references = {task.name: references_of_task(task) for task in (*spec.tasks, *spec.finally_)}
+    orders = order_tasks(spec.tasks, references)
     placed = [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)]
     state.report.extend(order_problems(placed, orders, {task.name for task in spec.finally_}))
-    final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
+    final_orders = {task.name: Order((), _among(sources(references[task.name]), orders)) for task in spec.finally_}
     left_out = {}
     if not ancestry.path:
         left_out = left_out_tasks(state.selection, Candidates(spec, place, orders, outputs), state.report)
@@ -130,7 +131,7 @@ def compile_pipeline(
     if not ancestry.path:
         state.grouped.extend(_grouped(each, state.report) for each in (*tasks, *final_tasks))
     caches = _caches(definition, Variables(names, values, state.report), workspaces, ancestry, state)
-    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums, caches, left_out)
+    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums, caches, left_out, references)
     final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
         name=definition.name,

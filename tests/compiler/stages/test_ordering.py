@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.compiler.documents.places import OptionPlace
-from monopod.compiler.tasks.ordering import order_problems, order_tasks
+from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, references_of_task
 from monopod.schemas.tekton.pipelines import PipelineTask
 
 MAX_TASKS = 7
@@ -32,6 +33,11 @@ def pipeline_task(number: int, edges: set[tuple[int, int, bool]]) -> PipelineTas
     )
 
 
+def orders_of(tasks: Sequence[PipelineTask]) -> dict[str, Order]:
+    """Return the order of Tasks."""
+    return order_tasks(tasks, {task.name: references_of_task(task) for task in tasks})
+
+
 def reachable(edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
     """Return the transitive closure of `edges`."""
     result = set(edges)
@@ -43,7 +49,7 @@ def reachable(edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
 @given(EDGES)
 def test_order_and_cycles_agree_with_reachability(edges):
     tasks = [(pipeline_task(number, edges), OptionPlace(f"t{number}")) for number in range(MAX_TASKS)]
-    orders = order_tasks([task for task, _ in tasks])
+    orders = orders_of([task for task, _ in tasks])
     problems = list(order_problems(tasks, orders))
     for number in range(MAX_TASKS):
         order = orders[f"t{number}"]
@@ -69,6 +75,6 @@ def test_only_the_first_of_many_unknown_names_have_suggestions():
     task = PipelineTask.model_validate({"name": "t", "taskRef": {"name": "x"}, "runAfter": unknown})
     build = PipelineTask.model_validate({"name": "build", "taskRef": {"name": "x"}})
     tasks = [(task, OptionPlace("t")), (build, OptionPlace("b"))]
-    problems = list(order_problems(tasks, order_tasks([task, build])))
+    problems = list(order_problems(tasks, orders_of([task, build])))
     assert [name in problem.message for name, problem in zip(unknown, problems, strict=True)] == [True] * 150
     assert ["did you mean 'build'" in problem.message for problem in problems] == [True] * 100 + [False] * 50
