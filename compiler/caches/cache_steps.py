@@ -73,7 +73,7 @@ def cache_steps(
         return NONE
     access = _access(store, draft, place)
     used = [workspace for workspace in scope.workspaces if workspace.name in reader.used]
-    mounts = [mount_of(workspace, workspace.path, draft) for workspace in used]
+    mounts = [mount_of(workspace, workspace.path) for workspace in used]
     roots = [*(workspace.path for workspace in used), HOME]
     request = Request("restore", access.store, access.options, roots, [cache for _, _, cache in read])
     name = _free_name("cache-restore", scope.taken)

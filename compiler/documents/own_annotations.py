@@ -90,16 +90,19 @@ def _is_never_cut(path: Path) -> bool:
     return "finally" in path or any(path[at : at + 1] == ("pipelineSpec",) for at in range(2, len(path)))
 
 
-def _own_annotations(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the name of each annotation of monopod."""
-    if isinstance(data, list):
-        for index, item in enumerate(data):
-            yield from _own_annotations(item, (*path, index))
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            if key == "metadata" and isinstance(value, dict) and isinstance(value.get("annotations"), dict):
-                for name in value["annotations"]:
-                    if isinstance(name, str) and name.startswith(PREFIX):
-                        yield (*path, key, "annotations", name), name
-            else:
-                yield from _own_annotations(value, (*path, key))
+def _own_annotations(data: Any) -> list[tuple[Path, str]]:
+    """Return the path and the name of each annotation of monopod, in order."""
+    found: list[tuple[Path, str]] = []
+    _add_own_annotations(data, (), found)
+    return found
+
+
+def _add_own_annotations(data: dict[str, Any] | list[Any], path: Path, found: list[tuple[Path, str]]) -> None:
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        if not isinstance(value, dict | list):
+            continue
+        if key == "metadata" and isinstance(value, dict) and isinstance(value.get("annotations"), dict):
+            names = (name for name in value["annotations"] if isinstance(name, str) and name.startswith(PREFIX))
+            found += (((*path, key, "annotations", name), name) for name in names)
+        else:
+            _add_own_annotations(value, (*path, key), found)

@@ -249,15 +249,23 @@ def stored_bytes(pod: dict[str, Any]) -> int:
     Beside the spec there is the record of who set each field (managedFields, 1.5 times as long) and the status of each
     container, which repeats its mounts and resources (as long as the spec). The Plan and the runtime are stored once.
     """
-    fields = field_characters(pod)
-    return len(json.dumps(pod, separators=(",", ":"))) + fields * 24 // 10
+    characters = _characters(pod)
+    return characters + (characters - _stored_once(pod)) * 24 // 10
 
 
 def field_characters(pod: dict[str, Any]) -> int:
     """Return how long a Pod is, written as JSON, without the Plan and the runtime that it carries."""
+    return _characters(pod) - _stored_once(pod)
+
+
+def _characters(pod: dict[str, Any]) -> int:
+    return len(json.dumps(pod, separators=(",", ":")))
+
+
+def _stored_once(pod: dict[str, Any]) -> int:
+    """Return how long the Plan and the runtime are."""
     carrying = (*pod["spec"]["initContainers"], *pod["spec"]["containers"][:1])
-    once = sum(map(len, coordinator_of(pod)["args"])) + sum(map(carried_characters, carrying))
-    return len(json.dumps(pod, separators=(",", ":"))) - once
+    return sum(map(len, coordinator_of(pod)["args"])) + sum(map(carried_characters, carrying))
 
 
 def _metadata(plan: Plan, parts: PodParts) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from monopod.schemas.variables import TooLargeError
 
 MOST_CONTAINERS = 5_000
 """The maximum number of containers. A cluster can store a Pod of fewer than a thousand."""
+_canonical = json.JSONEncoder(sort_keys=True).encode
 MOST_CHARACTERS = 64 * 1024 * 1024
 """The maximum size of the fields of all containers together: forty times what a cluster can store."""
 
@@ -102,8 +103,8 @@ class PodDraft:
 
         `words` name it, and distinguish it from other volumes with the same source.
         """
-        content = json.dumps(source, sort_keys=True)
-        key = content if is_shared(source) else json.dumps([list(words), content])
+        content = _canonical(source)
+        key = content if is_shared(source) else _canonical([list(words), content])
         name = self._volumes_by_key.get(key)
         if name is None:
             name = self._volumes_by_key[key] = volume_name(words, self._volume_names)

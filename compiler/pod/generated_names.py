@@ -14,7 +14,6 @@ Left to others: what needs a name.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import MutableSet, Sequence
 
@@ -25,6 +24,7 @@ MAX_SLOT_NAME = 40
 _MAX_STEP_WORD = 32
 _DIGEST_LENGTH = 6
 
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NOT_IN_LABEL = re.compile(r"[^a-z0-9]+")
 _NOT_IN_LABEL_VALUE = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -65,12 +65,14 @@ def _label(words: Sequence[str], limit: int) -> str:
 
 
 def _is_label(text: str) -> bool:
-    return re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", text) is not None
+    return _LABEL.fullmatch(text) is not None
 
 
 def _unique(name: str, words: Sequence[str], limit: int, taken: MutableSet[str]) -> str:
-    candidates = (_with_digest(name, (*words, str(number)), limit) for number in itertools.count(1))
-    unique = next(candidate for candidate in itertools.chain((name,), candidates) if candidate not in taken)
+    unique, number = name, 0
+    while unique in taken:
+        number += 1
+        unique = _with_digest(name, (*words, str(number)), limit)
     taken.add(unique)
     return unique
 

@@ -84,9 +84,9 @@ class Names:
             holder = self._shapes.get(path[:-1])
             if holder is not None and holder.type == "object" and (holder.keys is None or path[-1] in holder.keys):
                 shape = STRING
-        if shape is None and _starts_with(path, self._open_ended):
+        if shape is None and self._open_ended and _starts_with(path, self._open_ended):
             shape = STRING
-        if shape is None and _starts_with(path, self._unresolved):
+        if shape is None and self._unresolved and _starts_with(path, self._unresolved):
             shape = UNRESOLVED
         if shape is None and self._outer is not None and path[0] not in self._hidden:
             return self._outer.shape(path)

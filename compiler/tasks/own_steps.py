@@ -65,7 +65,7 @@ def own_steps(
     viewed = ViewedTask(task.path, task.receiver, task.annotated(VIEWS), task.matrix, task.used)
     seen, views, problems = with_views(viewed, workspaces, state.views, state.draft)
     state.report.extend(problems)
-    digests = digest_steps(task.annotated(DIGEST), seen, task.receiver, state.draft, state.report)
+    digests = digest_steps(task.annotated(DIGEST), seen, task.receiver, state.report)
     return seen, views.around(digests.around(_cache_steps(task, seen, state))).named(task.steps)
 
 

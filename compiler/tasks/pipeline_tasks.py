@@ -175,7 +175,7 @@ class _TaskCompiler:
         bound = self._bind_params(fixed, fan)
         self._params = OuterScope(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
         bound_workspaces = self._bind_workspaces()
-        fixed |= workspaces.variables(bound_workspaces, self._draft)
+        fixed |= workspaces.variables(bound_workspaces)
         bound = self._with_late_values(bound, {**fixed, **self._context})
         values = bound.values({**fixed, **self._context}, self._outer_values)
         names = self._task_names(bound, fixed, bound_workspaces, values)
@@ -294,7 +294,8 @@ class _TaskCompiler:
         bound = workspaces.bind_for_pipeline(bindings, outer, receiver.name, pipeline)
         self._report.extend(workspaces.task_binding_problems(receiver, bindings, bound, outer))
         params = Variables(self._params.names, self._params.values, self._report)
-        return workspaces.bind_task(receiver, bound, outer, self._used_workspaces() if self._embedded else (), params)
+        used = self._used_workspaces() if self._embedded else ()
+        return workspaces.bind_task(receiver, bound, outer, used, params, draft=self._draft)
 
     @property
     def _context(self) -> dict[Path, Value]:

@@ -117,14 +117,14 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, re
     of_task = Variables(parts.names, values, report)
     volumes = [of_task.resolve(volume.to_kubernetes(), place) for volume, place in parts.volumes]
     mountable = frozenset(volume["name"] for volume in volumes)
-    mountable |= {workspaces.name_in_pod(workspace.volume, draft) for workspace in parts.workspaces if workspace.volume}
+    mountable |= {workspace.in_pod for workspace in parts.workspaces if workspace.volume}
     mountable |= draft.kept_volumes | {volume.name for volume in parts.injected.volumes}
     listed = frozenset(usage.name for step in (*parts.steps, *parts.sidecars) for usage in step.usages)
     content = _Content(volumes, [], [])
     for step in (*parts.steps, *parts.sidecars):
         variables = Variables(step.names_in_fields, step.values(values), report)
         scope = steps.ContainerScope(variables, step.values(shared), mountable)
-        mounts = workspaces.mounts(parts.workspaces, step.usages, listed, draft)
+        mounts = workspaces.mounts(parts.workspaces, step.usages, listed)
         container = steps.container(step.fields, step.sources, mounts, scope)
         draft.make_room(container.fields)
         container, program = _with_image_program(container, step, variables, parts.images)

@@ -26,7 +26,7 @@ from monopod.compiler.documents.own_annotations import VIEWS
 from monopod.compiler.documents.places import OptionPlace, Place
 from monopod.compiler.pod.draft import PodContents, PodDraft
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps, SlotVolume
-from monopod.compiler.tasks.workspaces import TaskWorkspace, name_in_pod
+from monopod.compiler.tasks.workspaces import TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.variables import Path
 
@@ -127,7 +127,7 @@ def _unsuitable(task: ViewedTask, workspace: TaskWorkspace, place: Place) -> Ite
 
 def _steps(task: ViewedTask, workspace: TaskWorkspace, policy: str, view: SlotVolume, draft: PodDraft) -> InjectedSteps:
     assert workspace.volume is not None
-    origin, name = name_in_pod(workspace.volume, draft), workspace.name
+    origin, name = workspace.in_pod, workspace.name
     state = draft.volume(("views", origin), {"emptyDir": {}}, view.place)
     mounts = tuple(
         {"name": volume, "mountPath": path} for volume, path in ((origin, _ORIGIN), (view.name, _VIEW), (state, _STATE))

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from monopod.compiler.diagnostics import Report, did_you_mean
 from monopod.compiler.documents.annotations import Annotations
 from monopod.compiler.documents.own_annotations import DIGEST
-from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.tasks.injected_steps import InjectedStep, InjectedSteps
 from monopod.compiler.tasks.workspaces import TaskWorkspace, mount_of
 
@@ -21,7 +20,7 @@ _DIRECTORY = "/monopod/workspace"
 
 
 def digest_steps(
-    annotations: Annotations, workspaces: Sequence[TaskWorkspace], receiver: str, draft: PodDraft, report: Report
+    annotations: Annotations, workspaces: Sequence[TaskWorkspace], receiver: str, report: Report
 ) -> InjectedSteps:
     """Return the Steps that the annotation asks for; `receiver` is the name of the Task in messages."""
     place = annotations.place(DIGEST)
@@ -38,7 +37,7 @@ def digest_steps(
             message = f"{receiver} has no Workspace '{name}' to compute a digest of{hint}"
             report.add(place.problem("unknown-workspace", message))
         elif workspace.volume is not None:
-            mount = {**mount_of(workspace, _DIRECTORY, draft), "readOnly": True}
+            mount = {**mount_of(workspace, _DIRECTORY), "readOnly": True}
             arguments = (name, _DIRECTORY, "$(step.artifacts.path)")
             module = "coordinator.workspaces.digest"
             steps.append(InjectedStep(f"digest-{name}", module, arguments, (mount,), place, has_artifacts=True))

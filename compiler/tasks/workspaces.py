@@ -16,7 +16,7 @@ Left to others: the volumes' names in the Pod (``pod.draft``), merging mounts wi
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,13 +58,15 @@ Bindings = Mapping[str, Volume | None]
 class TaskWorkspace:
     """A Workspace of a Task with its volume, or None if it is optional and not bound.
 
-    ``view`` is the name of the volume that is mounted instead, if the Task has a private view of the Workspace.
+    ``in_pod`` is the name of the volume in the Pod, empty without one. ``view`` is the name of the volume that is
+    mounted instead, if the Task has a private view of the Workspace.
     """
 
     name: str
     path: str
     read_only: bool
     volume: Volume | None
+    in_pod: str
     view: str = ""
 
 
@@ -114,13 +116,17 @@ class Receiver:
 
 
 def bind_task(
-    receiver: Receiver, bound: Bindings, outer: Bindings, used: Iterable[str], params: Variables
+    receiver: Receiver, bound: Bindings, outer: Bindings, used: Collection[str], params: Variables, *, draft: PodDraft
 ) -> list[TaskWorkspace]:
-    """Return the Workspaces of a Task in a Pipeline.
+    """Return the Workspaces of a Task in a Pipeline; their volumes are added to the draft of the Pod.
 
     `bound` are the bindings of its PipelineTask. An embedded Task also sees the Pipeline's Workspaces (`outer`) that
     it declares or uses. A mountPath may refer to the Task's `params`.
     """
+
+    def workspace(name: str, path: str, volume: Volume | None, *, read_only: bool = False) -> TaskWorkspace:
+        return TaskWorkspace(name, path, read_only, volume, "" if volume is None else name_in_pod(volume, draft))
+
     result = []
     for declaration, place in receiver.declared:
         assert isinstance(declaration, WorkspaceDeclaration)
@@ -129,13 +135,13 @@ def bind_task(
             volume = outer.get(declaration.name)
         params.check(declaration.mount_path, place.at("mountPath"))
         path = params.resolve(declaration.path, place.at("mountPath"))
-        result.append(TaskWorkspace(declaration.name, path, declaration.read_only, volume))
+        result.append(workspace(declaration.name, path, volume, read_only=declaration.read_only))
     if not receiver.inherits:
         return result
-    names_declared = {workspace.name for workspace in result}
-    reachable = {**{name: volume for name, volume in outer.items() if name in set(used)}, **bound}
+    names_declared = {each.name for each in result}
+    reachable = {**{name: volume for name, volume in outer.items() if name in used}, **bound}
     result += [
-        TaskWorkspace(name, f"/workspace/{name}", False, volume)
+        workspace(name, f"/workspace/{name}", volume)
         for name, volume in reachable.items()
         if name not in names_declared
     ]
@@ -232,7 +238,7 @@ def shapes(workspaces: Iterable[TaskWorkspace]) -> dict[Path, Shape]:
     }
 
 
-def variables(workspaces: Iterable[TaskWorkspace], draft: PodDraft) -> dict[Path, Value]:
+def variables(workspaces: Iterable[TaskWorkspace]) -> dict[Path, Value]:
     """Return the values of the variables of a Task's Workspaces (Tekton docs/variables.md)."""
     result: dict[Path, Value] = {}
     for workspace in workspaces:
@@ -240,7 +246,7 @@ def variables(workspaces: Iterable[TaskWorkspace], draft: PodDraft) -> dict[Path
         result["workspaces", workspace.name, "path"] = workspace.path if volume is not None else ""
         result["workspaces", workspace.name, "bound"] = "true" if volume is not None else "false"
         result["workspaces", workspace.name, "claim"] = volume.claim if volume is not None else ""
-        result["workspaces", workspace.name, "volume"] = "" if volume is None else name_in_pod(volume, draft)
+        result["workspaces", workspace.name, "volume"] = workspace.in_pod
     return result
 
 
@@ -250,10 +256,7 @@ def name_in_pod(volume: Volume, draft: PodDraft) -> str:
 
 
 def mounts(
-    workspaces: Iterable[TaskWorkspace],
-    usages: Sequence[WorkspaceUsage],
-    isolated: frozenset[str],
-    draft: PodDraft,
+    workspaces: Iterable[TaskWorkspace], usages: Sequence[WorkspaceUsage], isolated: frozenset[str]
 ) -> list[dict[str, Any]]:
     """Return the mounts of one Step or Sidecar; `isolated` are the Workspaces that some Step or Sidecar lists."""
     listed = {usage.name: usage for usage in usages}
@@ -263,15 +266,14 @@ def mounts(
             continue
         usage = listed.get(workspace.name)
         path = usage.mount_path if usage is not None and usage.mount_path else workspace.path
-        result.append(mount_of(workspace, path, draft))
+        result.append(mount_of(workspace, path))
     return result
 
 
-def mount_of(workspace: TaskWorkspace, path: str, draft: PodDraft) -> dict[str, Any]:
+def mount_of(workspace: TaskWorkspace, path: str) -> dict[str, Any]:
     """Return the mount of a Workspace that is bound, as the Task's Steps have it, at a path."""
     assert workspace.volume is not None
-    name = workspace.view or name_in_pod(workspace.volume, draft)
-    mount: dict[str, Any] = {"name": name, "mountPath": path}
+    mount: dict[str, Any] = {"name": workspace.view or workspace.in_pod, "mountPath": path}
     if workspace.volume.sub_path and not workspace.view:
         mount["subPath"] = workspace.volume.sub_path
     if workspace.read_only:

@@ -43,13 +43,18 @@ class PipelineTaskMetadata(Model):
     annotations: dict[str, str] = Field(default_factory=dict)
 
 
+def _no_metadata() -> PipelineTaskMetadata:
+    """Return metadata without values. Without these arguments, pydantic would inspect how to make each default."""
+    return PipelineTaskMetadata.model_construct(set(), labels={}, annotations={})
+
+
 class EmbeddedTask(TaskSpec):
     """A Task written where it is used. With `apiVersion`, `kind` and `spec` it is a custom task."""
 
     api_version: str = ""
     kind: str = ""
     spec: Anything | None = None
-    metadata: PipelineTaskMetadata = Field(default_factory=PipelineTaskMetadata.model_construct)
+    metadata: PipelineTaskMetadata = Field(default_factory=_no_metadata)
 
     @property
     def is_custom(self) -> bool:
