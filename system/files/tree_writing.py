@@ -30,16 +30,18 @@ _FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Modes(NamedTuple):
     """How modes are changed. ``forbidden`` bits are removed; with ``shared`` every user gets what the owner may do.
 
-    Where a directory gives its group to what is in it (set-group-ID, as an fsGroup does), the group gets that too.
+    Where a directory gives its group to what is in it (set-group-ID, as an fsGroup does), the group gets that too,
+    unless the modes are ``exact``.
     """
 
     forbidden: int = 0
     shared: bool = False
+    exact: bool = False
 
     def of(self, mode: int, directory: int) -> int:
         """Return the mode for a file or directory in the directory with a mode."""
         owner = mode >> 6 & 0o7
-        if self.shared or directory & stat.S_ISGID:
+        if self.shared or (directory & stat.S_ISGID and not self.exact):
             mode |= owner << 3
         if self.shared:
             mode |= owner
@@ -50,8 +52,8 @@ class TreeWriter:
     """Writes a tree below `root`, a directory that exists. Owns its descriptors until `close`.
 
     With `only_inside`, symbolic links that could lead out of the root are left out, and listed in ``left_out``. With
-    `has_owners`, each file gets its owner: root may give files away, another user keeps them, and then every user may
-    do with them what their owner may do.
+    `has_owners`, each file gets its owner and exactly its mode: root may give files away, another user keeps them, and
+    then every user may do with them what their owner may do.
     ``files`` and ``length`` count the files and links, and the bytes, that were written.
     """
 
@@ -131,6 +133,7 @@ class TreeWriter:
         if not self._has_owners:
             return self._modes
         user, group = entry.owner
+        exact, shared = self._modes._replace(exact=True), self._modes._replace(shared=True)
         if os.geteuid() == 0:
             group = -1 if os.fstat(directory).st_mode & stat.S_ISGID else group
             try:
@@ -139,9 +142,9 @@ class TreeWriter:
                 else:
                     os.chown(file, user, group, dir_fd=directory, follow_symlinks=False)
             except OSError:  # without the capability, or a user that this user namespace does not have
-                return self._modes._replace(shared=True)
-            return self._modes
-        return self._modes if user == os.geteuid() else self._modes._replace(shared=True)
+                return shared
+            return exact
+        return exact if user == os.geteuid() else shared
 
     def _write_part(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
         if entry.offset == 0:
