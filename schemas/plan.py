@@ -78,6 +78,8 @@ class Step(NamedTuple):
     ``timeout`` and ``on_error`` are as in Tekton docs/tasks.md; ``on_error`` may be a template.
     ``always``: it also runs after an earlier Step of the attempt has failed, which stays the reason of the failure. It
     does not run once the attempt is cut off. Only the compiler sets it, for Steps that it adds.
+    ``reason_result``: the Step Result in which it says why it fails; then that is the reason of the attempt's failure,
+    instead of the exit code. Only the compiler sets it, for Steps that it adds.
     ``hold_before`` and ``hold_on_failure`` are breakpoints (Tekton docs/debug.md).
     """
 
@@ -96,6 +98,7 @@ class Step(NamedTuple):
     params: tuple[Param, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     always: bool = False
+    reason_result: str = ""
     hold_before: bool = False
     hold_on_failure: bool = False
 

@@ -34,6 +34,7 @@ _DIRECTORY = "/monopod/workspace"
 _LOGIN_DIRECTORY = "/monopod/artifact-login"
 _SCRATCH = "/tekton"
 _STEPS = {"restore": "pull", "save": "push"}
+_REASON = "reason"
 _RUN = "$(context.pipelineRun.uid)"
 
 
@@ -110,10 +111,13 @@ class _Maker:
         name = _free_name(f"{verb}-{self._workspace}", taken)
         repository = self._carried.repository
         login = f"{_LOGIN_DIRECTORY}/config.json" if repository.secret else "-"
-        arguments = (verb, repository.name, login, _RUN, group, self._workspace, _DIRECTORY, _SCRATCH)
+        results = f"/tekton/steps/step-{_STEPS[verb]}/results"
+        arguments = (verb, repository.name, login, _RUN, group, self._workspace, _DIRECTORY, _SCRATCH, results)
         workspace = {"name": self._volume, "mountPath": _DIRECTORY, **({"readOnly": True} if verb == "save" else {})}
         mounts = (workspace, *_login_mounts(repository.secret, self._draft, self._place))
-        step = InjectedStep(_STEPS[verb], _MODULE, arguments, mounts, self._place)
+        step = InjectedStep(
+            _STEPS[verb], _MODULE, arguments, mounts, self._place, results=(_REASON,), reason_result=_REASON
+        )
         slot = self._draft.slot((name,), None)
         fields = step.fields(slot, {}, self._users, self._pod_context)
         self._draft.make_room(fields)

@@ -54,7 +54,8 @@ class InjectedStep:
 
     ``mounts`` are core/v1 VolumeMounts, of volumes by their names in the Pod and of `SlotVolume`. ``place`` is where
     the author asked for it. The variable MONOPOD_SLOT has the name of the slot. ``has_artifacts``: it writes Artifacts
-    to the file ``$(step.artifacts.path)``. ``results`` are its Results; ``on_error`` and ``always`` are the Plan's.
+    to the file ``$(step.artifacts.path)``. ``results`` are its Results; ``on_error``, ``always`` and
+    ``reason_result`` are the Plan's.
     """
 
     name: str
@@ -66,6 +67,7 @@ class InjectedStep:
     results: tuple[str, ...] = ()
     on_error: str = "stopAndFail"
     always: bool = False
+    reason_result: str = ""
 
     def in_plan(self) -> plan.Step:
         """Return the Step of the Plan."""
@@ -77,6 +79,7 @@ class InjectedStep:
             on_error=self.on_error,
             results=tuple(map(plan.ResultDeclaration, self.results)),
             always=self.always,
+            reason_result=self.reason_result,
             variables=(("step.artifacts.path", artifacts),) if self.has_artifacts else (),
         )
 

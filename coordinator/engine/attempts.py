@@ -59,6 +59,7 @@ from monopod.coordinator.engine.failure_reasons import (
     outcome_of_pod,
     reason_of,
     step_failure,
+    with_own_reason,
 )
 from monopod.coordinator.engine.happenings import (
     ContainerChanged,
@@ -704,7 +705,10 @@ class Attempts:
             attempt.results = parse_written_results(plan.results, result_path, event, problems)
             attempt.artifacts = merged(parse_written_artifacts(plan, event, problems))
         else:
-            take_step_results(attempt, attempt.steps[attempt.position - 1], event, problems)
+            step = attempt.steps[attempt.position - 1]
+            take_step_results(attempt, step, event, problems)
+            if attempt.ending is not None and step.reason == "Error":
+                attempt.ending = with_own_reason(attempt.ending, step)
         if attempt.stop is not None:
             attempt.ending = outcome_if_stopped(attempt, attempt.stop)
         elif problems and attempt.collected:

@@ -55,6 +55,12 @@ def step_failure(step: StepState) -> Outcome:
     return _failure("step", step.plan.name, step.exit_code, out_of_memory=step.out_of_memory)
 
 
+def with_own_reason(outcome: Outcome, step: StepState) -> Outcome:
+    """Return the outcome of a Task in which a Step failed, with the reason that the Step has written, if any."""
+    reason = step.results.get(step.plan.reason_result)
+    return outcome._replace(message=reason) if isinstance(reason, str) and reason else outcome
+
+
 def failed_before_start() -> str:
     """Return the message of a Step that was held before its start, and failed on request (debug-beforestep-fail-…)."""
     return "failed on request at the breakpoint before it"

@@ -1,12 +1,14 @@
 """The Steps that carry a Workspace from the Pod of one group of Tasks to those of later groups, as an OCI artifact.
 
-``python3 -P -S -m monopod.coordinator.workspaces.artifact VERB REPOSITORY LOGIN RUN GROUP WORKSPACE DIRECTORY SCRATCH``
+``python3 -P -S -m monopod.coordinator.workspaces.artifact VERB REPOSITORY LOGIN RUN GROUP WORKSPACE DIRECTORY SCRATCH
+RESULTS``
 
 - ``save`` pushes what is in the directory, as the Workspace that the group leaves.
 - ``restore`` makes the directory what the group has left.
 
 REPOSITORY is ``REGISTRY/REPOSITORY``, and LOGIN a file with Docker's config.json, or ``-``. RUN is the uid of the run:
-of the JobSet, the Workflow or the PipelineRun, which all of its Pods know. SCRATCH is a directory for a file.
+of the JobSet, the Workflow or the PipelineRun, which all of its Pods know. SCRATCH is a directory for a file, RESULTS
+one for the Step Result ``reason``: why it failed.
 
 Rules:
 
@@ -31,7 +33,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from monopod.coordinator.workspaces.view_copy import remove_tree
 from monopod.schemas.formats.sizes import format_files, format_size
-from monopod.schemas.formats.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import format_duration
 from monopod.system.caches import content
 from monopod.system.caches.keys import Entry, Part
@@ -87,12 +89,11 @@ class Artifact(NamedTuple):
 def main(arguments: Sequence[str]) -> int:
     """Save or restore a Workspace, and return the exit code."""
     match arguments:
-        case ["save" | "restore" as verb, repository, login, run, group, workspace, directory, scratch]:
+        case ["save" | "restore" as verb, repository, login, run, group, workspace, directory, scratch, results]:
             artifact = Artifact(repository, run, group, workspace, directory)
         case _:
-            print(
-                "usage: artifact save|restore REPOSITORY LOGIN RUN GROUP WORKSPACE DIRECTORY SCRATCH", file=sys.stderr
-            )
+            words = "REPOSITORY LOGIN RUN GROUP WORKSPACE DIRECTORY SCRATCH RESULTS"
+            print(f"usage: artifact save|restore {words}", file=sys.stderr)
             return 2
     try:
         if _UID.fullmatch(run) is None:
@@ -100,7 +101,9 @@ def main(arguments: Sequence[str]) -> int:
         artifacts = _artifacts(repository, login, scratch)
         _say(_saved(artifact, artifacts) if verb == "save" else _restored(artifact, artifacts))
     except _WHAT_FAILS as error:
-        _say(f"not {verb}d: {workspace}: {_reason(error)}")
+        line = _say(f"not {verb}d: {workspace}: {_reason(error)}")
+        with open(os.path.join(results, "reason"), "w", encoding="utf-8", errors="replace") as file:
+            file.write(line)
         return 1
     return 0
 
@@ -187,8 +190,10 @@ def _is_wanted(path: bytes, _is_directory: bool) -> Choice:
     return Choice.NO if path == _OF_FILE_SYSTEM else Choice.YES
 
 
-def _say(line: str) -> None:
-    print(visible_lines(f"workspace {line}"), flush=True)
+def _say(text: str) -> str:
+    line = visible(f"workspace {text}")
+    print(line, flush=True)
+    return line
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import tarfile
 import tempfile
 from io import BytesIO
@@ -28,8 +29,14 @@ def carry(request, tmp_path, capsys, monkeypatch):
     def carry(verb, directory, group="one", run="uid-1", login="-", host=None, scratch=None):
         host = host or request.getfixturevalue("registry").host
         scratch = scratch or str(tmp_path)
-        code = artifact.main([verb, f"{host}/team/w", login, run, group, "source", str(directory), scratch])
-        return code, capsys.readouterr().out.splitlines()
+        results = tmp_path / "results"
+        results.mkdir(exist_ok=True)
+        where = f"{host}/team/w"
+        code = artifact.main([verb, where, login, run, group, "source", str(directory), scratch, str(results)])
+        lines = capsys.readouterr().out.splitlines()
+        assert [path.read_text() for path in results.iterdir()] == (lines if code else [])
+        shutil.rmtree(results)
+        return code, lines
 
     carry.pauses = pauses
     return carry
@@ -228,19 +235,20 @@ def open_directory():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_lets_every_user_have_what_is_not_its_own(carry, places, open_directory):
+def test_another_user_lets_every_user_have_what_is_not_its_own(carry, places, open_directory, registry):
     first, second = places[0], open_directory
     for name, user in (("mine", 1234), ("other", 4321)):
         (first / name).write_text(name)
         (first / name).chmod(0o640)
         os.chown(first / name, user, user)
     carry("save", first)
+    where = f"{registry.host}/team/w"
     child = os.fork()
     if child == 0:
         os.setgroups([])
         os.setresgid(1234, 1234, 1234)
         os.setresuid(1234, 1234, 1234)
-        os._exit(carry("restore", second, scratch="/var/tmp")[0])
+        os._exit(artifact.main(["restore", where, "-", "uid-1", "one", "source", str(second), "/var/tmp", "/var/tmp"]))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert {path.name: (path.stat().st_uid, oct(path.stat().st_mode & 0o777)) for path in second.iterdir()} == {
         "mine": (1234, "0o640"),

@@ -153,9 +153,11 @@ def test_a_registry_that_is_away_fails_the_group_with_one_line(compile_with, run
     document = run_of(using("a", "one", "echo 1 > f"), using("b", "two", "cat f", runAfter=["a"]))
     _, two = compile_with(document)["spec"]["replicatedJobs"]
     registry.stop()
-    assert JobSetController(run_pod).run_job("big", two) == "Failed"
+    controller = JobSetController(run_pod)
+    assert controller.run_job("big", two) == "Failed"
     refused = f"{registry.host}/{REPOSITORY}: cannot be reached: Connection refused"
     assert log("two", "restore-source") == [f"workspace not restored: source: {refused}"]
+    assert f"restore-source: Failed: workspace not restored: source: {refused}" in controller.messages["two"]
     ran = monopod("logs", "pod/big-two-0-0", "--context", "test")
     assert "skipped: PipelineRun was stopping: Task restore-source did not succeed" in ran.out
 
@@ -225,3 +227,21 @@ def test_two_users_that_are_not_root_can_both_use_the_files(compile_with, run_po
     controller.run(compile_with(users))
     assert controller.phases == {"one": "Succeeded", "two": "Succeeded"}
     assert log("two", "b") == ["1", "3", "2", "4"]
+
+
+def test_views_and_pipelines_that_run_as_tasks_see_what_was_restored(compile_with, run_pod, log):
+    viewing = using("b", "two", "cat f; echo b > b", runAfter=["a"])
+    viewing["taskSpec"]["metadata"]["annotations"]["monopod.dev/views"] = "source=copy"
+    inner = using("inner", "", "cat f; echo c > c")
+    del inner["taskSpec"]["metadata"]
+    nested = {
+        "name": "c",
+        "runAfter": ["a"],
+        "workspaces": [{"name": "source"}],
+        "pipelineSpec": {"workspaces": [{"name": "source"}], "tasks": [inner]},
+    }
+    last = using("d", "three", "cat f b c", runAfter=["b", "c"])
+    controller = JobSetController(run_pod)
+    controller.run(compile_with(run_of(using("a", "one", "echo a > f"), viewing, nested, last)))
+    assert controller.phases == {"one": "Succeeded", "two": "Succeeded", "three": "Succeeded"}
+    assert log("three", "d") == ["a", "b", "c"]

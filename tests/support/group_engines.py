@@ -173,6 +173,7 @@ class JobSetController:
 
     def __init__(self, run_pod):
         self.run_pod = run_pod
+        self.messages = {}
         self.phases = {}
 
     def run(self, job_set):
@@ -187,4 +188,5 @@ class JobSetController:
         labels = {"jobset.sigs.k8s.io/jobset-name": name, "jobset.sigs.k8s.io/jobset-uid": "uid-of-job-set"}
         metadata = {**template["metadata"], "labels": {**template["metadata"]["labels"], **labels}}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-        return self.run_pod(f"{name}-{job['name']}-0-{attempt}", pod)[0]
+        phase, self.messages[job["name"]] = self.run_pod(f"{name}-{job['name']}-0-{attempt}", pod)
+        return phase

@@ -124,6 +124,7 @@ def test_a_group_restores_what_the_last_writer_before_it_has_saved(grouped, kind
         "source",
         "/monopod/workspace",
         "/tekton",
+        "/tekton/steps/step-push/results",
     )
 
 

@@ -270,3 +270,18 @@ class TestPipelines:
         run = simulate(plan, behave)
         assert run.status.get("results") == results
         assert run.condition["reason"] == ("Failed" if code else "Succeeded")
+
+
+@pytest.mark.parametrize(
+    ("code", "files", "expected"),
+    [
+        (1, {"why": "the registry is away"}, ("StepFailed", "the registry is away")),
+        (1, {}, ("StepFailed", '"step-act" exited with code 1: Error')),
+        (0, {"why": "nothing"}, ("Succeeded", "All Steps have completed executing")),
+    ],
+)
+def test_a_step_of_monopods_own_may_say_why_it_fails(code, files, expected):
+    step = Step("act", command=("x",), results=(ResultDeclaration("why"),), reason_result="why")
+    written = {f"/tekton/steps/step-act/results/{name}": text for name, text in files.items()}
+    run = simulate(plan_of(task("a", steps=(step,))), lambda _: Behaviour(code=code, files=written))
+    assert condition(run) == expected
