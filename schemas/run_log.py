@@ -196,6 +196,8 @@ def _describe_part(
 
 
 def _describe_step_end(event: StepFinished) -> str:
+    if event.reason == "Skipped" and event.exit_code and event.message:
+        return f"could not start: {event.message}"
     if event.reason == "Skipped":
         return f"skipped: {event.message}" if event.message else "skipped"
     words = event.reason.lower() if event.reason in ("Completed", "Cancelled") else event.reason

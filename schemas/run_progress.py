@@ -85,6 +85,11 @@ class StepRun:
         return self.reason not in NOT_FAILURES
 
     @property
+    def could_not_start(self) -> bool:
+        """Whether it did not run because its container could not start; ``message`` says why."""
+        return self.reason == "Skipped" and self.exit_code != 0 and self.message != ""
+
+    @property
     def seconds(self) -> float | None:
         """How long its program ran; None if it never did, or has not ended."""
         return None if self.start is None or self.end is None else self.end - self.start

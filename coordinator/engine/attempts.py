@@ -86,7 +86,7 @@ from monopod.coordinator.engine.run_state import (
     StepState,
 )
 from monopod.coordinator.engine.shared_containers import after_others
-from monopod.coordinator.engine.start_failures import StartFailure, outcome_of
+from monopod.coordinator.engine.start_failures import StartFailure, described, outcome_of
 from monopod.coordinator.engine.status import in_go_notation
 from monopod.coordinator.engine.step_files import (
     artifact_paths,
@@ -350,6 +350,9 @@ class Attempts:
         message = f'container "{container.name}" did not start within {seconds:g} seconds'
         if container.deaths:
             message = f'container "{container.name}" was not restarted within {seconds:g} seconds'
+        step = next(iter(attempt.steps[attempt.position :]), None)
+        if step is not None and step.container == container.name:
+            step.message = message
         return self._end(attempt, outcome_if_stopped(attempt, Outcome("Failed", "PodCreationFailed", message)))
 
     def _check_reuse(self, container: Container, how: Exit) -> None:
@@ -740,7 +743,10 @@ class Attempts:
     def _end(self, attempt: AttemptState, outcome: Outcome) -> State:
         """Record the outcome, and stop the Sidecars."""
         while attempt.position < len(attempt.steps):
-            self._report_end(attempt, attempt.steps[attempt.position], "Skipped", 1)
+            step = attempt.steps[attempt.position]
+            if (failure := self._containers[step.container].start_failure) is not None:
+                step.message = described(failure)
+            self._report_end(attempt, step, "Skipped", 1)
             attempt.position += 1
         if attempt.stop is not None:
             attempt.results.clear()  # what is cut off has no Results: in Tekton its Pod is deleted

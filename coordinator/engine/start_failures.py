@@ -40,10 +40,13 @@ def outcome_of(instance: InstanceState, container: str, failure: StartFailure) -
     """Return the outcome of an attempt whose container cannot start."""
     kind, name = _step_or_sidecar(instance, container)
     what = "failed to pull its image" if failure.reason in _IMAGE else "failed to start"
-    said = ": ".join(filter(None, (failure.reason, failure.message)))
-    return Outcome(
-        "Failed", _reason(kind, failure.reason), f'the {kind} "{name}" in TaskRun "{instance.name}" {what}: {said}'
-    )
+    text = f'the {kind} "{name}" in TaskRun "{instance.name}" {what}: {described(failure)}'
+    return Outcome("Failed", _reason(kind, failure.reason), text)
+
+
+def described(failure: StartFailure) -> str:
+    """Return the reason and the message as one text."""
+    return ": ".join(filter(None, failure))
 
 
 def _reason(kind: str, reason: str) -> str:

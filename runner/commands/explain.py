@@ -61,7 +61,8 @@ def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
     from monopod.runner.reports.given_back import describe_total  # noqa: PLC0415
     from monopod.schemas.formats.words import format_duration, table_lines  # noqa: PLC0415
 
-    yield f"{run.record.identity} {run.record.status} in {format_duration(spent.total)}"
+    took = f" in {format_duration(spent.total)}" if run.is_end_known else ""
+    yield f"{run.record.identity} {run.record.status}{took}"
     if spent.critical:
         yield from ("", "Critical path: the Tasks that determined how long the run took", "")
         rows: list[tuple[str, ...]] = [("TASK", "STARTED", "WAITED", "TOOK", "SHARE")]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from monopod.runner.exit_codes import CANCELLED, FAILED, SUCCEEDED
 from monopod.runner.follow.follower import Follower
+from monopod.runner.follow.unfinished_tasks import end_unfinished
 from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
 from monopod.runner.reports.given_back import describe_total, given_back
 from monopod.schemas.formats.words import format_duration
@@ -80,16 +81,27 @@ class Summary:
 
 
 def summarize(
-    follower: Follower, outcome: Outcome, ended: float, logs: str | None, context: FailureContext | None = None
+    follower: Follower,
+    outcome: Outcome,
+    ended: float,
+    logs: str | None,
+    context: FailureContext | None = None,
+    *,
+    is_end_known: bool = True,
 ) -> Summary:
-    """Return the summary of a run that ended at `ended` (seconds since the epoch)."""
+    """Return the summary of a run that ended at `ended` (seconds since the epoch), or was still running then.
+
+    What the follower says of Tasks whose end was not reported is completed (``unfinished_tasks``).
+    """
     start = follower.started
     failures = find_failures(follower, context or FailureContext())
+    if is_end_known:
+        end_unfinished(follower.tasks, outcome, ended)
     given = given_back(follower.progress.given_back, ended)
     return Summary(
         name=follower.name or str((follower.plan.document.get("metadata") or {}).get("name") or ""),
         outcome=outcome,
-        took="" if start is None else format_duration(ended - start),
+        took="" if start is None or not is_end_known else format_duration(ended - start),
         rows=tuple(_row(task, start or 0.0, ended, outcome, failures) for task in follower.tasks),
         failures=() if outcome.status == "Succeeded" else failures[:MOST_FAILURES],
         sidecars=ended_sidecars(follower)[:MOST_FAILURES],

@@ -91,9 +91,9 @@ class _Following:
             record = _reopened(self._record)
             outcome = outcome_of(record)
             ended = self._now if record.ended is None else record.ended.at
-            summary = summarize(
-                self._follower, outcome, ended, None, failure_context(self._follower.plan, self._logs_command)
-            )
+            context = failure_context(self._follower.plan, self._logs_command)
+            is_end_known = record.ended is not None
+            summary = summarize(self._follower, outcome, ended, None, context, is_end_known=is_end_known)
         finally:
             display.close(summary)
         return outcome

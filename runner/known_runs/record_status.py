@@ -38,7 +38,9 @@ def print_record_status(record: Record, output: Literal["human", "json", "yaml"]
 def _lines(record: Record, follower: ReplayingFollower, last: float) -> list[str]:
     if record.status == "Running":
         return active_lines(follower, record.header.name, time.time())
-    return ended_lines(follower, outcome_of(record), last if record.ended is None else record.ended.at)
+    if record.ended is None:
+        return ended_lines(follower, outcome_of(record), last, is_end_known=False)
+    return ended_lines(follower, outcome_of(record), record.ended.at)
 
 
 def _document(record: Record, follower: ReplayingFollower, last: float) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from monopod.schemas.run_log import TABLE_HEAD, describe_times
 from monopod.schemas.run_progress import StepRun, TaskState
 
 
-def ended_lines(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
-    """Return the status of a run that ended, or whose end is unknown."""
-    summary = summarize(follower, outcome, ended, None)
+def ended_lines(follower: Follower, outcome: Outcome, ended: float, *, is_end_known: bool = True) -> list[str]:
+    """Return the status of a run that ended at a time, or is last known to have run then."""
+    summary = summarize(follower, outcome, ended, None, is_end_known=is_end_known)
     rows: list[tuple[str, ...]] = [TABLE_HEAD]
     for task, row in zip(follower.tasks, summary.rows, strict=True):
-        rows += [dataclasses.astuple(row), *_steps(task, follower.started, ended)]
+        rows += [dataclasses.astuple(row), *_steps(task, follower.started, None)]
     message = f": {outcome.message}" if outcome.message else ""
     return [*table_lines(rows), *result_lines(summary), "", summary.headline + message]
 
@@ -47,14 +47,15 @@ def _why(task: TaskState, follower: Follower) -> str:
     return "" if task.status == "Succeeded" else task.why
 
 
-def _steps(task: TaskState, run_started: float | None, now: float) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each Step of the latest attempt that was started or skipped."""
+def _steps(task: TaskState, run_started: float | None, now: float | None) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each Step of the latest attempt that was started or skipped. No `now`: the run is over."""
     for step in task.last.steps if task.last is not None else ():
         end = "" if step.reason in ("", "Completed") else describe_step_end(step)
-        yield (f"  {step.name}", step_status(step), *_times(step, run_started, now), end)
+        status = step_status(step) if step.reason or now is not None else "Unknown"
+        yield (f"  {step.name}", status, *_times(step, run_started, now), end)
 
 
-def _times(step: StepRun, run_started: float | None, now: float) -> tuple[str, str]:
+def _times(step: StepRun, run_started: float | None, now: float | None) -> tuple[str, str]:
     started = step.start if step.reason else step.requested
     if started is None or run_started is None:
         return "-", "-"

@@ -21,6 +21,7 @@ from typing import Any
 from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
+from monopod.runner.follow.unfinished_tasks import end_unfinished
 from monopod.runner.records import store
 from monopod.runner.records.output_lines import EventPlace, Line, Source, parse_line
 from monopod.runner.records.store import Header, Record, RecordError
@@ -88,6 +89,11 @@ class RecordedRun:
     def started(self) -> float:
         """When it started."""
         return self.record.header.started
+
+    @property
+    def is_end_known(self) -> bool:
+        """Whether it is known how long it took, or takes so far."""
+        return self.record.ended is not None or self.record.status == "Running"
 
     @property
     def message(self) -> str:
@@ -183,9 +189,7 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
     document = None if progress.finished is None else progress.finished.document
     if record.ended is not None:
         document = completed(ended_document(plan, progress, outcome_of(record), record.ended.at), plan, {})
-        for task in progress.tasks:
-            if task.status == "Running" and not record.ended.problem:
-                task.status, task.message = "Cancelled", "still running when the run ended"
+        end_unfinished(progress.tasks, outcome_of(record), record.ended.at)
     places = {planned_task.path: planned_task.task for planned_task in planned.walk(plan.pipeline)}
     below = _labels_below(progress.tasks)
     values = Values(plan, record.header, document or run_document(plan, progress, {}, last), progress.tasks)

@@ -81,6 +81,7 @@ class Recorder:
         self._origin = origin
         self._repetition = repeated_by
         self._is_detached = is_detached
+        self._waiting: RunStarted | None = None  # until the coordinator reports when the run started
         self._lock = self._events = self._output = self._outcome = -1
         self._segment = self._segment_bytes = 0
         self._event_count = 0
@@ -102,9 +103,13 @@ class Recorder:
         return self._repetition is not None and not self.problem and not is_lost
 
     def begin(self, name: str, namespace: str, uid: str) -> None:
-        """Create the record before the coordinator reports the start of the run, since its Pod may wait for long."""
+        """Create the record before the coordinator reports the start of the run, since its Pod may wait for long.
+
+        The run counts as started now until the coordinator reports when it did.
+        """
+        self._waiting = RunStarted(time.time(), name, namespace, uid)
         with self._guarded():
-            self._begin(RunStarted(time.time(), name, namespace, uid))
+            self._begin(self._waiting)
 
     def take(self, shown: Shown) -> None:
         """Record lines or an event."""
@@ -173,6 +178,10 @@ class Recorder:
         if isinstance(event, RunStarted) and self.directory is None:
             with self._guarded():
                 self._begin(event)
+        elif isinstance(event, RunStarted) and self._waiting is not None:
+            started, self._waiting = self._waiting._replace(at=event.at), None
+            with self._guarded():
+                self._write_header(started)
         elif isinstance(event, TaskStarted):
             self._attempts[self._names.label(event.task, event.index)] = event.attempt
             self._ran.add(event.task)
@@ -234,6 +243,9 @@ class Recorder:
         self._write_file(store.PLAN_FILE, "\n".join(plan_arguments(self._pod)))
         if self._repetition is not None:
             self._write_file(repetition.FILE, repetition.text_of(self._repetition))
+        self._write_header(event)  # last, because it makes the directory a record
+
+    def _write_header(self, event: RunStarted) -> None:
         plan = self._plan
         header = Header(
             name=event.name,
@@ -250,7 +262,7 @@ class Recorder:
             state_directory=self._origin.state_directory,
             is_detached=self._is_detached,
         )
-        self._write_json(store.HEADER_FILE, dataclasses.asdict(header))  # last, because it makes the directory a record
+        self._write_json(store.HEADER_FILE, dataclasses.asdict(header))
 
     def _open(self, name: str) -> int:
         assert self.directory is not None

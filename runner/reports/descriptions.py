@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def step_status(step: StepRun) -> str:
-    """Return the status of a Step, as a status of Tasks."""
+    """Return the status of a Step, as a status of Tasks. A Step that could not start has failed."""
+    if step.could_not_start:
+        return "Failed"
     statuses = {"": "Running", "Completed": "Succeeded"} | {name: name for name in ("TimedOut", "Cancelled", "Skipped")}
     return statuses.get(step.reason, "Failed")  # Error, OOMKilled, Continued
 
@@ -26,6 +28,8 @@ def describe_step_end(step: StepRun) -> str:
         return "Completed" if step.reason else "did not end"
     if step.reason == "Continued":
         return f"{step.message or describe_exit_code(step.exit_code)}; the Task continued (onError: continue)"
+    if step.could_not_start:
+        return f"could not start: {step.message}"
     if step.reason == "Skipped":
         return f"skipped: {step.message}" if step.message else "skipped"
     ending = describe_failed_step(step)

@@ -122,7 +122,7 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         step = ran.get(name)
         seconds = 0.0 if step is None else step.seconds or 0.0
         case = ElementTree.Element("testcase", name=_text(name), classname=class_name, time=f"{max(seconds, 0):.3f}")
-        if step is None or step.reason == "Skipped":
+        if step is None or (step.reason == "Skipped" and not step.could_not_start):
             why = explain_task(task) if step is None else describe_step_end(step)
             ElementTree.SubElement(case, "skipped", message=_text(why or "did not run"))
         elif _is_bad(step) and was_not_needed:
@@ -141,8 +141,8 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
 
 
 def _is_bad(step: StepRun) -> bool:
-    """Whether it failed, was stopped, or has no known end."""
-    return step.failed or step.reason in ("Cancelled", "")
+    """Whether it failed, was stopped, could not start, or has no known end."""
+    return step.failed or step.could_not_start or step.reason in ("Cancelled", "")
 
 
 def _was_not_needed(run: RecordedRun, task: TaskRun) -> bool:

@@ -122,7 +122,7 @@ class _Page:
         facts = [
             ("Pipeline", run.header.pipeline or "(unnamed)"),
             ("Started", moment(run.started)),
-            ("Took", format_duration(self._spent.total)),
+            ("Took", format_duration(self._spent.total) if self._run.is_end_known else "not known"),
             ("Tasks", self._counts()),
             ("Backend", run.header.backend),
             ("Namespace", run.header.namespace),

@@ -479,3 +479,29 @@ def test_a_queue_is_of_a_cluster(monopod, file):
     assert (ran.code, "--queue applies only to --backend kubernetes, not to host" in ran.err) == (2, True)
     ran = monopod("run", "-f", file, "--context", "test", "--priority-class", "urgent")
     assert (ran.code, "--priority-class is a WorkloadPriorityClass of Kueue; add --queue" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("is_secret", [True, False])
+def test_a_step_that_cannot_start_has_failed_in_the_status(
+    monopod, make, write, kubelet, tmp_path, monkeypatch, is_secret
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    kubelet.absent_images = frozenset({"none:1"})
+    task = make.task("build", "true")
+    (step,) = task["taskSpec"]["steps"]
+    if is_secret:
+        step["env"] = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "none", "key": "token"}}}]
+        why = 'CreateContainerConfigError: secret "none" not found'
+    else:
+        step["image"], why = "none:1", 'ImagePullBackOff: Back-off pulling image "none:1"'
+    ran = monopod("run", "-f", write(make.run(task)), "--context", "test", "--keep", "never")
+    assert ran.code == 1
+    took = re.search(r"^build Failed in ([^:\s]+)", ran.out, re.MULTILINE)[1]
+    status = monopod("status").out.splitlines()
+    (row,) = [line for line in status if line.startswith("  act ")]
+    assert re.match(rf"  act +Failed +- +- +could not start: {re.escape(why)}", row)
+    assert f" {took}: " in status[-1]
+    assert took in monopod("runs").out.splitlines()[1].split()
+    report = monopod("report", "--format", "junit").out
+    assert f'<error message="could not start: {why.partition(":")[0]}' in report
+    assert "(the Task itself)" not in report

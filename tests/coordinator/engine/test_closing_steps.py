@@ -28,6 +28,17 @@ def condition(run):
     return found["reason"], found["message"]
 
 
+def test_a_step_that_cannot_start_says_why():
+    plan = plan_of(task("a", steps=STEPS))
+    run = simulate(plan, extra=[start_failure(2, "a-test")], ready=lambda name: None if name == "a-test" else 0)
+    steps = run.status["taskRuns"]["run-a"]["status"]["steps"]
+    assert {step["name"]: step["terminated"].get("message", "") for step in steps} == {
+        "open": "",
+        "test": "ImagePullBackOff: it is not in the registry",
+        **{name: f"Step {name} terminated as pod run is terminated" for name in ("lint", "save", "close")},
+    }
+
+
 def test_closing_steps_run_after_a_failure_which_stays_the_reason():
     run = simulate(plan_of(task("a", steps=STEPS)), failing(test=1))
     assert list(run.started()) == ["a-open", "a-test", "a-save", "a-close"]

@@ -1,5 +1,6 @@
 """Writing records: their contents, their permissions and limits, and that they never fail a run."""
 
+import dataclasses
 import errno
 import io
 import json
@@ -247,3 +248,16 @@ def test_lines_are_recorded_verbatim(tmp_path, sample):
     assert texts(run) == [*hostile[:-1], "?"]
     assert all(isinstance(each[1], Line) for each in run.lines())
     assert json.loads((recorder.directory / "run.json").read_text())["format"] == 1
+
+
+def test_a_run_that_waited_for_its_start_started_when_the_coordinator_says(tmp_path, sample):
+    recorder = recorder_of(tmp_path, sample.plan(sample.task("a", "s")))
+    recorder.begin("pod-1", "ci", "pod-uid")
+    waiting = open_record(recorder.directory).header
+    started = sample.run_started()
+    recorder.take(started)
+    recorder.take(started._replace(at=started.at + 5))
+    recorder.close()
+    header = open_record(recorder.directory).header
+    assert waiting.started > started.at
+    assert header == dataclasses.replace(waiting, started=started.at)
