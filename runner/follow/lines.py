@@ -6,6 +6,8 @@ Rules:
 - A line ends with a newline. What a carriage return would have overwritten on a terminal is left out, so a progress bar
   is its last state; a carriage return before a newline means nothing.
 - A line longer than `LONGEST_LINE` bytes comes in several pieces, so memory stays bounded for any output of a Step.
+- A line that asks to mask a value (``masks``) stays whole up to `LONGEST_REQUEST` bytes. The rest of it is left out,
+  since it belongs to a secret. Such a line is followed even if a carriage return overwrites it.
 - Bytes that are not UTF-8 become U+FFFD.
 - A long line is not cut inside a secret. A piece may be a little longer for that.
 - Much output costs little per line: ordinary lines are decoded together, and stay together in one text (`feed_text`).
@@ -15,7 +17,7 @@ What is left to others: whose line it is (``follower``), and what of it may go t
 
 from __future__ import annotations
 
-from monopod.runner.masking.masks import Masks
+from monopod.runner.masking.masks import LONGEST_REQUEST, Masks, begins_request
 
 LONGEST_LINE = 64 * 1024
 
@@ -43,6 +45,7 @@ class LineSplitter:
         self._partial = bytearray()
         self._returned = False  # a carriage return came last: the next byte restarts the line
         self._cut = False  # pieces of this line are out already
+        self._hides = False  # the rest of this line is left out
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines (or pieces of very long ones) that `data` completes."""
@@ -77,7 +80,7 @@ class LineSplitter:
         lines: list[str] = []
         if self._partial:
             self._end_line(lines)
-        self._cut = self._returned = False
+        self._cut = self._returned = self._hides = False
         return lines
 
     def _is_ordinary(self, data: bytes) -> bool:
@@ -101,11 +104,17 @@ class LineSplitter:
 
     def _append(self, segment: bytes, lines: list[str]) -> None:
         if self._returned:
+            self._masks.learn(self._partial)
             self._partial.clear()
-            self._returned = False
+            self._returned = self._hides = False
+        if self._hides:
+            return
         self._partial += segment
         most = self._longest + self._masks.margin
         if len(self._partial) <= most:
+            return
+        if not self._cut and begins_request(self._partial):
+            self._end_request(lines)
             return
         start = 0
         while len(self._partial) - start > most:
@@ -117,6 +126,14 @@ class LineSplitter:
             start = end
         del self._partial[:start]
         self._cut = True
+
+    def _end_request(self, lines: list[str]) -> None:
+        """End a line that asks to mask a value, if it is too long."""
+        if len(self._partial) > LONGEST_REQUEST:
+            del self._partial[self._character_boundary(0, LONGEST_REQUEST) :]
+            self._masks.cut_request()
+            self._end_line(lines)
+            self._cut = self._hides = True
 
     def _character_boundary(self, start: int, end: int) -> int:
         """Return the last position up to `end` that is not inside a UTF-8 character, or `end` if there is none near."""
@@ -130,4 +147,4 @@ class LineSplitter:
             self._masks.learn(self._partial)
             lines.append(self._partial.decode(errors="replace"))
         self._partial.clear()
-        self._cut = self._returned = False
+        self._cut = self._returned = self._hides = False

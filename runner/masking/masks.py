@@ -6,6 +6,7 @@ Rules:
   overlap or touch become one mask.
 - A Step adds a value with a line ``::add-mask::VALUE``, as in GitHub Actions: the value is masked in that line and
   in all later ones, whichever Task writes them. Values with several lines are written with ``%0A`` for a line end.
+  Such a line has at most `LONGEST_REQUEST` bytes, and all values together `MOST_REQUESTED_BYTES`.
 - Much output costs little. For each value, a few letters and digits that all of its forms contain are searched first.
   If there are many values, one pass over the text finds the aligned words of eight bytes that they consist of.
 
@@ -18,10 +19,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from monopod.runner.masking.forms import SHORTEST, forms_of
+from monopod.schemas.formats.sizes import format_size
 
 MASK = "***"
 MOST_REQUESTED = 1000
 """How many values Steps can add. Each costs time in all later output."""
+LONGEST_REQUEST = 1024 * 1024
+"""Bytes of a line that asks to mask a value: Secrets of Kubernetes are not larger."""
+MOST_REQUESTED_BYTES = 4 * LONGEST_REQUEST
+"""How long the values that Steps add are together. Each has forms that take several times as much memory."""
 
 _REQUEST = "::add-mask::"
 _REQUEST_BYTES = _REQUEST.encode()
@@ -42,6 +48,7 @@ class Masks:
         self.warnings: list[str] = []
         """What the user should know of requests, until somebody takes it out."""
         self._requests: set[str] = set()
+        self._requested_bytes = 0
         self._groups: dict[str, set[str]] = {}  # forms by what is searched first
         self._needles: list[str] = []  # searched one by one
         self._words: dict[int, list[str]] = {}  # in one pass, for the others
@@ -96,6 +103,13 @@ class Masks:
             if request is not None:
                 self._follow(request[1])
 
+    def cut_request(self) -> None:
+        """Note that the line of a request was cut, so that the end of its value is not known."""
+        size = format_size(LONGEST_REQUEST)
+        self.warnings.append(
+            f"a line with ::add-mask:: is longer than {size}; the rest of its value is not masked later"
+        )
+
     @property
     def margin(self) -> int:
         """How many bytes after a position must be known to decide whether a secret spans it."""
@@ -127,11 +141,16 @@ class Masks:
     def _follow(self, value: str) -> None:
         """Follow a request, unless it was followed before."""
         value = _ESCAPE.sub(lambda match: _ESCAPES[match[0].upper()], value)
-        if value in self._requests or len(self._requests) > MOST_REQUESTED:
+        is_full = len(self._requests) > MOST_REQUESTED or self._requested_bytes > MOST_REQUESTED_BYTES
+        if is_full or value in self._requests:
             return
         self._requests.add(value)
+        self._requested_bytes += len(value)
         if len(self._requests) > MOST_REQUESTED:
             self.warnings.append(f"Steps asked to mask more than {MOST_REQUESTED} values; no further ones are masked")
+        elif self._requested_bytes > MOST_REQUESTED_BYTES:
+            size = format_size(MOST_REQUESTED_BYTES)
+            self.warnings.append(f"Steps asked to mask values of more than {size} together; no further ones are masked")
         elif not self.add(value) and value.strip():
             self.warnings.append(f"a value of an ::add-mask:: has fewer than {SHORTEST} characters and is not masked")
 
@@ -169,6 +188,12 @@ class Masks:
             if not self._words.keys().isdisjoint(words):
                 needles |= {needle for word in self._words.keys() & set(words) for needle in self._words[word]}
         return [form for needle in needles for form in self._groups[needle] if form in text]
+
+
+def begins_request(line: bytes | bytearray) -> bool:
+    """Return whether a line whose beginning this is asks to mask a value."""
+    start = line.find(_REQUEST_BYTES)
+    return start == 0 or (start > 0 and line[:start].decode(errors="replace").isspace())
 
 
 def _encoded(text: str) -> bytes:

@@ -171,3 +171,32 @@ def test_value_on_the_command_line_is_refused(tmp_path):
     assert ran.returncode == 2
     assert "a value on the command line is refused" in ran.stderr
     assert "hunter2" not in ran.stderr
+
+
+MASKING = """\
+apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {name: masking}
+spec:
+  taskSpec:
+    steps:
+    - name: print
+      image: alpine
+      script: |
+        long=$(seq -f 'part-%06g-of-a-secret' 1 10000 | tr -d '\\n')
+        echo "::add-mask::$long"
+        printf '::add-mask::%s\\rdone\\n' overwritten-value
+        echo "again $long overwritten-value"
+"""
+
+
+def test_a_long_value_and_one_that_a_carriage_return_overwrites_are_masked(tmp_path):
+    (tmp_path / "masking.yaml").write_text(MASKING)
+    done = monopod("run", "-f", "masking.yaml", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[masking : print]")]
+    assert lines[:2] == ["[masking : print] ::add-mask::***", "[masking : print] done"]
+    assert "of-a-secret" not in done.stdout
+    assert "overwritten" not in done.stdout
+    for path in (tmp_path / "state").rglob("output.*"):
+        assert b"of-a-secret" not in path.read_bytes()

@@ -4,11 +4,12 @@ import re
 import tracemalloc
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.runner.follow.lines import LineSplitter, prefixed, prefixed_bytes
-from monopod.runner.masking.masks import Masks
+from monopod.runner.masking.masks import LONGEST_REQUEST, MASK, Masks
 
 PARTS = [b"a", b"bc", b"\n", b"\r", b"\r\n", "é".encode(), "🙂".encode(), b"\xff", b"\xe2"]
 OUTPUT = st.lists(st.sampled_from(PARTS)).map(b"".join)
@@ -49,6 +50,43 @@ def test_cutting_a_long_line_keeps_all_characters(text, longest):
     pieces = split([text.encode()], longest)
     assert "".join(pieces) == text
     assert all(len(piece.encode()) <= longest for piece in pieces)
+
+
+def masked(chunks, longest):
+    masks = Masks()
+    splitter = LineSplitter(longest, masks)
+    lines = [line for chunk in chunks for line in splitter.feed(chunk)]
+    return [masks.mask_output(line) for line in [*lines, *splitter.finish()]], masks.warnings
+
+
+@pytest.mark.parametrize("blanks", ["", "  ", "\u3000"])
+@given(cuts=st.lists(st.integers(0, 200)))
+def test_a_line_that_asks_to_mask_a_long_value_stays_whole(blanks, cuts):
+    value = "correct-horse-battery-staple"
+    data = f"{blanks}::add-mask::{value}\nx {value} y\n{'z' * 30}".encode()
+    whole = [f"{blanks}::add-mask::{MASK}", f"x {MASK} y", "z" * 16, "z" * 14]
+    lines, warnings = masked(chunked(data, cuts), 16)
+    assert [*lines[:2], "".join(lines[2:])] == [*whole[:2], "".join(whole[2:])]
+    assert warnings == []
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 16, 1 << 22])
+def test_the_rest_of_a_request_that_is_too_long_is_left_out(size):
+    data = (
+        b"::add-mask::" + b"s3cr3t-" * (LONGEST_REQUEST // 7 + 3) + b"\nnext s3cr3t-s3cr3t-" + b"s3cr3t-" * 200 + b"\n"
+    )
+    lines, warnings = masked([data[at : at + size] for at in range(0, len(data), size)], 1 << 16)
+    assert lines[0] == f"::add-mask::{MASK}"
+    assert len(lines) == 2
+    assert lines[1].startswith("next ")
+    assert warnings == ["a line with ::add-mask:: is longer than 1 MiB; the rest of its value is not masked later"]
+
+
+@given(cuts=st.lists(st.integers(0, 200)))
+def test_a_request_that_is_overwritten_is_followed(cuts):
+    data = b"::add-mask::tr0ub4dor\rdone\na tr0ub4dor\r\n::add-mask::second-value\r\nb second-value\n"
+    lines, _ = masked(chunked(data, cuts), 1000)
+    assert lines == ["done", f"a {MASK}", f"::add-mask::{MASK}", f"b {MASK}"]
 
 
 def test_line_of_exactly_the_limit_is_one_line():

@@ -168,6 +168,15 @@ def test_request_for_a_short_value_is_reported_and_not_shown():
     assert "fewer than 4 characters" in warning
 
 
+def test_length_of_all_requests_is_limited(monkeypatch):
+    monkeypatch.setattr("monopod.runner.masking.masks.MOST_REQUESTED_BYTES", 20)
+    masks = Masks()
+    masks.mask_output("\n".join(f"::add-mask::value-number-{number}" for number in range(4)))
+    assert masks.mask("value-number-0") == MASK
+    assert masks.mask("value-number-1 value-number-3") == "value-number-1 value-number-3"
+    assert masks.warnings == ["Steps asked to mask values of more than 20 bytes together; no further ones are masked"]
+
+
 def test_number_of_requests_is_limited():
     masks = Masks()
     masks.mask_output("\n".join(f"::add-mask::value-{number}-" for number in range(MOST_REQUESTED + 5)))
