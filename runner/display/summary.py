@@ -95,8 +95,8 @@ def summarize(
     """
     start = follower.started
     failures = find_failures(follower, context or FailureContext())
-    if is_end_known:
-        end_unfinished(follower.tasks, outcome, ended)
+    if is_end_known and not outcome.lacks_events:
+        end_unfinished(follower.tasks, outcome.status, outcome.reason, ended)
     given = given_back(follower.progress.given_back, ended)
     return Summary(
         name=follower.name or str((follower.plan.document.get("metadata") or {}).get("name") or ""),

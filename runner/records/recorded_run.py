@@ -189,7 +189,8 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
     document = None if progress.finished is None else progress.finished.document
     if record.ended is not None:
         document = completed(ended_document(plan, progress, outcome_of(record), record.ended.at), plan, {})
-        end_unfinished(progress.tasks, outcome_of(record), record.ended.at)
+        if not record.ended.problem:
+            end_unfinished(progress.tasks, record.ended.status, record.ended.reason, record.ended.at)
     places = {planned_task.path: planned_task.task for planned_task in planned.walk(plan.pipeline)}
     below = _labels_below(progress.tasks)
     values = Values(plan, record.header, document or run_document(plan, progress, {}, last), progress.tasks)
