@@ -252,6 +252,8 @@ class RegistryClient:
             return basic(self._login.user, self._login.password)
         if scheme == "bearer" and "realm" in challenge:
             return f"Bearer {self._token(challenge)}"
+        if scheme == "basic" and self._login.user:
+            raise StoreError(f"{self.name}: the registry wants a password without encryption; use one with https")
         known = "the registry refuses these credentials" if self._login.user else "the registry requires a login"
         raise StoreError(f"{self.name}: {known}")
 

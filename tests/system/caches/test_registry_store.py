@@ -173,6 +173,15 @@ def test_a_registry_with_a_password(start_registry, tmp_path):
     assert read(store, save(store, "go", b"one")) == b"one"
 
 
+def test_a_password_is_not_sent_without_encryption():
+    client = RegistryClient("10.0.0.1:5000", "a", Login("builder", "secret"))
+    with pytest.raises(
+        StoreError, match=r"^10\.0\.0\.1:5000/a: the registry wants a password without encryption; use "
+    ):
+        client._authorized('Basic realm="x"', "http://10.0.0.1:5000/v2/a/")
+    assert client._authorized('Basic realm="x"', "https://10.0.0.1:5000/v2/a/").startswith("Basic ")
+
+
 def test_a_registry_that_is_gone_says_so(registry, store):
     entry = save(store, "go")
     registry.stop()
