@@ -4,6 +4,8 @@ Rules:
 
 - The Pod is the one that `monopod compile` writes, and Argo creates it unchanged. Argo's own executor does not run in
   it, so nothing in it waits for Argo. The Workflow owns the Pod.
+- The manifest names its owner itself. With `setOwnerReference` Argo would write the manifest again, without the escapes,
+  and then replace what an author wrote in double braces.
 - What a group hands over is the termination message of its coordinator, as an output parameter. It is the shorter the
   more containers the Pod has.
 - Argo replaces ``{{...}}`` in a manifest. The manifest is JSON, where two braces of an author are written as escapes.
@@ -28,6 +30,7 @@ from monopod.compiler.pod.workload import Workload
 from monopod.schemas.formats.termination_messages import longest_message
 
 PARAMETER = "handed-over"
+_API_VERSION = "argoproj.io/v1alpha1"
 _ENTRY = "monopod-groups"
 
 
@@ -38,7 +41,7 @@ def workflow(pods: Sequence[GroupPod], workload: Workload, deadline: int | None)
         entry += "-x"
     ttl = {} if workload.ttl is None else {"ttlStrategy": {"secondsAfterCompletion": math.ceil(workload.ttl)}}
     return {
-        "apiVersion": "argoproj.io/v1alpha1",
+        "apiVersion": _API_VERSION,
         "kind": "Workflow",
         "metadata": own_metadata(pods[0].pod),
         "spec": {
@@ -74,7 +77,6 @@ def _template(each: GroupPod, workload: Workload) -> dict[str, Any]:
         **({"outputs": {"parameters": [output]}} if each.hands_over else {}),
         "resource": {
             "action": "create",
-            "setOwnerReference": True,
             "successCondition": "status.phase == Succeeded",
             "failureCondition": "status.phase == Failed",
             "manifest": _manifest(each, workload),
@@ -118,6 +120,16 @@ def _manifest(each: GroupPod, workload: Workload) -> str:
             "generateName": f"{variable('workflow.name')}-{each.name}-",
             **metadata,
             "labels": {**metadata["labels"], **workload.labels},
+            "ownerReferences": [
+                {
+                    "apiVersion": _API_VERSION,
+                    "kind": "Workflow",
+                    "name": variable("workflow.name"),
+                    "uid": variable("workflow.uid"),
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
         },
         "spec": pod["spec"],
     }

@@ -50,6 +50,14 @@ def test_argo_hands_results_from_pod_to_pod(compiled_groups, run_pod, monopod):
     assert ran.out == "after\n", ran.err
 
 
+def test_argo_leaves_what_an_author_wrote_in_braces(compiled_groups, run_pod, monopod):
+    step = task("a", "one", 'echo "$T"; echo "{{workflow.name}}"')
+    step["taskSpec"]["steps"][0]["env"] = [{"name": "T", "value": "{{workflow.name}} {{x}} {{"}]
+    Argo(run_pod).run(compiled_groups(pipeline_run(step, task("b", "two", "true", runAfter=["a"])), "Workflow"))
+    ran = monopod("logs", "pod/big-one", "a", "--context", "test")
+    assert ran.out == "{{workflow.name}} {{x}} {{\n{{workflow.name}}\n", ran.err
+
+
 def test_a_failed_group_stops_those_after_it(compiled_groups, run_pod):
     failing = pipeline_run(task("a", "one", "exit 3"), task("b", "two", "true", runAfter=["a"]))
     argo = Argo(run_pod)

@@ -85,7 +85,7 @@ class Argo:
             assert set(inputs) == {
                 f"inputs.parameters.{each['name']}" for each in template.get("inputs", {}).get("parameters", ())
             }
-            pod = yaml.safe_load(replaced(template["resource"]["manifest"], {**values, **inputs}))
+            pod = manifest_of_argo(template, {**values, **inputs})
             name = f"{values['workflow.name']}-{node['name']}"
             assert pod["metadata"]["generateName"] == f"{name}-"
             phase, message = self.run_pod(name, pod)
@@ -95,9 +95,18 @@ class Argo:
                 self.outputs[f"tasks.{node['name']}.outputs.parameters.{output['name']}"] = message
 
 
-def replaced(text, values):
-    """Replace the variables of Argo. A variable that it does not know is an error."""
-    return re.sub(r"\{\{(.*?)\}\}", lambda match: values[match[1]], text)
+def manifest_of_argo(template, values):
+    """Return what Argo's executor creates. Argo replaces variables in the template, and again in the executor's Pod."""
+    template = replaced(template, values)
+    manifest = template["resource"]["manifest"]
+    if template["resource"].get("setOwnerReference"):  # Argo writes the manifest again, with an owner
+        manifest = yaml.safe_dump(yaml.safe_load(manifest))
+    return yaml.safe_load(replaced(manifest, values))
+
+
+def replaced(value, values):
+    """Replace the variables of Argo in JSON. A variable that it does not know is an error."""
+    return json.loads(re.sub(r"\{\{(.*?)\}\}", lambda match: values[match[1]], json.dumps(value)))
 
 
 def pod_of_tekton(task, params, results):

@@ -472,7 +472,6 @@ class Dag(_Strict):
 
 class Resource(_Strict):
     action: str = Field(pattern="^(get|create|apply|delete|replace|patch)$")
-    set_owner_reference: bool
     success_condition: str
     failure_condition: str
     manifest: str
@@ -575,6 +574,23 @@ def test_braces_of_an_author_are_not_argos(grouped):
     assert "{{workflow.name}}" in manifest
     (container,) = json.loads(manifest)["spec"]["containers"]
     assert {"name": "T", "value": "{{x}} {{{ }}"} in container["env"]
+
+
+def test_the_workflow_owns_its_pods_and_argo_does_not_write_them_again(grouped):
+    """Seen with Argo's controller: setOwnerReference writes the manifest again, and its variables are then replaced."""
+    compiled = grouped(task("a", group="one"), task("b", group="two", after=["a"]))
+    resources = [each["resource"] for each in compiled.workload["spec"]["templates"] if "resource" in each]
+    assert all("setOwnerReference" not in each for each in resources)
+    for pod in pods(compiled).values():
+        (owner,) = pod["metadata"]["ownerReferences"]
+        assert owner == {
+            "apiVersion": compiled.workload["apiVersion"],
+            "kind": compiled.workload["kind"],
+            "name": "{{workflow.name}}",
+            "uid": "{{workflow.uid}}",
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
 
 
 def test_what_others_wait_for_is_not_listed_again(grouped):
