@@ -32,7 +32,7 @@ from monopod.compiler.grouping.job_set import LONGEST_SUFFIX, job_set, job_set_p
 from monopod.compiler.grouping.partition import Limit, TaskGroup, partition, waits_for
 from monopod.compiler.grouping.pipeline_run import KUBE_VERSION, pipeline_run, replaced_by_tekton
 from monopod.compiler.grouping.routes import Route
-from monopod.compiler.grouping.workflow import workflow
+from monopod.compiler.grouping.workflow import template_problem, workflow
 from monopod.compiler.options import Options
 from monopod.compiler.pod.assembly import MAX_STORED_BYTES, field_characters
 from monopod.compiler.pod.deadline import active_deadline
@@ -86,7 +86,9 @@ def compile_groups(
         else (workflow if kind == "Workflow" else pipeline_run)(pods, options.workload, deadline)
     )
     _raise(_size_problems(body, kind, pods, len(groups)))
-    unique = tuple(dict.fromkeys((*warnings, *crossing)))
+    too_long = template_problem(body) if kind == "Workflow" else None
+    advice = [] if too_long is None else [Problem(None, too_long, "workload", "warning")]
+    unique = tuple(dict.fromkeys((*warnings, *crossing, *advice)))
     return replace(whole, pod=pods[0].pod, workload=body, warnings=unique)
 
 

@@ -4,18 +4,20 @@ Rules:
 
 - The Pod is the one that `monopod compile` writes, and Argo creates it unchanged. Argo's own executor does not run in
   it, so nothing in it waits for Argo. The Workflow owns the Pod.
-- The manifest names its owner itself. With `setOwnerReference` Argo would write the manifest again, without the escapes,
-  and then replace what an author wrote in double braces.
+- The manifest names its owner itself. With `setOwnerReference` Argo would write it again, without the escapes, and then
+  replace what an author wrote in double braces.
 - What a group hands over is the termination message of its coordinator, as an output parameter. It is the shorter the
   more containers the Pod has.
 - Argo replaces ``{{...}}`` in a manifest. The manifest is JSON, where two braces of an author are written as escapes.
+- Argo passes a template to its executor in an environment variable, and one that is too long for it in a ConfigMap. The
+  controller's role, as Argo installs it, may not create ConfigMaps. So the manifest is short: it is not indented.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monopod.compiler.grouping.group_pod import (
@@ -30,6 +32,8 @@ from monopod.compiler.pod.workload import Workload
 from monopod.schemas.formats.termination_messages import longest_message
 
 PARAMETER = "handed-over"
+MAX_TEMPLATE_BYTES = 128 * 1024
+"""How long a template in the environment of Argo's executor may be (``common.MaxEnvVarLen`` of Argo)."""
 _API_VERSION = "argoproj.io/v1alpha1"
 _ENTRY = "monopod-groups"
 
@@ -54,6 +58,23 @@ def workflow(pods: Sequence[GroupPod], workload: Workload, deadline: int | None)
             ],
         },
     }
+
+
+def template_problem(workflow: Mapping[str, Any]) -> str | None:
+    """Return why Argo has to pass templates of a Workflow in ConfigMaps, as a message; None if it does not."""
+    sizes = {each["name"]: _environment_bytes(each) for each in workflow["spec"]["templates"]}
+    largest = max(sizes, key=sizes.__getitem__)
+    if sizes[largest] <= MAX_TEMPLATE_BYTES:
+        return None
+    return (
+        f"the template of the group '{largest}' has {math.ceil(sizes[largest] / 1024)} KiB. Argo passes more than "
+        f"{MAX_TEMPLATE_BYTES // 1024} KiB in a ConfigMap, which the role of its controller does not allow by default; "
+        "let it create ConfigMaps, name one architecture (--arch amd64), or make smaller groups"
+    )
+
+
+def _environment_bytes(template: dict[str, Any]) -> int:
+    return len(json.dumps(template, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def _task(each: GroupPod) -> dict[str, Any]:
@@ -133,5 +154,5 @@ def _manifest(each: GroupPod, workload: Workload) -> str:
         },
         "spec": pod["spec"],
     }
-    written = json.dumps(manifest, indent=2).replace("{{", "\\u007b\\u007b")
+    written = json.dumps(manifest, indent=0, separators=(",", ":")).replace("{{", "\\u007b\\u007b")
     return written.replace(f"{mark}<", "{{").replace(f">{mark}", "}}")

@@ -322,7 +322,7 @@ def test_finally_tasks_need_one_pod(problem):
 
 def test_results_of_the_pipeline_are_not_collected(grouped):
     tail = "  results: [{name: out, value: $(tasks.a.results.r)}]\n"
-    compiled = grouped(results("a"), task("b", group="two"), tail=tail)
+    compiled = grouped(results("a"), task("b", group="two"), tail=tail, architectures=("amd64",))
     assert [
         "the Results of the Pipeline are not collected from several Pods: out" in str(each)
         for each in compiled.warnings
@@ -591,6 +591,17 @@ def test_the_workflow_owns_its_pods_and_argo_does_not_write_them_again(grouped):
             "controller": True,
             "blockOwnerDeletion": True,
         }
+
+
+def test_a_template_that_argo_cannot_pass_in_the_environment_is_a_warning(grouped):
+    """Seen with Argo's controller, in its role as installed: configmaps is forbidden."""
+    tasks = (task("a", group="one"), task("b", group="two", after=["a"]))
+    small = grouped(*tasks, architectures=("amd64",))
+    assert not small.warnings
+    (warning,) = grouped(*tasks).warnings
+    assert (warning.rule, warning.severity) == ("workload", "warning")
+    assert re.match(r"the template of the group 'one' has 13\d KiB\. Argo passes more than 128 KiB", warning.message)
+    assert not grouped(*tasks, kind="JobSet").warnings
 
 
 def test_what_others_wait_for_is_not_listed_again(grouped):
