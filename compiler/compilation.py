@@ -48,7 +48,7 @@ from monopod.compiler.pod.missing_objects import is_advice, missing
 from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.restarts import with_restarts
-from monopod.compiler.pod.security import annotation_violations, restricted, violations
+from monopod.compiler.pod.security import annotation_violations, context_of_pod, restricted, violations
 from monopod.compiler.pod.shrinkable import shrinkable_requests
 from monopod.compiler.pod.start_timeout import start_timeout
 from monopod.compiler.pod.workload import make_workload, name_problem
@@ -183,6 +183,7 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         annotations_of_run=run.own_annotations if run.source.kind == "PipelineRun" else None,
         views={(task, workspace): policy for task, workspace, policy in options.views},
         selection=options.selection,
+        pod_security=options.pod_security,
     )
 
 
@@ -223,8 +224,7 @@ def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
     run = bound.run
     pipeline = with_breakpoints(lower_run(bound, state), options.breakpoints, run.spec, run.place, state.report)
     if options.carried is not None:
-        of_profile = {} if options.pod_security is None else {"runAsNonRoot": True}
-        context = {**of_profile, **(bound.settings.fields.get("securityContext") or {})}
+        context = context_of_pod(bound.settings.fields, options.pod_security)
         pipeline = with_artifact_tasks(pipeline, options.carried, state.draft, context)
     exchanged = exchanged_workspaces(bound.run.workspaces, bound.workspaces, options.fetched, state.draft, state.report)
     metadata = bound.run.document["metadata"]

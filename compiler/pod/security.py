@@ -52,17 +52,18 @@ _At = Callable[..., Place]
 _Forbidden = Iterator[tuple[Place, str]]
 
 
+def context_of_pod(pod_fields: Mapping[str, Any], profile: Profile | None) -> dict[str, Any]:
+    """Return the securityContext of a Pod with these fields, completed by what a profile requires."""
+    required = {} if profile is None else {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {**required, **_without_nulls(pod_fields.get("securityContext"))}
+
+
 def restricted(parts: PodParts) -> PodParts:
     """Return the parts of a Pod, completed by the settings that the profile requires."""
-    of_pod = {
-        "runAsNonRoot": True,
-        "seccompProfile": {"type": "RuntimeDefault"},
-        **_without_nulls(parts.pod_fields.get("securityContext")),
-    }
     return replace(
         parts,
         containers=tuple(_restricted_container(part) for part in parts.containers),
-        pod_fields={**parts.pod_fields, "securityContext": of_pod},
+        pod_fields={**parts.pod_fields, "securityContext": context_of_pod(parts.pod_fields, "restricted")},
     )
 
 

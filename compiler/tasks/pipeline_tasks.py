@@ -17,6 +17,7 @@ from monopod.compiler.documents.unsupported import in_task
 from monopod.compiler.packing.choice import pack_choice
 from monopod.compiler.pod import pod_template
 from monopod.compiler.pod.metadata import ForOneTask
+from monopod.compiler.pod.security import context_of_pod
 from monopod.compiler.scope.params import (
     Argument,
     BoundParams,
@@ -198,7 +199,7 @@ class _TaskCompiler:
             names=names.names,
             images=self._state.images.of_pod(self._state.settings.fields),
             injected=injected,
-            pod_context=self._state.settings.fields.get("securityContext") or {},
+            pod_context=context_of_pod(self._state.settings.fields, self._state.pod_security),
             pack=pack_choice(self._all_annotations(), self._report),
         )
         slots = self._slots(parts, bound, values, fan)

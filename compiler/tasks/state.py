@@ -15,6 +15,7 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
+from monopod.compiler.pod.security import Profile
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.grouped_tasks import GroupedTask
 from monopod.compiler.tasks.left_out import EVERYTHING, Selection
@@ -50,6 +51,7 @@ class CompilerState:
     - `cache_store` chooses where the caches of Tasks are kept.
     - `grouped` are the Tasks of the run's own Pipeline, for a run that is cut into groups.
     - `selection` says which Tasks of the Pipeline run.
+    - `pod_security` is the profile that the Pod must pass.
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
 
@@ -64,6 +66,7 @@ class CompilerState:
     keep_volume_claims: bool = False
     has_cel: bool = True
     settings: PodSettings = NO_SETTINGS
+    pod_security: Profile | None = None
     views: Mapping[tuple[str, str], str] = field(default_factory=dict)
     selection: Selection = EVERYTHING
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))

@@ -142,6 +142,13 @@ def test_step_whose_user_only_its_image_knows_gets_a_user_of_its_own(run):
     assert {"name": "MONOPOD_SHARED_FILES", "value": "true"} in container["env"]
 
 
+def test_under_the_profile_restricted_it_gets_one_too(run):
+    """The Pod must not run as root there, and the image of monopod's own containers would."""
+    container = containers(run({"pod_security": "restricted"}))["build-digest-source"]
+    assert container["securityContext"]["runAsUser"] == 65532
+    assert {"name": "MONOPOD_SHARED_FILES", "value": "true"} in container["env"]
+
+
 def test_programs_of_images_keep_their_containers(run, compiled, task_of, tmp_path):
     configs = tmp_path / "images.json"
     configs.write_text(json.dumps({"tool": {"config": {"Entrypoint": ["/tool"]}}}))
