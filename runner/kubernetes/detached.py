@@ -87,6 +87,7 @@ def _record_start(
         is_detached=True,
     )
     name = pod.name
+    recorder.keep(pod.kept_volumes)
     recorder.begin(name.name, name.namespace, pod.metadata["uid"])
     recorder.close()
     if recorder.problem:

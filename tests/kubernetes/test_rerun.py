@@ -118,6 +118,16 @@ def test_claims_are_recorded_while_the_pod_runs_since_its_follower_may_be_killed
     assert read_repetition(record.parent).kept == kept
 
 
+def test_claims_of_a_detached_run_are_recorded(run, monopod, tmp_path):
+    (tmp_path / "claim.yaml").write_text(CLAIM_TEMPLATE)
+    words = (*CLAIM_OF_POD, "-f", "flow.yaml", "--context", "test", "--detach", "-p", "verdict=good")
+    assert monopod("run", *words).code == 0
+    (record,) = tmp_path.glob("state/monopod/runs/*")
+    (claim,) = read_repetition(record).kept.values()
+    assert claim.startswith("pvc:flow-run-")
+    assert claim.endswith("-workspace-source")
+
+
 def test_claims_of_a_pod_that_was_removed_are_not_recorded(run, monopod, tmp_path):
     (tmp_path / "claim.yaml").write_text(CLAIM_TEMPLATE)
     words = (*CLAIM_OF_POD, "-f", "flow.yaml", "--context", "test")
