@@ -102,7 +102,10 @@ class Model(BaseModel):
 
         Nulls are omitted, and a Quantity that was a number is a string.
         """
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        fields: dict[str, Any] = self.__pydantic_serializer__.to_python(
+            self, mode="json", by_alias=True, exclude_unset=True
+        )
+        return fields
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -123,7 +126,8 @@ class Model(BaseModel):
 
     @classmethod
     def _validate_nested(cls, data: Any, info: ValidationInfo) -> Self:
-        return cls.model_validate(data, context=info.context)
+        model: Self = cls.__pydantic_validator__.validate_python(data, context=info.context)
+        return model
 
     @model_validator(mode="wrap")
     @classmethod

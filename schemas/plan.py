@@ -412,13 +412,14 @@ def encodable(record: Task | Pipeline) -> dict[str, Any]:
 
 
 def _to_json(value: Any) -> Any:
-    if _is_record(type(value)):
-        defaults = value._field_defaults
-        fields = zip(value._fields, value, strict=True)
-        return {name: _to_json(item) for name, item in fields if name not in defaults or item != defaults[name]}
-    if isinstance(value, tuple):
-        return [_to_json(item) for item in value]
-    return value
+    if not isinstance(value, tuple):
+        return value
+    record: Any = value
+    if not _is_record(type(record)):
+        return [_to_json(item) for item in record]
+    defaults = record._field_defaults
+    fields = zip(record._fields, record, strict=True)
+    return {name: _to_json(item) for name, item in fields if name not in defaults or item != defaults[name]}
 
 
 def _is_record(kind: Any) -> bool:

@@ -12,7 +12,6 @@ Left to others: what an annotation names (``importers.pipelines_as_code``), fetc
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -27,9 +26,10 @@ from monopod.schemas.tekton.tasks import Reference, Task
 M = TypeVar("M", Pipeline, Task)
 
 
-@dataclass(frozen=True, slots=True)
 class _AnnotationPlace(DocumentPlace):
     """An annotation: what is in it has no place of its own."""
+
+    __slots__ = ()
 
     def at(self, *parts: str | int) -> _AnnotationPlace:  # noqa: ARG002  # as OptionPlace
         return self

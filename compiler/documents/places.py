@@ -6,7 +6,7 @@ Left to others: finding problems (all stages), the position of a path in its fil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from monopod.compiler.diagnostics import Position, Problem, Severity
 from monopod.compiler.rules import Rule
@@ -33,9 +33,8 @@ class Place(Protocol):
         """Return a problem at this place."""
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentPlace:
-    """A place in a document."""
+class DocumentPlace(NamedTuple):
+    """A place in a document. A Task has dozens, and named tuples are made three times as fast as frozen dataclasses."""
 
     document: Positioned
     path: Path = ()

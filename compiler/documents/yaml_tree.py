@@ -219,11 +219,13 @@ _TAGGED_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-@lru_cache(4096)
 def plain_scalar(text: str) -> str | int | float | bool | None:
     """Return the value of a scalar without quotes. Raises ValueError for a number that JSON cannot hold."""
-    if text and text[0] not in _FIRST:
-        return text
+    return text if text and text[0] not in _FIRST else _number_or_word(text)
+
+
+@lru_cache(4096)
+def _number_or_word(text: str) -> str | int | float | bool | None:
     if text in _WORDS:
         return _WORDS[text]
     if text in _NOT_JSON:
@@ -392,7 +394,7 @@ class _Builder:
         place = _place(event)
         self._count(1, place)
         try:
-            value = _scalar(event)
+            value = event.value if event.tag is None and event.style else _scalar(event)
         except ValueError as error:
             self._report(place, str(error), "yaml-scalar")
             value = event.value

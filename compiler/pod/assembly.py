@@ -259,7 +259,7 @@ def field_characters(pod: dict[str, Any]) -> int:
 
 
 def _characters(pod: dict[str, Any]) -> int:
-    return len(json.dumps(pod, separators=(",", ":")))
+    return len(json.dumps(pod, separators=(",", ":"), check_circular=False))
 
 
 def _stored_once(pod: dict[str, Any]) -> int:

@@ -192,8 +192,11 @@ def container(
         result["env"] = in_pod
     if fields.get("computeResources"):
         result["resources"] = fields["computeResources"]
+    workspace_mounts = list(workspace_mounts)
     for field in ("volumeMounts", "volumeDevices"):
         used = fields.get(field, [])
+        if not used and not (workspace_mounts and field == "volumeMounts"):
+            continue
         place = sources.place(field)
         used = variables.resolve(used, place)
         report.extend(_unknown_volumes(used, scope.volumes, place))
