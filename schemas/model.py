@@ -46,9 +46,10 @@ class _FromList:
     @staticmethod
     def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         expected = "a list of strings" if get_args(source)[0] is str else "a list"
+        lists = (list, tuple)
 
         def check(value: Any) -> Any:
-            if isinstance(value, list | tuple):
+            if isinstance(value, lists):
                 return tuple(value)
             raise ValueError(f"expected {expected}")
 

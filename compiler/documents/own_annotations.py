@@ -66,6 +66,8 @@ WRITTEN = frozenset(PREFIX + name for name in ("images", "pipeline", "resolved",
 NOT_FOR_PODS = frozenset(KNOWN) - {IGNORE}
 """The annotations that describe only the object that has them, so the Pod does not get them."""
 
+_NESTED = (dict, list)
+
 
 def useless_annotations(data: Any, kind: str) -> Iterator[tuple[Path, str, Rule]]:
     """Yield the path, a message and the rule for each annotation that has no effect, at any depth of an object."""
@@ -99,7 +101,7 @@ def _own_annotations(data: Any) -> list[tuple[Path, str]]:
 
 def _add_own_annotations(data: dict[str, Any] | list[Any], path: Path, found: list[tuple[Path, str]]) -> None:
     for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-        if not isinstance(value, dict | list):
+        if not isinstance(value, _NESTED):
             continue
         if key == "metadata" and isinstance(value, dict) and isinstance(value.get("annotations"), dict):
             names = (name for name in value["annotations"] if isinstance(name, str) and name.startswith(PREFIX))

@@ -127,7 +127,7 @@ def _in_security(context: SecurityContext | PodSecurityContext | None, place: Pl
 
 
 def _in_resources(resources: ResourceRequirements | None, place: Place) -> Iterator[Problem]:
-    if resources is not None:
+    if resources is not None and resources.claims:
         yield from _refused(resources, {"claims": _NO_CLAIMS}, place)
 
 

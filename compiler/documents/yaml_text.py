@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+_NESTED = (dict, list, tuple)
 _PLAIN = re.compile(
     r"-{0,2}[A-Za-z/$](?:[A-Za-z0-9_./$()=+@-]|:(?=[^\s])| (?=[^\s#]))*|\d+(?:\.\d+)?(?:m|[KMGTP]i|[kMGTP])"
 )
@@ -35,12 +36,12 @@ def to_yaml(value: dict[str, Any]) -> str:
 def _write_mapping(mapping: dict[str, Any], indent: str, lead: str, parts: list[str]) -> None:
     """Append the lines of a mapping that is not empty; `lead` is the text before its first key."""
     for key, value in mapping.items():
-        parts.append(f"{lead}{_scalar(key)}:")
+        start = f"{lead}{_scalar(key)}:"
         lead = indent
-        if not value or not isinstance(value, dict | list | tuple):
-            parts.append(f" {_leaf(value, indent)}\n")
+        if not value or not isinstance(value, _NESTED):
+            parts.append(f"{start} {_leaf(value, indent)}\n")
             continue
-        parts.append("\n")
+        parts.append(f"{start}\n")
         if isinstance(value, dict):
             _write_mapping(value, indent + "  ", indent + "  ", parts)
         else:
@@ -49,7 +50,7 @@ def _write_mapping(mapping: dict[str, Any], indent: str, lead: str, parts: list[
 
 def _write_sequence(sequence: Sequence[Any], indent: str, parts: list[str]) -> None:
     for item in sequence:
-        if not item or not isinstance(item, dict | list | tuple):
+        if not item or not isinstance(item, _NESTED):
             parts.append(f"{indent}- {_leaf(item, indent)}\n")
         elif isinstance(item, dict):
             _write_mapping(item, indent + "  ", f"{indent}- ", parts)
@@ -63,7 +64,7 @@ def _leaf(value: Any, indent: str) -> str:
         return _block(value, indent + "  ") if "\n" in value and _BLOCK.fullmatch(value) else _scalar(value)
     if isinstance(value, dict):
         return "{}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, _NESTED):
         return "[]"
     if isinstance(value, float) and "." not in repr(value):
         return repr(value).replace("e", ".0e")  # YAML 1.1 reads 1e-05 as a text

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
@@ -112,25 +112,20 @@ def parse(text: str, file: str, placeholders: HiddenPlaceholders | None = None) 
     The text after the first syntax error is not read. `placeholders` are those of the text that are no YAML.
     """
     builder = _Builder(text, file)
+    parser = yaml.CSafeLoader(_without_surrogate_escapes(text if placeholders is None else placeholders.text))
     try:
-        for event in _events(_without_surrogate_escapes(text if placeholders is None else placeholders.text)):
+        while (event := parser.get_event()) is not None:
             if placeholders is not None and isinstance(event, yaml.ScalarEvent):
                 event.value = placeholders.shown(event.value)
-            builder.take(event)
+            if (take := builder.take.get(type(event))) is not None:
+                take(event)
     except yaml.MarkedYAMLError as error:
         builder.problems.append(_syntax_problem(error, text, file))
     except _Refused:
         pass
-    return builder.trees, builder.problems
-
-
-def _events(text: str) -> Iterator[Any]:
-    parser = yaml.CSafeLoader(text)
-    try:
-        while (event := parser.get_event()) is not None:
-            yield event
     finally:
         parser.dispose()
+    return builder.trees, builder.problems
 
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -360,7 +355,7 @@ class _Anchored:
 
 
 class _Builder:
-    """Builds trees from the events of libyaml, one after the other."""
+    """Builds trees from the events of libyaml, one after the other. `take` has a method for each event that matters."""
 
     def __init__(self, text: str, file: str) -> None:
         self._text = text
@@ -372,7 +367,7 @@ class _Builder:
         self._open: list[_OpenList | _OpenMapping] = [self._documents]
         self._anchors: dict[str, _Anchored] = {}
         self._nodes = 0
-        self._take = {
+        self.take: dict[type, Callable[[Any], None]] = {
             yaml.ScalarEvent: self._take_scalar,
             yaml.MappingStartEvent: self._take_start,
             yaml.SequenceStartEvent: self._take_start,
@@ -381,11 +376,6 @@ class _Builder:
             yaml.AliasEvent: self._take_alias,
             yaml.DocumentStartEvent: self._take_document,
         }
-
-    def take(self, event: Any) -> None:
-        """Take the next event."""
-        if method := self._take.get(type(event)):
-            method(event)
 
     def _take_document(self, _event: Any) -> None:
         self._anchors = {}

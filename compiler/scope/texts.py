@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from monopod.schemas.variables import Path, Reference, references
 
+_LISTS = (tuple, list)
+
 
 def texts(value: Any) -> list[str]:
     """Return all texts that are set in a model, at any depth, in order."""
@@ -28,7 +30,7 @@ def _collect(value: Any, collected: list[str]) -> None:
         items = [item for name, item in value.__dict__.items() if name in fields_set]
     elif isinstance(value, dict):
         items = value.values()
-    elif isinstance(value, tuple | list):
+    elif isinstance(value, _LISTS):
         items = value
     else:
         return
