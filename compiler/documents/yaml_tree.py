@@ -201,7 +201,8 @@ _NOT_JSON = frozenset(sign + word for sign in ("", "+", "-") for word in (".inf"
     ".NaN",
     ".NAN",
 }
-_FIRST = frozenset("+-.0123456789yYnNtTfFoO~")
+_FIRST = frozenset("+-.0123456789yYnNtTfFoO~") | {""}
+"""How a scalar begins that may be a number or a word; an empty one is null."""
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _MERGE = "<<"
@@ -216,7 +217,7 @@ _TAGGED_TYPES: dict[str, tuple[type, ...]] = {
 
 def plain_scalar(text: str) -> str | int | float | bool | None:
     """Return the value of a scalar without quotes. Raises ValueError for a number that JSON cannot hold."""
-    return text if text and text[0] not in _FIRST else _number_or_word(text)
+    return _number_or_word(text) if text[:1] in _FIRST else text
 
 
 @lru_cache(4096)
@@ -382,22 +383,33 @@ class _Builder:
 
     def _take_scalar(self, event: Any) -> None:
         place = _place(event)
-        self._count(1, place)
-        try:
-            value = event.value if event.tag is None and event.style else _scalar(event)
-        except ValueError as error:
-            self._report(place, str(error), "yaml-scalar")
-            value = event.value
-        if type(value) is not str and value is not None and json.dumps(value) != event.value:
-            self._respelled[place] = event.value
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._refuse_size(place)
+        value = event.value
+        if event.tag is not None or (not event.style and value[:1] in _FIRST):
+            value = self._special_value(event, place)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
         top = self._open[-1]
         if top.key is None:
             is_plain = not event.style and event.tag is None
             self._take_key(top, value, place, may_merge=is_plain)
-        else:
+        elif top.merging or top is self._documents:
             self._add(value, place, place)
+        else:
+            top.add(value, place)
+
+    def _special_value(self, event: Any, place: Place) -> Any:
+        """Return the value of a scalar that may be more than the text that it is."""
+        try:
+            value = _scalar(event)
+        except ValueError as error:
+            self._report(place, str(error), "yaml-scalar")
+            value = event.value
+        if type(value) is not str and value is not None and json.dumps(value) != event.value:
+            self._respelled[place] = event.value
+        return value
 
     def _take_key(self, top: _OpenMapping | _OpenList, value: Any, place: Place, *, may_merge: bool) -> None:
         assert isinstance(top, _OpenMapping)
@@ -479,7 +491,10 @@ class _Builder:
     def _count(self, nodes: int, place: Place) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            self._refuse(place, f"the file unfolds to more than {MAX_NODES:,} values", "yaml-too-large")
+            self._refuse_size(place)
+
+    def _refuse_size(self, place: Place) -> NoReturn:
+        self._refuse(place, f"the file unfolds to more than {MAX_NODES:,} values", "yaml-too-large")
 
     def _check_depth(self, depth: int, place: Place) -> None:
         if depth > MAX_DEPTH:

@@ -161,6 +161,9 @@ class Artifacts:
         """Return the Artifacts of all these Steps."""
         return cls({step.name: position for position, step in enumerate(steps)}, len(steps))
 
+    def __bool__(self) -> bool:
+        return self.count > 0
+
     def __contains__(self, path: object) -> bool:
         match path:
             case ("steps", str(name), "inputs" | "outputs"):
