@@ -101,7 +101,8 @@ def main(arguments: Sequence[str]) -> int:
         artifacts = _artifacts(repository, login, scratch)
         _say(_saved(artifact, artifacts) if verb == "save" else _restored(artifact, artifacts))
     except _WHAT_FAILS as error:
-        line = _say(f"not {verb}d: {workspace}: {_reason(error)}")
+        what = "workspace not saved" if verb == "save" else "workspace not restored"
+        line = _say(f"{what}: {workspace}: {_reason(error)}")
         with open(os.path.join(results, "reason"), "w", encoding="utf-8", errors="replace") as file:
             file.write(line)
         return 1
@@ -139,7 +140,7 @@ def _saved(artifact: Artifact, artifacts: RegistryArtifacts) -> str:
 
         _patiently(push)
     how_long = format_duration(time.monotonic() - start)
-    return f"saved: {artifact.workspace}, {format_size(entry.size)} in {how_long}, as {artifact.name}"
+    return f"workspace saved: {artifact.workspace}, {format_size(entry.size)} in {how_long}, as {artifact.name}"
 
 
 def _restored(artifact: Artifact, artifacts: RegistryArtifacts) -> str:
@@ -152,7 +153,7 @@ def _restored(artifact: Artifact, artifacts: RegistryArtifacts) -> str:
     restored = _patiently(lambda: _unpacked(artifact, artifacts, entry))
     how_much = format_files(restored.files, restored.length)
     how_long = format_duration(time.monotonic() - start)
-    return f"restored: {artifact.workspace}, {how_much} in {how_long}, from {artifact.name}"
+    return f"workspace restored: {artifact.workspace}, {how_much} in {how_long}, from {artifact.name}"
 
 
 def _unpacked(artifact: Artifact, artifacts: RegistryArtifacts, entry: Entry) -> content.Restored:
@@ -191,7 +192,7 @@ def _is_wanted(path: bytes, _is_directory: bool) -> Choice:
 
 
 def _say(text: str) -> str:
-    line = visible(f"workspace {text}")
+    line = visible(text)
     print(line, flush=True)
     return line
 
