@@ -223,6 +223,8 @@ def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
 
 def duplicates(name: str, items: Sequence[Any], what: str) -> Iterator[tuple[Path, str]]:
     """Yield a problem for each element of the list `name` whose name is not unique."""
+    if len(items) < 2:
+        return
     names = [item.name for item in items]
     article = "an" if what[0] in "aeiou" else "a"
     for index, first in repeated(names):

@@ -69,7 +69,10 @@ class Setting(Generic[T]):
 
 def owner_of(name: str, sources: Sequence[Annotations]) -> Annotations | None:
     """Return the first of these annotations that have one of this name."""
-    return next((each for each in sources if name in each.values), None)
+    for each in sources:
+        if name in each.values:
+            return each
+    return None
 
 
 def read(

@@ -134,8 +134,10 @@ def check_size(characters: int) -> None:
 
 def characters_in(field: object) -> int:
     """Return about how long a field is, written as JSON."""
+    if isinstance(field, str):
+        return len(field)
     if isinstance(field, dict):
-        return sum(len(key) + 4 + characters_in(value) for key, value in field.items())
+        return sum(map(len, field)) + 4 * len(field) + sum(map(characters_in, field.values()))
     if isinstance(field, list):
-        return sum(2 + characters_in(item) for item in field)
-    return len(field) if isinstance(field, str) else 1
+        return 2 * len(field) + sum(map(characters_in, field))
+    return 1

@@ -77,14 +77,17 @@ class Sources:
 
 def written(fields: Mapping[str, Any]) -> frozenset[Path]:
     """Return the paths of these fields, and of the fields nested in them."""
-    return frozenset(_paths(fields, ()))
+    paths: set[Path] = set()
+    _add_paths(fields, (), paths)
+    return frozenset(paths)
 
 
-def _paths(fields: Mapping[str, Any], parent: Path) -> Iterator[Path]:
+def _add_paths(fields: Mapping[str, Any], parent: Path, paths: set[Path]) -> None:
     for name, value in fields.items():
-        yield (*parent, name)
+        path = (*parent, name)
+        paths.add(path)
         if isinstance(value, dict):
-            yield from _paths(value, (*parent, name))
+            _add_paths(value, path, paths)
 
 
 @dataclass(frozen=True, slots=True)
