@@ -34,6 +34,8 @@ from monopod.schemas.formats.termination_messages import longest_message
 PARAMETER = "handed-over"
 MAX_TEMPLATE_BYTES = 128 * 1024
 """How long a template in the environment of Argo's executor may be (``common.MaxEnvVarLen`` of Argo)."""
+_ADDED_BYTES = 256
+"""How much longer the names and fields are that Argo puts into a template."""
 _API_VERSION = "argoproj.io/v1alpha1"
 _ENTRY = "monopod-groups"
 
@@ -74,7 +76,9 @@ def template_problem(workflow: Mapping[str, Any]) -> str | None:
 
 
 def _environment_bytes(template: dict[str, Any]) -> int:
-    return len(json.dumps(template, separators=(",", ":"), ensure_ascii=False).encode())
+    """Return how long a template is in the environment, without what other groups hand over. Go escapes <, > and &."""
+    text = json.dumps(template, separators=(",", ":"), ensure_ascii=False)
+    return len(text.encode()) + 5 * sum(map(text.count, "<>&")) + _ADDED_BYTES
 
 
 def _task(each: GroupPod) -> dict[str, Any]:

@@ -602,6 +602,8 @@ def test_a_template_that_argo_cannot_pass_in_the_environment_is_a_warning(groupe
     assert (warning.rule, warning.severity) == ("workload", "warning")
     assert re.match(r"the template of the group 'one' has 13\d KiB\. Argo passes more than 128 KiB", warning.message)
     assert not grouped(*tasks, kind="JobSet").warnings
+    escaped = tasks[0].replace("script: x,", f"script: x, env: [{{name: T, value: '{'<' * 2500}'}}],")  # < as \u003c
+    assert grouped(escaped, tasks[1], architectures=("amd64",)).warnings
 
 
 def test_what_others_wait_for_is_not_listed_again(grouped):
