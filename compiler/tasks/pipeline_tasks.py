@@ -311,7 +311,8 @@ class _TaskCompiler:
         """All paths that the PipelineTask, its Task and the Task's StepActions refer to."""
         catalog = self._state.catalog
         own = {reference.path for reference in self._scope.references.get(self._task.name, ())}
-        of_task = frozenset() if self._embedded else catalog.paths_in_spec(self._spec)
+        is_searched = self._task.task_spec is not None  # a spec that is embedded in a TaskRun is not
+        of_task = frozenset() if is_searched else catalog.paths_in_spec(self._spec)
         return of_task.union(own, catalog.paths_in_actions(self._spec, self._spec_place, self._params))
 
     def _used_workspaces(self) -> set[str]:

@@ -180,6 +180,25 @@ pipelineSpec:
     ]
 
 
+def test_a_task_embedded_in_its_run_has_the_variables_that_it_uses(compiled):
+    (task,) = compiled(
+        """
+        apiVersion: tekton.dev/v1
+        kind: TaskRun
+        metadata: {name: once}
+        spec:
+          workspaces: [{name: out, emptyDir: {}}]
+          taskSpec:
+            results: [{name: next}]
+            workspaces: [{name: out}]
+            steps: [{image: i, script: echo $(workspaces.out.path) > $(results.next.path)}]
+        """
+    ).plan.pipeline.tasks
+    fixed = dict(task.variables)
+    assert fixed["results.next.path"] == "/tekton/results/next"
+    assert fixed["workspaces.out.path"] == "/workspace/out"
+
+
 def test_run_is_generated_for_a_bare_task(compiled):
     compilation = compiled(
         """
