@@ -102,7 +102,7 @@ def test_a_run_is_cancelled_in_each_way(way, runs):
 
 def test_detached_run_can_be_followed_later(runs):
     file = runs.write(RUN)
-    started = runs.monopod("run", "-f", file, "--detach")
+    started = runs.monopod("run", "-f", file, "--detach", "--runtime-image", runs.target.image)
     assert started.returncode == 0, started.stderr
     runs.wait_for_container("work-act")
     runs.go("work-act")
