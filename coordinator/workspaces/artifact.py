@@ -26,12 +26,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from monopod.coordinator.workspaces.view_copy import remove_tree
 from monopod.schemas.formats.sizes import format_files, format_size
 from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import format_duration
@@ -177,14 +177,16 @@ def _patiently(action: Callable[[], _T]) -> _T:
 
 
 def _empty(directory: str) -> None:
-    """Remove what is in a directory, except what belongs to its file system."""
-    root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in map(os.fsencode, os.listdir(root)):
-            if name != _OF_FILE_SYSTEM:
-                remove_tree(root, name)
-    finally:
-        os.close(root)
+    """Remove the files and links in a directory, except what belongs to its file system.
+
+    Its directories stay: a container that has one of them as its subPath would not see what a new one has.
+    """
+    root = os.fsencode(directory)
+    for path, folders, files, folder in os.fwalk(root):
+        folders[:] = [name for name in folders if path != root or name != _OF_FILE_SYSTEM]
+        links = (name for name in folders if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode))
+        for name in (*files, *links):
+            os.unlink(name, dir_fd=folder)
 
 
 def _is_wanted(path: bytes, _is_directory: bool) -> Choice:

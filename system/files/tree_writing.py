@@ -101,7 +101,10 @@ class TreeWriter:
                 *parents, name = entry.path.split(b"/")
                 parent = path.open(parents)
                 with _open_directory(parent, name) as directory:
-                    current = os.fstat(directory).st_mode
+                    status = os.fstat(directory)
+                    current = status.st_mode
+                    if self._has_owners and os.geteuid() not in {0, status.st_uid}:
+                        continue  # it was there before, such as one that kubelet has made for a subPath
                     modes = self._given_away(directory, entry, parent)
                     os.utime(directory, (entry.mtime, entry.mtime))
                     os.fchmod(directory, modes.of(entry.mode, current) | current & stat.S_ISGID)

@@ -14,6 +14,7 @@ from monopod.system.caches.registry_client import Login, RegistryClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run Steps as several users")
 REPOSITORY = "team/artifacts"
 USERS = {"JobSet": "uid-of-job-set", "Workflow": "uid-of-workflow", "PipelineRun": "uid-of-pipeline-run"}
 
@@ -204,7 +205,7 @@ def test_only_the_steps_that_carry_have_the_credentials(compiled_groups, start_r
         assert with_login == {each["name"] for each in containers if "source-pu" in each["name"]}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run Steps as several users")
+@AS_ROOT
 def test_files_keep_their_users(compile_with, run_pod, log):
     users = run_of(
         using("a", "one", "umask 077; echo 1 > mine", user=1234),
@@ -245,3 +246,18 @@ def test_views_and_pipelines_that_run_as_tasks_see_what_was_restored(compile_wit
     controller.run(compile_with(run_of(using("a", "one", "echo a > f"), viewing, nested, last)))
     assert controller.phases == {"one": "Succeeded", "two": "Succeeded", "three": "Succeeded"}
     assert log("three", "d") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("user", [None, pytest.param(1234, marks=AS_ROOT)])
+def test_a_sub_path_has_what_was_restored(compile_with, run_pod, log, user):
+    tasks = [
+        using("a", "one", "echo a > f", user=user),
+        using("b", "two", "cat f; echo b > g", user=user, runAfter=["a"]),
+        using("c", "three", "cat deep/er/f deep/er/g", user=user, runAfter=["b"]),
+    ]
+    for each in tasks[:2]:
+        each["workspaces"][0]["subPath"] = "deep/er"
+    controller = JobSetController(run_pod)
+    controller.run(compile_with(run_of(*tasks)))
+    assert controller.phases == {"one": "Succeeded", "two": "Succeeded", "three": "Succeeded"}
+    assert log("three", "c") == ["a", "b"]
