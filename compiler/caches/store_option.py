@@ -86,9 +86,15 @@ def parse_registry(text: str, prefix: str = "") -> tuple[str, str]:
     Raises ValueError, with the text after a `prefix`.
     """
     repository, _, option = text.partition(",")
-    name = ImageName.parse(repository)
+    try:
+        name = ImageName.parse(repository)
+    except ValueError:
+        form = f"{prefix}REGISTRY/REPOSITORY[,secret=NAME] in lower case, without https://"
+        raise ValueError(f"expected {form}, got '{prefix}{text}'") from None
     if "@" in repository or ":" in repository.rpartition("/")[2]:
         raise ValueError(f"expected {prefix}REGISTRY/REPOSITORY without tag and digest, got '{prefix}{repository}'")
+    if "/" not in repository:
+        raise ValueError(f"expected {prefix}REGISTRY/REPOSITORY, got '{prefix}{repository}' without a registry")
     return name.context, _secret(option, prefix)
 
 

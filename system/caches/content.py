@@ -27,7 +27,7 @@ from typing import Final, NamedTuple, Protocol
 
 from monopod.system.caches.keys import Kind, Part
 from monopod.system.files.tar_entries import BLOCK, MalformedError, unpack
-from monopod.system.files.tree_reading import SEGMENT_BYTES, Wanted, everything, read_segments
+from monopod.system.files.tree_reading import SEGMENT_BYTES, UnreadableError, Wanted, everything, read_segments
 from monopod.system.files.tree_writing import Modes, TreeWriter, opened_root
 
 _LONGEST_SEGMENT = SEGMENT_BYTES + 4096 * BLOCK
@@ -77,10 +77,13 @@ def pack(
     for path in paths:
         with _opened_to_read(path) as (kind, root, owner):
             count = 0
-            for segment in read_segments(root, is_wanted, has_owners=is_own) if kind != "absent" else ():
-                compressor = zlib.compressobj(_FASTEST, wbits=_GZIP)
-                write(compressor.compress(segment) + compressor.flush())
-                count += 1
+            try:
+                for segment in read_segments(root, is_wanted, has_owners=is_own) if kind != "absent" else ():
+                    compressor = zlib.compressobj(_FASTEST, wbits=_GZIP)
+                    write(compressor.compress(segment) + compressor.flush())
+                    count += 1
+            except UnreadableError as error:  # which has the name that no link can change
+                raise UnreadableError(str(error).replace(f"{os.fsdecode(root)}/", f"{path.label}/")) from error
             parts.append(Part(kind, count, owner))
     return tuple(parts)
 

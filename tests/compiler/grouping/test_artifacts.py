@@ -334,8 +334,8 @@ def test_the_option_and_the_variable(compile_, monkeypatch):
     code, shown = compile_("--kind", "JobSet")
     assert (code, shown.err) == (
         2,
-        "MONOPOD_ARTIFACT_REPOSITORY: 'a b' is not the name of an image; expected REGISTRY/REPOSITORY:TAG or "
-        "…@sha256:DIGEST\n",
+        "MONOPOD_ARTIFACT_REPOSITORY: expected REGISTRY/REPOSITORY[,secret=NAME] in lower case, without https://, got "
+        "'a b'\n",
     )
 
 

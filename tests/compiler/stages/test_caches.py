@@ -211,7 +211,9 @@ WRONG_STORES = [
     ("pvc:a,", "'' is not a valid name"),
     ("pvc:A", "'A' is not a valid name"),
     ("oci:r.example/c:tag", "without tag and digest"),
-    ("oci:R/C", "is not the name of an image"),
+    ("oci:R/C", "expected oci:REGISTRY/REPOSITORY[,secret=NAME] in lower case, without https://, got 'oci:R/C'"),
+    ("oci:https://r.example/c", "without https://"),
+    ("oci:r.example", "got 'oci:r.example' without a registry"),
     ("oci:r.example/c,name=x", "expected oci:REGISTRY/REPOSITORY,secret=NAME"),
     ("oci:r.example/c,secret=A", "'A' is not a valid name"),
 ]

@@ -14,6 +14,7 @@ from monopod.system.caches.content import CachedPath, pack, restore
 from monopod.system.caches.keys import Part
 from monopod.system.files import tar_entries
 from monopod.system.files.tar_entries import Entry, MalformedError
+from monopod.system.files.tree_reading import UnreadableError
 
 
 def paths_in(root, *relative):
@@ -70,6 +71,20 @@ def test_what_was_packed_is_restored(source, target):
     assert (target / "empty").is_dir()
     assert (target / "one").read_text() == "1"
     assert not (target / "missing").exists()
+
+
+def test_what_cannot_be_read_is_named_as_its_user_knows_it(source, monkeypatch):
+    scandir = os.scandir
+
+    def forbidden(path):
+        if os.fsencode(path).endswith(b"/closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    (source / "closed").mkdir()
+    monkeypatch.setattr(os, "scandir", forbidden)
+    with pytest.raises(UnreadableError, match=r"^cannot read source/closed: "):
+        pack([CachedPath("source", str(source), "")], io.BytesIO().write)
 
 
 def test_the_top_of_a_volume_can_be_cached(source, target):
