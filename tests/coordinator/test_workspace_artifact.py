@@ -82,7 +82,7 @@ def test_what_is_restored_is_what_was_saved(carry, places, registry):
     assert code == 0
     assert line.startswith("workspace saved: source, 2.86 MiB in ")
     assert line.endswith(f", as {registry.host}/team/w:uid-1-one.source")
-    (second / "left-over").mkdir()
+    (second / "left-over").write_text("x")
     code, (line,) = carry("restore", second)
     assert line.startswith("workspace restored: source, 5 files (2.86 MiB) in ")
     assert (code, contents(second)) == (0, contents(first))
