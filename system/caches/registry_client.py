@@ -90,7 +90,8 @@ class RegistryClient:
         self.name = f"{host}/{repository}"
         api = "registry-1.docker.io" if host in _HOSTS_OF_DOCKER_HUB else host
         schemes = ("https", "http") if may_be_plain(api, _LOCAL_NAMES) else ("https",)
-        self._bases = [f"{scheme}://{api}/v2/{repository}/" for scheme in schemes]
+        self._all_bases = [f"{scheme}://{api}/v2/{repository}/" for scheme in schemes]
+        self._bases = self._all_bases.copy()
         self._login = login
         self._authorization = ""
         self._patience = _PATIENCE
@@ -204,6 +205,7 @@ class RegistryClient:
                 return error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if len(self._bases) == 1:
+                    self._bases = self._all_bases.copy()  # with https it may only have been away for a moment
                     if _is_late(error):
                         raise self._away() from error
                     raise UnreachableError(f"{self.name}: cannot be reached: {_reason(error)}") from error

@@ -19,9 +19,9 @@ from registry_server import HTPASSWD
 from store_entries import read_entry as read
 from store_entries import save_entry
 
-from monopod.system.caches import registry_store
+from monopod.system.caches import registry_client, registry_store
 from monopod.system.caches.registry_artifacts import escaped, tag_of
-from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, login_in
+from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.registry_store import RegistryStore, _may_start_with
 from monopod.system.caches.store import StoreError
 
@@ -194,6 +194,21 @@ def test_a_registry_that_is_gone_says_so(registry, store):
     for use in uses:
         with pytest.raises(StoreError, match="cannot be reached: Connection refused"):
             use()
+
+
+def test_a_registry_that_was_away_is_asked_with_encryption_again(monkeypatch):
+    asked = []
+
+    def refuse(request, _seconds):
+        asked.append(request.full_url.partition(":")[0])
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(registry_client, "_open", refuse)
+    client = RegistryClient("registry.svc", "team/cache", Login())
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match="Connection refused"):
+            client.get("tags/list")
+    assert asked == ["https", "http"] * 2
 
 
 def test_damaged_content_is_an_error(store, tmp_path):
