@@ -5,6 +5,7 @@ Left to others: params (``params``), Workspaces (``workspaces``), checking refer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ _PIPELINE_CONTEXT: dict[Path, Shape] = {
     ("context", "pipeline", "name"): STRING,
     ("context", "pipelineTask", "retries"): STRING,
 }
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+"""Matches what a reference names after a dot (``schemas.variables``)."""
 CREDENTIALS_PATH = "/tekton/creds"
 
 
@@ -177,12 +180,25 @@ def step_variables(results: Iterable[StepResult], name: str) -> dict[Path, Value
 
 
 def variable_name(path: Path) -> str:
-    """Return the name under which the Plan lists a variable: ``workspaces["a.b"].path``."""
-    return path[0] + "".join(f'["{part}"]' if "." in part else f".{part}" for part in path[1:])
+    """Return the name under which the Plan lists a variable: ``workspaces["a.b"].path``. `parse_path` reverses it."""
+    return path[0] + "".join([f".{part}" if _PLAIN(part) else f"[{_quoted(part)}]" for part in path[1:]])
+
+
+def _quoted(part: str) -> str:
+    return f"'{part}'" if '"' in part else f'"{part}"'
+
+
+def _is_referable(path: Path) -> bool:
+    """Return whether there can be a reference to a variable. Workspaces may have any name."""
+    return not any('"' in part and "'" in part for part in path)
 
 
 def listed(variables: Mapping[Path, Value], used: Container[Path]) -> tuple[tuple[str, str], ...]:
     """Return the fixed variables that are used (all of them strings), as the Plan lists them."""
     return tuple(
-        (variable_name(path), value) for path, value in variables.items() if path in used and isinstance(value, str)
+        [
+            (variable_name(path), value)
+            for path, value in variables.items()
+            if path in used and isinstance(value, str) and _is_referable(path)
+        ]
     )
