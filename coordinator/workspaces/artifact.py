@@ -148,8 +148,8 @@ def _restored(artifact: Artifact, artifacts: RegistryArtifacts) -> str:
     start = time.monotonic()
     entry = _patiently(lambda: artifacts.entry(artifact.tag))
     if entry is None:
-        message = f"the group '{artifact.group}' has left it there, and it was deleted; run the whole Pipeline again"
-        raise StoreError(f"there is no artifact {artifact.name}: {message}")
+        message = f"it is not what the group '{artifact.group}' has left there: it was deleted or replaced"
+        raise StoreError(f"there is no artifact {artifact.name}: {message}; run the whole Pipeline again")
     restored = _patiently(lambda: _unpacked(artifact, artifacts, entry))
     how_much = format_files(restored.files, restored.length)
     how_long = format_duration(time.monotonic() - start)

@@ -37,6 +37,7 @@ _STORED: Final = 16 << 20
 _PATIENCE: Final = 30.0
 """How long all other requests together may wait, apart from `_MOMENT` for each."""
 _MOMENT: Final = 1.0
+_LONGEST_MESSAGE: Final = 200
 _LONGEST: Final = 4 << 20
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _CODE = re.compile(r"[A-Z_]{1,60}")
@@ -323,11 +324,17 @@ def _open(request: urllib.request.Request, seconds: float) -> Any:
 
 
 def _said(response: Any) -> str:
-    """Return the status of an answer, and the code of its error (OCI distribution, "Error Codes") if there is one."""
+    """Return the status of an answer, with the code and the message of its error if there is one.
+
+    Errors are as in OCI distribution, "Error Codes".
+    """
     status = f"{response.status} {response.reason}".rstrip()
     try:
-        code = json.loads(response.read(_LONGEST))["errors"][0]["code"]
-        return f"{status}: {code}" if _CODE.fullmatch(code) else status
+        error = json.loads(response.read(_LONGEST))["errors"][0]
+        if not _CODE.fullmatch(error["code"]):
+            return status
+        message = " ".join(error.get("message", "").split())
+        return f"{status}: {error['code']}" + (f" ({message[:_LONGEST_MESSAGE]})" if message else "")
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return status
 

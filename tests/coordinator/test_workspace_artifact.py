@@ -131,8 +131,8 @@ def test_what_is_missing_or_of_something_else_is_one_line(carry, places, registr
     where = f"{registry.host}/team/w:uid-1-one.source"
     assert (code, line) == (
         1,
-        f"workspace not restored: source: there is no artifact {where}: the group 'one' has left it there, and it was "
-        "deleted; run the whole Pipeline again",
+        f"workspace not restored: source: there is no artifact {where}: it is not what the group 'one' has left there: "
+        "it was deleted or replaced; run the whole Pipeline again",
     )
     registry.pusher.image("team/w", "uid-1-one.source", {})
     assert carry("restore", second)[0] == 1

@@ -175,7 +175,7 @@ def test_an_artifact_that_was_deleted_fails_the_group_before_its_first_step(comp
     (line,) = log("two", "restore-source")
     assert line == (
         f"workspace not restored: source: there is no artifact {registry.host}/{REPOSITORY}:uid-of-job-set-one.source: "
-        "the group 'one' has left it there, and it was deleted; run the whole Pipeline again"
+        "it is not what the group 'one' has left there: it was deleted or replaced; run the whole Pipeline again"
     )
 
 

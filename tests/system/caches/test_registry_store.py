@@ -114,9 +114,17 @@ def test_a_registry_that_goes_on_refusing_an_entry_says_so(store, refusals, stat
     assert not store.has(VERSION, "go")
 
 
-def test_an_error_of_the_registry_has_its_code(hostile):
-    hostile.answer = (500, {}, b'{"errors": [{"code": "UNKNOWN"}]}')
-    with pytest.raises(StoreError, match=r"answered 500 Internal Server Error: UNKNOWN$"):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ('{"code": "UNKNOWN"}', "UNKNOWN"),
+        ('{"code": "DENIED", "message": "no space\\n left"}', r"DENIED \(no space left\)"),
+        ('{"code": "UNKNOWN", "message": "' + 300 * "x" + '"}', r"UNKNOWN \(x{200}\)"),
+    ],
+)
+def test_an_error_of_the_registry_has_its_code_and_message(hostile, error, said):
+    hostile.answer = (500, {}, f'{{"errors": [{error}]}}'.encode())
+    with pytest.raises(StoreError, match=rf"answered 500 Internal Server Error: {said}$"):
         RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login()).entries()
 
 
