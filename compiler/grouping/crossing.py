@@ -174,7 +174,8 @@ def _references(lowered: Lowered, owner: Mapping[str, str], kind: str, *, hands_
                 reported.add((needed, user))
                 message = (
                     f"a {kind} hands no Results over, but {of_both}; use --kind Workflow or --kind PipelineRun, put "
-                    "both into one group, or use a file in a Workspace that is a claim"
+                    "both into one group, or use a file in a Workspace that is a claim or is carried with artifacts "
+                    f"({OPTION})"
                 )
                 yield place.problem("workload", message)
 

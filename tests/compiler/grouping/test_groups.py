@@ -254,6 +254,7 @@ def test_a_job_set_hands_no_results_over(grouped, problem):
     found = problem(results("a"), use_result("b"), kind="JobSet")
     assert found.startswith("big.yaml:9:")
     assert "spec.tasks[1].params[0].value: a JobSet hands no Results over" in found
+    assert found.endswith("a file in a Workspace that is a claim or is carried with artifacts (--artifact-repository)")
     assert members(grouped(results("a"), use_result("b"))) == {"one": ["a"], "two": ["b"]}
 
 
