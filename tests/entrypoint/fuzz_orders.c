@@ -541,6 +541,9 @@ static long answer(long number, long a, long b, long c, long d)
             return drawn != 1;
         }
         return 0;
+    case SYS_ioctl:
+        CHECK(a >= STDIN_FILENO && a <= STDERR_FILENO && b == FIONBIO && *(const int *)c == 0);
+        return 0;
     case SYS_getrandom:
         if (draw() == 1)
             return -EAGAIN;
