@@ -37,8 +37,8 @@ from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import format_duration
 from monopod.system.caches import content
 from monopod.system.caches.keys import Entry, Part
-from monopod.system.caches.registry_artifacts import PASSING, ArtifactKind, RegistryArtifacts, tag_of
-from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, UnreachableError, login_in
+from monopod.system.caches.registry_artifacts import ArtifactKind, RegistryArtifacts, is_passing, tag_of, with_retries
+from monopod.system.caches.registry_client import Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.store import Draft, StoreError
 from monopod.system.files.tar_entries import MalformedError
 from monopod.system.files.tree_reading import ChangedError, Choice, UnreadableError
@@ -164,16 +164,7 @@ def _unpacked(artifact: Artifact, artifacts: RegistryArtifacts, entry: Entry) ->
 
 def _patiently(action: Callable[[], _T]) -> _T:
     """Do something with the registry, again if it does not answer or is busy. Raises StoreError."""
-    for seconds in _PAUSES:
-        try:
-            return action()
-        except UnreachableError:
-            pass
-        except AnswerError as error:
-            if error.status not in PASSING:
-                raise
-        time.sleep(seconds)
-    return action()
+    return with_retries(action, _PAUSES, lambda error: isinstance(error, UnreachableError) or is_passing(error))
 
 
 def _empty(directory: str) -> None:

@@ -21,25 +21,26 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPException
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, TypeVar
 
 from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import from_json, to_json
 from monopod.system.caches.keys import Entry
-from monopod.system.caches.registry_client import RegistryClient, UnreachableError
+from monopod.system.caches.registry_client import AnswerError, RegistryClient, UnreachableError
 from monopod.system.caches.store import AwayError, Draft, Pack, StoreError
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
-PASSING: Final = {400, 404, 408, 409, 429, 500, 502, 503, 504}
-"""Statuses of answers to a push that may be others a moment later."""
 CUT: Final = "_."
 _EMPTY: Final = b"{}"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 _LONGEST_TAG: Final = 128
 _PLAIN = re.compile(r"[A-Za-z0-9.-]", re.ASCII)
 _CHUNK: Final = 1 << 18
+_PASSING: Final = {400, 404, 408, 409, 429, 500, 502, 503, 504}
+"""Statuses of answers to a push that may be others a moment later."""
+_T = TypeVar("_T")
 
 
 class ArtifactKind(NamedTuple):
@@ -140,6 +141,26 @@ class RegistryArtifacts:
             raise StoreError(f"no room for the content of an entry: {error.strerror}") from error
         with file:
             yield file
+
+
+def is_passing(error: StoreError) -> bool:
+    """Return whether a registry that answered with an error may answer otherwise a moment later."""
+    return isinstance(error, AnswerError) and error.status in _PASSING
+
+
+def with_retries(action: Callable[[], _T], pauses: Iterable[float], passes: Callable[[StoreError], bool]) -> _T:
+    """Do something with a registry, again after each pause (seconds) while it fails with an error that `passes`.
+
+    Raises StoreError.
+    """
+    for seconds in pauses:
+        try:
+            return action()
+        except StoreError as error:
+            if not passes(error):
+                raise
+        time.sleep(seconds)
+    return action()
 
 
 def tag_of(version: str, key: str) -> str:

@@ -12,7 +12,6 @@ Left to others: artifacts and their tags (``registry_artifacts``), requests (``r
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import IO, Final
@@ -22,14 +21,15 @@ from monopod.system.caches.keys import Entry, choose
 from monopod.system.caches.registry_artifacts import (
     CUT,
     MANIFEST,
-    PASSING,
     ArtifactKind,
     RegistryArtifacts,
     digest_of,
     escaped,
+    is_passing,
     tag_of,
+    with_retries,
 )
-from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient
+from monopod.system.caches.registry_client import Login, RegistryClient
 from monopod.system.caches.store import Damage, Draft, Pack
 
 _CACHE: Final = ArtifactKind(
@@ -71,14 +71,7 @@ class RegistryStore:
         if self.has(draft.version, draft.key):
             return None
         with self._artifacts.packed(draft, pack) as (entry, content):
-            for seconds in _PAUSES:
-                try:
-                    return self._pushed(entry, content)
-                except AnswerError as error:
-                    if error.status not in PASSING:
-                        raise
-                time.sleep(seconds)
-            return self._pushed(entry, content)
+            return with_retries(lambda: self._pushed(entry, content), _PAUSES, is_passing)
 
     def _pushed(self, entry: Entry, content: IO[bytes]) -> Entry | None:
         """Push an entry and return it; None if another run was faster."""

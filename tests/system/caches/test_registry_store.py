@@ -19,7 +19,7 @@ from registry_server import HTPASSWD
 from store_entries import read_entry as read
 from store_entries import save_entry
 
-from monopod.system.caches import registry_client, registry_store
+from monopod.system.caches import registry_artifacts, registry_client
 from monopod.system.caches.registry_artifacts import escaped, tag_of
 from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.registry_store import RegistryStore, _may_start_with
@@ -94,7 +94,7 @@ def refusals(monkeypatch):
         put(client, path, *arguments)
 
     monkeypatch.setattr(RegistryClient, "put", refuse_or_put)
-    monkeypatch.setattr(registry_store.time, "sleep", lambda _: None)
+    monkeypatch.setattr(registry_artifacts.time, "sleep", lambda _: None)
     return statuses
 
 
