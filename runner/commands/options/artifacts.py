@@ -9,6 +9,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.parsed import argument, variable
+
 if TYPE_CHECKING:
     from monopod.compiler.tasks.artifact_tasks import ArtifactRepository
 
@@ -17,7 +19,7 @@ def add_artifact_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--artifact-repository REPOSITORY``."""
     parser.add_argument(
         "--artifact-repository",
-        type=_artifact_repository,
+        type=argument(_parse),
         metavar="REPOSITORY",
         help="carry Workspaces without a claim from group to group as OCI artifacts in this repository: "
         "REGISTRY/REPOSITORY[,secret=NAME] (JobSet, Workflow, PipelineRun; default: $MONOPOD_ARTIFACT_REPOSITORY, then "
@@ -25,25 +27,14 @@ def add_artifact_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _artifact_repository(text: str) -> ArtifactRepository:
-    """Return the repository that a text names. Raises ArgumentTypeError, which argparse reports."""
+def _parse(text: str) -> ArtifactRepository:
+    """Return the repository that a text names. Raises ValueError."""
     from monopod.compiler.tasks.artifact_tasks import parse_repository  # noqa: PLC0415  # not needed for --help
 
-    try:
-        return parse_repository(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return parse_repository(text)
 
 
 def chosen_repository(option: ArtifactRepository | None) -> ArtifactRepository | None:
     """Return the repository of the option, or of the environment. Raises Problems."""
     text = os.environ.get("MONOPOD_ARTIFACT_REPOSITORY")
-    if option is not None or not text:
-        return option
-    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
-    from monopod.compiler.tasks.artifact_tasks import parse_repository  # noqa: PLC0415
-
-    try:
-        return parse_repository(text)
-    except ValueError as error:
-        raise Problems([Problem(None, f"MONOPOD_ARTIFACT_REPOSITORY: {error}", "invalid-value")]) from error
+    return option if option is not None or not text else variable("MONOPOD_ARTIFACT_REPOSITORY", text, _parse)

@@ -6,6 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.parsed import argument, variable
+
 if TYPE_CHECKING:
     from monopod.compiler.caches.store_option import CacheStore
 
@@ -14,7 +16,7 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--cache-store STORE``."""
     parser.add_argument(
         "--cache-store",
-        type=_cache_store,
+        type=argument(_parse),
         metavar="STORE",
         help="where the caches of Tasks are kept: ./DIR or hostPath:DIR, pvc:CLAIM[,CLAIM...], "
         "oci:REGISTRY/REPOSITORY[,secret=NAME], or - for no caching (default: "
@@ -23,25 +25,14 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _cache_store(text: str) -> CacheStore:
-    """Return the store that a text names. Raises ArgumentTypeError, which argparse reports."""
+def _parse(text: str) -> CacheStore:
+    """Return the store that a text names. Raises ValueError."""
     from monopod.compiler.caches.store_option import parse_store  # noqa: PLC0415  # not needed for --help
 
-    try:
-        return parse_store(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return parse_store(text)
 
 
 def chosen_cache_store(option: CacheStore | None) -> CacheStore | None:
     """Return the store of the option, or of the environment. Raises Problems."""
     text = os.environ.get("MONOPOD_CACHE_STORE")
-    if option is not None or not text:
-        return option
-    from monopod.compiler.caches.store_option import parse_store  # noqa: PLC0415  # not needed for --help
-    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415
-
-    try:
-        return parse_store(text)
-    except ValueError as error:
-        raise Problems([Problem(None, f"MONOPOD_CACHE_STORE: {error}", "invalid-value")]) from error
+    return option if option is not None or not text else variable("MONOPOD_CACHE_STORE", text, _parse)

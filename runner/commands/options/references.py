@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.parsed import argument
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ def add_resolve_option(parser: argparse.ArgumentParser) -> None:
         "--resolve",
         action="append",
         default=[],
-        type=_rule,
+        type=argument(_rule),
         metavar="PATTERN=DIR",
         help="read remote references that match PATTERN from the directory DIR instead of fetching them (repeatable), "
         "such as git:https://github.com/acme/*=../*, 'bundles:quay.io/acme/*=tekton', 'hub:*=catalog' or "
@@ -33,10 +35,7 @@ def add_resolve_option(parser: argparse.ArgumentParser) -> None:
 def _rule(text: str) -> Rule:
     from monopod.compiler.remote.local.rules import Rule  # noqa: PLC0415  # not needed for --help
 
-    try:
-        return Rule.parse(text, "--resolve")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return Rule.parse(text, "--resolve")
 
 
 def local_sources(rules: Sequence[Rule]) -> LocalSources:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.parsed import argument
 from monopod.runner.commands.options.project import workspaces_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def add_secret_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         dest="secrets",
-        type=_secret,
+        type=argument(_secret),
         metavar="NAME[/KEY]=SOURCE",
         help="give the run a Secret, or a key of it (repeatable). SOURCE is @FILE, @DIRECTORY, @- (standard input) or "
         "env:VARIABLE; without KEY, the key is the name of the file or variable, and each line KEY=VALUE of a .env or "
@@ -37,13 +38,10 @@ def add_secret_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _secret(text: str) -> SecretOption:
-    """Return what ``--secret`` means. Raises ArgumentTypeError, which argparse reports."""
+    """Return what ``--secret`` means. Raises ValueError."""
     from monopod.runner.secrets.secret_option import parse_secret_option  # noqa: PLC0415  # not needed for --help
 
-    try:
-        return parse_secret_option(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return parse_secret_option(text)
 
 
 def with_given_secrets(documents: Documents, arguments: argparse.Namespace, *, local: bool) -> Documents:
