@@ -257,7 +257,7 @@ class RunFinished(NamedTuple):
 if TYPE_CHECKING:
 
     class _End(Protocol):
-        """How a Sidecar ended: its event, or what is kept of it."""
+        """How a Step or Sidecar ended: its event, or what is kept of it."""
 
         @property
         def exit_code(self) -> int: ...
@@ -273,6 +273,11 @@ def describe_given_back(event: CapacityGivenBack) -> str:
     if event.cpu < 0 or event.memory < 0:
         return f"the node refused to lower the requests of the Pod by {cpu} and {memory}"
     return f"lowered the requests of the Pod by {cpu} and {memory}"
+
+
+def could_not_start(end: _End) -> bool:
+    """Return whether a Step did not run because its container could not start; the message of its end says why."""
+    return end.reason == "Skipped" and end.exit_code != 0 and end.message != ""
 
 
 def describe_sidecar_end(end: _End) -> str:

@@ -32,6 +32,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    could_not_start,
     describe_given_back,
     describe_hold,
     describe_release,
@@ -196,7 +197,7 @@ def _describe_part(
 
 
 def _describe_step_end(event: StepFinished) -> str:
-    if event.reason == "Skipped" and event.exit_code and event.message:
+    if could_not_start(event):
         return f"could not start: {event.message}"
     if event.reason == "Skipped":
         return f"skipped: {event.message}" if event.message else "skipped"

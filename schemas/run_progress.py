@@ -37,6 +37,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    could_not_start,
     describe_hold,
     describe_sidecar_end,
 )
@@ -87,7 +88,7 @@ class StepRun:
     @property
     def could_not_start(self) -> bool:
         """Whether it did not run because its container could not start; ``message`` says why."""
-        return self.reason == "Skipped" and self.exit_code != 0 and self.message != ""
+        return could_not_start(self)
 
     @property
     def seconds(self) -> float | None:
