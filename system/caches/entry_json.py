@@ -9,11 +9,11 @@ import json
 from typing import Any, Final, get_args
 
 from monopod.system.caches.keys import Entry, Kind, Part, key_problem
+from monopod.system.files.tar_entries import MOST_USERS
 
 LONGEST: Final = 64 * 1024
 _LATEST: Final = 253402300799
 """The end of the year 9999 in seconds since the epoch: what comes later is not a date."""
-_MOST_USERS: Final = 2**32 - 1
 _KINDS: Final = frozenset(get_args(Kind))
 
 
@@ -53,6 +53,6 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
 def _part(value: object) -> Part:
     match value:
         case [str(kind), int(segments), int(user), int(group)] if kind in _KINDS and segments >= 0:
-            if 0 <= user < _MOST_USERS and 0 <= group < _MOST_USERS:
+            if 0 <= user < MOST_USERS and 0 <= group < MOST_USERS:
                 return Part(kind, segments, (user, group))  # type: ignore[arg-type]  # it is one of them
     raise ValueError("its parts are malformed")

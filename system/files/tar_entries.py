@@ -26,7 +26,8 @@ _PAX = b"x"
 _NAME_BYTES = 100
 _LATEST = 0o77777777777
 _LARGEST_IN_HEADER = 0o7777777
-_MOST_USERS: Final = 2**32 - 1
+MOST_USERS: Final = 2**32 - 1
+"""How many numbers of users there can be, and of groups: the last one means none (Linux)."""
 DEEPEST: Final = 256
 """How many names a path may have. Removing or listing a directory must not exceed the depth of Python's calls."""
 _LONGEST_COMPONENT = 255
@@ -142,8 +143,8 @@ def _entry(kind: Kind, header: bytes, records: dict[bytes, bytes], length: int) 
 
 def _owner(header: bytes, records: dict[bytes, bytes]) -> tuple[int, int]:
     user, group = _number(records, b"uid", _octal(header[108:116])), _number(records, b"gid", _octal(header[116:124]))
-    if max(user, group) >= _MOST_USERS:
-        raise MalformedError("there is no such user or group")
+    if max(user, group) >= MOST_USERS:
+        raise MalformedError("the number of a user or group is out of range")
     return user, group
 
 
