@@ -50,7 +50,7 @@ def crossing_problems(
     """Yield what cannot cross between the groups of a run, and a warning for what is not collected."""
     if len(groups) < 2:
         return
-    owner = _owners(groups)
+    owner = {task: group.name for group in groups for task in group.tasks}
     final = {task.name for task in lowered.pipeline.final_tasks}
     places = {each.task.name: each.place for each in lowered.grouped}
     for name in final:
@@ -59,7 +59,8 @@ def crossing_problems(
             "that it is for into a Pipeline that runs as a Task (pipelineSpec), which stays in one Pod"
         )
         yield places[name].problem("workload", message)
-    yield from _workspaces(lowered, groups)
+    yield from _workspaces(lowered, owner)
+    yield from _clashes(lowered, groups, owner)
     yield from _views(lowered, groups, owner)
     yield from _references(lowered, owner, kind, hands_over=hands_over)
     if not hands_over:
@@ -92,12 +93,8 @@ def all_routes(lowered: Lowered, groups: Sequence[TaskGroup]) -> tuple[list[Rout
     return found, clashes
 
 
-def _owners(groups: Sequence[TaskGroup]) -> dict[str, str]:
-    return {task: group.name for group in groups for task in group.tasks}
-
-
-def _workspaces(lowered: Lowered, groups: Sequence[TaskGroup]) -> Iterator[Problem]:
-    owner, carried = _owners(groups), carried_volumes(lowered)
+def _workspaces(lowered: Lowered, owner: Mapping[str, str]) -> Iterator[Problem]:
+    carried = carried_volumes(lowered)
     sources = {volume["name"]: volume for volume in lowered.contents.volumes}
     for volume, users in workspace_volumes(lowered).items():
         using = list(dict.fromkeys(owner[task] for task in users))
@@ -112,12 +109,11 @@ def _workspaces(lowered: Lowered, groups: Sequence[TaskGroup]) -> Iterator[Probl
             "one group"
         )
         yield lowered.contents.places.volumes[volume].problem("workload", message)
-    yield from _clashes(lowered, groups)
 
 
-def _clashes(lowered: Lowered, groups: Sequence[TaskGroup]) -> Iterator[Problem]:
+def _clashes(lowered: Lowered, groups: Sequence[TaskGroup], owner: Mapping[str, str]) -> Iterator[Problem]:
     """Yield each Workspace that a group needs as several others have left it, at the first Task that uses it."""
-    users, owner = workspace_volumes(lowered), _owners(groups)
+    users = workspace_volumes(lowered)
     places = {each.task.name: each.place for each in lowered.grouped}
     for clash in all_routes(lowered, groups)[1]:
         workspace = lowered.contents.workspaces[clash.volume]
