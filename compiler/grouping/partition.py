@@ -7,8 +7,8 @@ Rules:
 - With limits, the peak of each group is within them, the coordinator included. Only what Tasks request counts, and what
   the LimitRanges of the namespace add to that.
 - Each further group that uses a Workspace costs its size: of its emptyDir or claim template, else `USUAL_SIZE`. A
-  Workspace that cannot cross, such as an emptyDir that no artifact carries, is cut only if there is no other way.
-  ConfigMaps and Secrets cost nothing.
+  Workspace that cannot cross, such as an emptyDir without an artifact, is cut only as a last resort. ConfigMaps and
+  Secrets cost nothing.
 - A Result costs `RESULT_SIZE` for each group that takes it from another one. If the engine cannot hand it over, it is
   cut only if there is no other way. So is the outcome of a Task that may be skipped.
 

@@ -2,10 +2,10 @@
 
 Rules:
 
-- A group that uses a Workspace gets it as the last group before it that may write it has left it. A group that is not
-  before it, by what the groups wait for, has no part in this.
-- If two groups before it may write the Workspace, one of them must come after the other. Otherwise nobody has both what
-  the one and what the other has written, and there is no merging: this is a clash.
+- A group that uses a Workspace gets it as the last group before it that may write it has left it. What the groups wait
+  for decides which are before it; the others do not matter.
+- If two groups before it may write the Workspace, one of them must come after the other. Otherwise no group has what
+  both have written, and artifacts are not merged: this is a clash.
 - A group saves a Workspace only if another group restores it from there.
 
 Pure. Left to others: who uses and may write what (``partition``), the Tasks that do it (``tasks.artifact_tasks``).

@@ -121,7 +121,7 @@ def _login(repository: str, path: str) -> Login:
         with open(path, encoding="utf-8") as file:
             return login_in(file.read(), repository)
     except (OSError, UnicodeDecodeError) as error:
-        message = "there is no login: the Secret does not exist, or is not of type kubernetes.io/dockerconfigjson"
+        message = "cannot read the login: the Secret does not exist or is not of type kubernetes.io/dockerconfigjson"
         raise StoreError(f"{repository}: {message}") from error
 
 
@@ -148,8 +148,8 @@ def _restored(artifact: Artifact, artifacts: RegistryArtifacts) -> str:
     start = time.monotonic()
     entry = _patiently(lambda: artifacts.entry(artifact.tag))
     if entry is None:
-        message = f"it is not what the group '{artifact.group}' has left there: it was deleted or replaced"
-        raise StoreError(f"there is no artifact {artifact.name}: {message}; run the whole Pipeline again")
+        message = f"cannot find the artifact of the group '{artifact.group}': it was deleted or replaced"
+        raise StoreError(f"{artifact.name}: {message}; run the whole Pipeline again")
     restored = _patiently(lambda: _unpacked(artifact, artifacts, entry))
     how_much = format_files(restored.files, restored.length)
     how_long = format_duration(time.monotonic() - start)

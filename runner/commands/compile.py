@@ -189,7 +189,7 @@ def _in_groups(documents: Documents, options: Options, arguments: argparse.Names
 
 
 def _refuse_options_of_groups(arguments: argparse.Namespace) -> None:
-    """Raise Problems for options of groups if there are no groups."""
+    """Raise Problems for options that apply only to groups."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
 
     given = [f"--max-{resource}" for resource, _ in _limits(arguments)]

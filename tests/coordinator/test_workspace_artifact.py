@@ -131,7 +131,7 @@ def test_what_is_missing_or_of_something_else_is_one_line(carry, places, registr
     where = f"{registry.host}/team/w:uid-1-one.source"
     assert (code, line) == (
         1,
-        f"workspace not restored: source: there is no artifact {where}: it is not what the group 'one' has left there: "
+        f"workspace not restored: source: {where}: cannot find the artifact of the group 'one': "
         "it was deleted or replaced; run the whole Pipeline again",
     )
     registry.pusher.image("team/w", "uid-1-one.source", {})
@@ -178,8 +178,8 @@ def test_a_login_that_is_missing_or_wrong(carry, places, start_registry, tmp_pat
     code, (line,) = carry("save", places[0], host=host, login=str(tmp_path / "missing"))
     assert (code, line) == (
         1,
-        f"workspace not saved: source: {host}/team/w: there is no login: the Secret does not exist, or is not of type "
-        "kubernetes.io/dockerconfigjson",
+        f"workspace not saved: source: {host}/team/w: cannot read the login: the Secret does not exist or is not "
+        "of type kubernetes.io/dockerconfigjson",
     )
 
 

@@ -174,8 +174,8 @@ def test_an_artifact_that_was_deleted_fails_the_group_before_its_first_step(comp
     assert controller.run_job("big", two) == "Failed"
     (line,) = log("two", "restore-source")
     assert line == (
-        f"workspace not restored: source: there is no artifact {registry.host}/{REPOSITORY}:uid-of-job-set-one.source: "
-        "it is not what the group 'one' has left there: it was deleted or replaced; run the whole Pipeline again"
+        f"workspace not restored: source: {registry.host}/{REPOSITORY}:uid-of-job-set-one.source: "
+        "cannot find the artifact of the group 'one': it was deleted or replaced; run the whole Pipeline again"
     )
 
 
@@ -189,7 +189,7 @@ def test_only_the_steps_that_carry_have_the_credentials(compiled_groups, start_r
     assert controller.run_job("big", one) == "Failed"
     (line,) = log("one", "save-source")
     assert line.endswith(
-        "there is no login: the Secret does not exist, or is not of type kubernetes.io/dockerconfigjson"
+        "cannot read the login: the Secret does not exist or is not of type kubernetes.io/dockerconfigjson"
     )
     config = {"auths": {registry.host: {"auth": base64.b64encode(b"builder:secret").decode()}}}
     data = {".dockerconfigjson": base64.b64encode(json.dumps(config).encode()).decode()}

@@ -110,7 +110,7 @@ def replaced(value, values):
 
 
 def pod_of_tekton(task, params, results):
-    """Return the Pod that Tekton makes of a Task, as far as it matters: the Sidecars are there before the Step runs."""
+    """Return the parts that matter of the Pod that Tekton makes of a Task: Sidecars are there before the Step runs."""
     spec = task["taskSpec"]
     values = {f"$(params.{name})": value for name, value in params.items()}
     values |= {f"$(results.{each['name']}.path)": results for each in spec.get("results", ())}

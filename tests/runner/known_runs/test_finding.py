@@ -171,4 +171,4 @@ def test_active_run_in_a_cluster_is_known_by_its_record(record, monkeypatch):
         os.close(lock)
     assert find_run(Wanted("build")).name == "build"  # its record stopped: it is read from the cluster
     assert isinstance(find_run(Wanted("build")), PodReference)
-    assert find_active_run(Wanted(None)).name == "build", "its Pod may go on"
+    assert find_active_run(Wanted(None)).name == "build", "its Pod may still be running"
