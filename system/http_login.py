@@ -4,8 +4,10 @@ Rules:
 
 - Plain http is for registries on this machine or in a private network, as in Docker.
 - A token request follows a challenge (distribution.github.io, "Token Authentication").
+- What gives access is sent only with encryption, or to this machine, and only if the registry itself asks for it: not
+  the host that it redirects to, and not what answers for it without encryption.
 
-Pure. Left to others: the requests, and when a password may be sent.
+Pure. Left to others: the requests.
 """
 
 from __future__ import annotations
@@ -18,16 +20,39 @@ from typing import Final
 from urllib.parse import urlsplit
 
 LOCAL_NAMES: Final = (".localhost", ".local")
+_PORTS: Final = {"http": 80, "https": 443}
 _PARAMETER: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether a URL points to this machine."""
-    host = urlsplit(url).hostname or ""
+    """Return whether a URL points to this machine. A malformed one does not."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def is_confidential(url: str) -> bool:
+    """Return whether nobody on the network reads what is sent to a URL: it is encrypted, or stays on this machine."""
+    scheme = url.partition("://")[0].lower()
+    return scheme == "https" or (scheme == "http" and is_loopback(url))
+
+
+def is_same_server(url: str, other: str) -> bool:
+    """Return whether two URLs have the same scheme, host and port. A malformed one has none."""
+    try:
+        return _server(url) == _server(other)
+    except ValueError:
+        return False
+
+
+def _server(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def may_be_plain(registry: str, local_names: tuple[str, ...] = LOCAL_NAMES) -> bool:

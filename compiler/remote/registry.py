@@ -3,7 +3,8 @@
 Rules:
 
 - Everything is checked against its digest; content with a digest is cached.
-- The protocol is https. A registry on this machine or a private network may use plain http, as in Docker.
+- The protocol is https. A registry on this machine or a private network may use plain http, as in Docker, unless it has
+  answered with https before. Credentials are for the registry that asked for them (``http_login``).
 - An index resolves to its linux/amd64 image, or to its only image, unless all platforms are requested.
 
 It uses only the standard library: pulling takes three GETs and a token, and libraries (oras) bring dependencies for
@@ -23,10 +24,10 @@ from urllib.parse import urlencode, urlsplit
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.image_name import API_OF_DOCKER_HUB, DOCKER_HUB, ImageName
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
-from monopod.compiler.remote.registry_credentials import Login
+from monopod.compiler.remote.registry_credentials import NOBODY, Login
 from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.web import Answer, UnreachableError, WebError, request
-from monopod.system.http_login import basic, is_loopback, may_be_plain, parse_challenge, token_in
+from monopod.system.http_login import basic, is_confidential, is_same_server, may_be_plain, parse_challenge, token_in
 
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -131,33 +132,42 @@ class Registry:
     # Requests
 
     def _get(self, path: str, accept: str, limit: int) -> Answer:
-        for number, base in enumerate(self._bases):
+        while True:
             try:
-                answer = self._get_authorized(f"{base}/{path}", accept, limit)
+                return self._get_authorized(f"{self._bases[0]}/{path}", accept, limit)
             except WebError as error:
                 unreachable = isinstance(error, UnreachableError)
-                if not unreachable or number + 1 == len(self._bases):
+                if not unreachable or len(self._bases) == 1:
                     raise RegistryError(str(error), error.status, unreachable=unreachable) from error
-            else:
-                self._bases = (base,)
-                return answer
-        raise AssertionError("there is at least one base")
+            self._bases = self._bases[1:]
 
     def _get_authorized(self, url: str, accept: str, limit: int) -> Answer:
-        headers = {"Accept": accept}
         try:
-            return request(url, headers, authorization=self._authorization, limit=limit, deadline=self._deadline)
+            return self._get_once(url, accept, limit)
         except WebError as error:
-            if error.status != 401:
+            if error.status != 401 or not is_same_server(error.url, url):
                 raise
             self._authorization = self._authorized(error, url)
-        return request(url, headers, authorization=self._authorization, limit=limit, deadline=self._deadline)
+        return self._get_once(url, accept, limit)
+
+    def _get_once(self, url: str, accept: str, limit: int) -> Answer:
+        """Return an answer. A registry that answers is not asked with another protocol later. Raises WebError."""
+        headers, authorization = {"Accept": accept}, self._authorization
+        try:
+            answer = request(url, headers, authorization=authorization, limit=limit, deadline=self._deadline)
+        except WebError as error:
+            if not isinstance(error, UnreachableError):
+                self._bases = self._bases[:1]
+            raise
+        self._bases = self._bases[:1]
+        return answer
 
     def _authorized(self, refusal: WebError, url: str) -> str:
         """Return the Authorization header for a challenge. Raises WebError."""
         scheme, challenge = parse_challenge(refusal.headers.get("WWW-Authenticate") or "")
-        secure = url.startswith("https:") or is_loopback(url)
-        if scheme == "basic" and self.login.user and secure:
+        if self.login != NOBODY and not is_confidential(url):  # whoever answers could name a realm of its own
+            raise WebError("the registry wants a password without encryption; use one with https")
+        if scheme == "basic" and self.login.user:
             return basic(self.login.user, self.login.password)
         if scheme == "bearer" and "realm" in challenge:
             return f"Bearer {self._token(challenge)}"
@@ -166,7 +176,7 @@ class Registry:
     def _token(self, challenge: dict[str, str]) -> str:
         """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""
         realm = challenge["realm"]
-        if urlsplit(realm).scheme != "https" and not (realm.startswith("http://") and is_loopback(realm)):
+        if not is_confidential(realm):
             raise WebError(f"the registry requires a password without encryption, at {realm}")
         scope = challenge.get("scope") or f"repository:{self.name.repository}:pull"
         fields = {"service": challenge.get("service", ""), "scope": scope}

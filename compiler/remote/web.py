@@ -34,12 +34,13 @@ _MAX_SAID = 200
 class WebError(Exception):
     """A request failed: the server's error, or why there was no answer.
 
-    `status` is 0 if no server answered.
+    `status` is 0 if no server answered. `url` is where the answer came from, after redirects.
     """
 
-    def __init__(self, message: str, status: int = 0, headers: Message | None = None) -> None:
+    def __init__(self, message: str, status: int = 0, headers: Message | None = None, url: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.url = url
         self.headers = headers if headers is not None else Message()
 
 
@@ -92,7 +93,7 @@ def _exchange(opener: urllib.request.OpenerDirector, request: urllib.request.Req
             return Answer(_read(response, limit), response.headers, response.url)
     except urllib.error.HTTPError as error:
         with error:
-            raise WebError(_said(error), error.code, error.headers) from error
+            raise WebError(_said(error), error.code, error.headers, error.url) from error
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

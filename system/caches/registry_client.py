@@ -2,8 +2,10 @@
 
 Rules:
 
-- The protocol is https. A registry on this machine or in a private network may use plain http, as in Docker.
-- A password is sent only with encryption, or to this machine. The Authorization header does not follow redirects.
+- The protocol is https. A registry on this machine or in a private network may use plain http, as in Docker, unless it
+  has answered with https before.
+- Credentials are for the registry that asked for them, with the protocol that it used (``http_login``). The
+  Authorization header does not follow redirects.
 - Answers other than blobs have a limit. A blob may take long, but each wait for a part of it has a limit.
 - All other requests together may wait for `_PATIENCE` beyond a moment for each. After that the registry counts as away.
 
@@ -28,7 +30,16 @@ from typing import IO, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from monopod.system.caches.store import AwayError, StoreError
-from monopod.system.http_login import LOCAL_NAMES, basic, is_loopback, may_be_plain, parse_challenge, token_in
+from monopod.system.http_login import (
+    LOCAL_NAMES,
+    basic,
+    is_confidential,
+    is_loopback,
+    is_same_server,
+    may_be_plain,
+    parse_challenge,
+    token_in,
+)
 
 _SECONDS: Final = 60.0
 """How long to wait for each part of a blob."""
@@ -91,8 +102,8 @@ class RegistryClient:
         self.name = f"{host}/{repository}"
         api = "registry-1.docker.io" if host in _HOSTS_OF_DOCKER_HUB else host
         schemes = ("https", "http") if may_be_plain(api, _LOCAL_NAMES) else ("https",)
-        self._all_bases = [f"{scheme}://{api}/v2/{repository}/" for scheme in schemes]
-        self._bases = self._all_bases.copy()
+        self._all_bases = tuple(f"{scheme}://{api}/v2/{repository}/" for scheme in schemes)
+        self._bases = self._all_bases
         self._login = login
         self._authorization = ""
         self._patience = _PATIENCE
@@ -172,7 +183,7 @@ class RegistryClient:
     ) -> Iterator[Any]:
         """Send a request, with credentials if they are needed, and give the answer."""
         response = self._answer(method, path, headers, content, is_blob=is_blob)
-        if response.status == 401:
+        if response.status == 401 and is_same_server(response.url, self._bases[0]):
             challenge = response.headers.get("WWW-Authenticate") or ""
             response.close()
             self._authorization = self._authorized(challenge, self._bases[0])
@@ -196,21 +207,27 @@ class RegistryClient:
         while True:
             url = urljoin(self._bases[0], path)
             request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310  # the base is http
-            if self._authorization and url.startswith(self._bases[0].partition("/v2/")[0] + "/"):
+            if self._authorization and is_same_server(url, self._bases[0]):
                 request.add_unredirected_header("Authorization", self._authorization)
             try:
                 if is_blob:
-                    return _open(request, _SECONDS + int(headers.get("Content-Length", 0)) / _STORED)
-                return self._opened(request, 1 / len(self._bases))
+                    response = _open(request, _SECONDS + int(headers.get("Content-Length", 0)) / _STORED)
+                else:
+                    response = self._opened(request, 1 / len(self._bases))
             except urllib.error.HTTPError as error:
-                return error
+                response = error
             except (OSError, http.client.HTTPException, ValueError) as error:
+                self._authorization = ""
                 if len(self._bases) == 1:
-                    self._bases = self._all_bases.copy()  # with https it may only have been away for a moment
+                    self._bases = self._all_bases  # with https it may only have been away for a moment
                     if _is_late(error):
                         raise self._away() from error
                     raise UnreachableError(f"{self.name}: cannot be reached: {_reason(error)}") from error
-                self._bases.pop(0)
+                self._bases = self._bases[1:]
+                continue
+            if self._bases[0].startswith("https:"):
+                self._all_bases = self._bases = self._bases[:1]
+            return response
 
     def _opened(self, request: urllib.request.Request, share: float = 1.0) -> Any:
         """Return the answer to a request, which may wait for a share of the patience. Raises AwayError without any."""
@@ -251,19 +268,19 @@ class RegistryClient:
     def _authorized(self, header: str, url: str) -> str:
         """Return the Authorization header for a challenge."""
         scheme, challenge = parse_challenge(header)
-        if scheme == "basic" and self._login.user and _is_safe(url):
+        if self._login != Login() and not is_confidential(url):  # whoever answers could name a realm of its own
+            raise StoreError(f"{self.name}: the registry wants a password without encryption; use one with https")
+        if scheme == "basic" and self._login.user:
             return basic(self._login.user, self._login.password)
         if scheme == "bearer" and "realm" in challenge:
             return f"Bearer {self._token(challenge)}"
-        if scheme == "basic" and self._login.user:
-            raise StoreError(f"{self.name}: the registry wants a password without encryption; use one with https")
         known = "the registry refuses these credentials" if self._login.user else "the registry requires a login"
         raise StoreError(f"{self.name}: {known}")
 
     def _token(self, challenge: Mapping[str, str]) -> str:
         """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""
         realm = challenge["realm"]
-        if not _is_safe(realm):
+        if not is_confidential(realm):
             raise StoreError(f"{self.name}: the registry requires a password without encryption, at {realm}")
         fields = {"service": challenge.get("service", ""), "scope": challenge.get("scope", "")}
         separator = "&" if urlsplit(realm).query else "?"
@@ -337,10 +354,6 @@ def _said(response: Any) -> str:
         return f"{status}: {error['code']}" + (f" ({message[:_LONGEST_MESSAGE]})" if message else "")
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return status
-
-
-def _is_safe(url: str) -> bool:
-    return url.startswith("https://") or (url.startswith("http://") and is_loopback(url))
 
 
 def _is_late(error: Exception) -> bool:

@@ -8,12 +8,17 @@ import hashlib
 import io
 import json
 import tarfile
+from email.message import Message
 
 import pytest
 from registry_server import HTPASSWD
 
+from monopod.compiler.remote import registry as remote_registry
+from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.registry_credentials import NOBODY, Login, login_of_user
+from monopod.compiler.remote.web import UnreachableError, WebError
+from monopod.system.http_login import basic
 
 PIPELINE = b"kind: Pipeline"
 
@@ -224,6 +229,63 @@ def test_registry_without_a_token_is_reported(refusal, web, page):
     assert "127.0.0.1 returned no token" in refusal("bundles", asked(web))[0]
     challenge["WWW-Authenticate"] = 'Bearer realm="http://tokens.example.com/"'
     assert "a password without encryption" in refusal("bundles", asked(web))[0]
+
+
+LOGIN = Login("me", "pw")
+
+
+@pytest.fixture
+def asked_of(monkeypatch, tmp_path):
+    """Asks a registry for an image; gives its error and what was requested with which credentials."""
+
+    def make(answers):
+        requests = []
+
+        def answer(url, *_, authorization="", **__):
+            requests.append((url, authorization))
+            found = answers[url.partition(":")[0]].pop(0)
+            raise found if isinstance(found, WebError) else WebError("refused", 401, headers(found), url)
+
+        monkeypatch.setattr(remote_registry, "request", answer)
+        registry = remote_registry.Registry(ImageName("10.0.0.1", "a"), LOGIN, Cache.of_user({"HOME": str(tmp_path)}))
+        with pytest.raises(remote_registry.RegistryError) as error:
+            registry.image()
+        return str(error.value), requests
+
+    def headers(challenge):
+        made = Message()
+        made["WWW-Authenticate"] = challenge
+        return made
+
+    return make
+
+
+def test_credentials_for_https_are_never_sent_without_encryption(asked_of):
+    message, requests = asked_of({"https": ["Basic", UnreachableError("reset")], "http": ["Basic"] * 2})
+    url = "https://10.0.0.1/v2/a/manifests/latest"
+    assert (message, requests) == ("reset", [(url, ""), (url, basic("me", "pw"))])
+
+
+@pytest.mark.parametrize("challenge", ["Basic", 'Bearer realm="https://elsewhere.example/token"'])
+def test_what_answers_without_encryption_gets_no_password(asked_of, challenge):
+    message, requests = asked_of({"https": [UnreachableError("gone")], "http": [challenge]})
+    assert message == "the registry wants a password without encryption; use one with https"
+    assert requests == [(f"{scheme}://10.0.0.1/v2/a/manifests/latest", "") for scheme in ("https", "http")]
+
+
+def test_where_a_registry_redirects_to_gets_no_password(refusal, web, page, tmp_path):
+    elsewhere = web.url.replace("127.0.0.1", "localhost")
+    web.host = web.url.removeprefix("http://")
+    web.pages["/v2/team/bundle/manifests/1"] = page(b"", 307, {"Location": f"{elsewhere}/blob"})
+    web.pages["/blob"] = page(b"", 401, {"WWW-Authenticate": f'Bearer realm="{elsewhere}/token"'})
+    (tmp_path / "docker").mkdir()
+    login = {"username": "me", "password": "pw"}
+    (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {web.host: login}}))
+    assert "401" in refusal("bundles", asked(web))[0]
+    assert [(path, headers["Authorization"]) for path, headers in web.asked] == [
+        ("/v2/team/bundle/manifests/1", None),
+        ("/blob", None),
+    ]
 
 
 # Names and logins

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.system.http_login import LOCAL_NAMES, is_loopback, may_be_plain, parse_challenge, token_in
+from monopod.system.http_login import (
+    LOCAL_NAMES,
+    is_confidential,
+    is_loopback,
+    is_same_server,
+    may_be_plain,
+    parse_challenge,
+    token_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +36,32 @@ def test_a_private_network_is_not_this_machine():
     assert is_loopback("http://a.localhost/v2/")
     assert not is_loopback("http://10.1.2.3/v2/")
     assert not is_loopback("http://nas.local/v2/")
+    assert not is_loopback("http://[127.0.0.1/v2/")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        *(("https://registry.example/", True), ("http://127.0.0.1:5000/", True), ("http://a.localhost/", True)),
+        *(("http://10.1.2.3/", False), ("http://[", False), ("https:x", False), ("data:,x", False), ("", False)),
+        ("http://127.0.0.1@registry.example/", False),
+    ],
+)
+def test_nobody_reads_what_is_encrypted_or_stays_here(url, expected):
+    assert is_confidential(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        *(("https://a/x", True), ("https://a:443/x?y", True), ("HTTPS://A/x", True)),
+        *(("http://a/x", False), ("https://a:5000/x", False), ("https://a.b/x", False), ("https://b@c/x", False)),
+        *(("https://a:x/", False), ("https://[/", False), ("/x", False)),
+    ],
+)
+def test_a_server_is_a_scheme_a_host_and_a_port(other, expected):
+    assert is_same_server("https://a/v2/", other) == expected
+    assert not is_same_server(other, "https://[/")
 
 
 def test_a_challenge_has_a_scheme_and_parameters():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import http.server
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+from email.message import Message
 from functools import partial
 
 import pytest
@@ -24,6 +27,7 @@ from monopod.system.caches.registry_artifacts import escaped, tag_of
 from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.registry_store import RegistryStore, _may_start_with
 from monopod.system.caches.store import StoreError
+from monopod.system.http_login import basic
 
 VERSION = "0123456789abcdef"
 save = partial(save_entry, version=VERSION)
@@ -219,6 +223,59 @@ def test_a_registry_that_was_away_is_asked_with_encryption_again(monkeypatch):
     assert asked == ["https", "http"] * 2
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """Requests by scheme; `asked.answers` are the answers of each in turn: a challenge, or an error."""
+
+    class Requests(list):
+        answers = None
+
+    requests = Requests()
+
+    def answer(request, _seconds):
+        scheme = request.full_url.partition(":")[0]
+        requests.append((request.full_url, request.get_header("Authorization")))
+        found = requests.answers[scheme].pop(0)
+        if isinstance(found, OSError):
+            raise found
+        headers = Message()
+        headers["WWW-Authenticate"] = found
+        raise urllib.error.HTTPError(request.full_url, 401, "", headers, io.BytesIO())
+
+    monkeypatch.setattr(registry_client, "_open", answer)
+    return requests
+
+
+def test_credentials_for_https_are_never_sent_without_encryption(asked):
+    asked.answers = {"https": ['Basic realm="x"', ConnectionResetError(104, "reset")] * 2, "http": ["Basic"] * 4}
+    client = RegistryClient("10.0.0.1:5000", "a", Login("builder", "secret"))
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match="reset"):
+            client.get("tags/list")
+    url, authorization = "https://10.0.0.1:5000/v2/a/tags/list", basic("builder", "secret")
+    assert asked == [(url, None), (url, authorization)] * 2
+
+
+def test_what_answers_without_encryption_does_not_choose_who_gets_the_password(asked):
+    challenge = 'Bearer realm="https://elsewhere.example/token"'
+    asked.answers = {"https": [ConnectionRefusedError(111, "refused")], "http": [challenge]}
+    client = RegistryClient("10.0.0.1:5000", "a", Login("builder", "secret"))
+    with pytest.raises(StoreError, match="wants a password without encryption"):
+        client.get("tags/list")
+    assert asked == [(f"{scheme}://10.0.0.1:5000/v2/a/tags/list", None) for scheme in ("https", "http")]
+
+
+def test_where_a_registry_redirects_to_gets_no_password(hostile):
+    port = hostile.server_port
+    elsewhere = f"http://localhost:{port}"
+    hostile.answers["/v2/a/tags/list"] = (307, {"Location": f"{elsewhere}/blob"}, b"")
+    for challenge in (f'Bearer realm="{elsewhere}/token"', "Basic"):
+        hostile.answers["/blob"] = (401, {"WWW-Authenticate": challenge}, b"")
+        with pytest.raises(StoreError, match="answered 401"):
+            RegistryStore(f"127.0.0.1:{port}", "a", Login("builder", "secret")).entries()
+    assert hostile.asked == [("/v2/a/tags/list", None), ("/blob", None)] * 2
+
+
 def test_damaged_content_is_an_error(store, tmp_path):
     entry = save(store, "go", b"one")
     (blob,) = [path for path in tmp_path.rglob("data") if path.read_bytes() == b"one"]
@@ -232,13 +289,13 @@ def test_damaged_content_is_an_error(store, tmp_path):
 
 @pytest.fixture
 def hostile():
-    """A registry that answers every request with the same bytes; several status codes."""
+    """A registry that answers each path with what `answers` has, any other with `answer`, and lists in `asked`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        answer = (200, {}, b"")
-
         def do_GET(self):
-            status, headers, content = self.server.answer
+            path = self.path.partition("?")[0]
+            self.server.asked.append((path, self.headers["Authorization"]))
+            status, headers, content = self.server.answers.get(path, self.server.answer)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -250,6 +307,7 @@ def hostile():
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.answer, server.answers, server.asked = (200, {}, b""), {}, []
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
