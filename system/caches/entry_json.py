@@ -6,6 +6,7 @@ What is read may come from anybody who can write to the store: anything unexpect
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final, get_args
 
 from monopod.system.caches.keys import Entry, Kind, Part, key_problem
@@ -14,6 +15,9 @@ from monopod.system.files.tar_entries import MOST_USERS
 LONGEST: Final = 64 * 1024
 _LATEST: Final = 253402300799
 """The end of the year 9999 in seconds since the epoch: what comes later is not a date."""
+_LARGEST: Final = 2**63 - 1
+"""The largest file (Linux)."""
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _KINDS: Final = frozenset(get_args(Kind))
 
 
@@ -44,8 +48,10 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
         raise ValueError(problem)
     if not all(isinstance(path, str) for path in paths):
         raise ValueError("its paths are malformed")
-    if not 0 <= created <= _LATEST or size < 0:
+    if not 0 <= created <= _LATEST or not 0 <= size <= _LARGEST:
         raise ValueError("its date or its size is out of range")
+    if _DIGEST.fullmatch(digest) is None:
+        raise ValueError("its digest is not a SHA-256")
     when = float(created)
     return Entry(key, version, tuple(paths), when, max(used, when), size, digest, tuple(map(_part, parts)))
 

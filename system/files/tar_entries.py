@@ -14,6 +14,7 @@ Pure. ``tree_reading`` and ``tree_writing`` connect it with directories.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
@@ -32,6 +33,7 @@ DEEPEST: Final = 256
 """How many names a path may have. Removing or listing a directory must not exceed the depth of Python's calls."""
 _LONGEST_COMPONENT = 255
 _LONGEST_TARGET = 4095
+_OCTAL: Final = re.compile(rb" *([0-7]*)[\0 ]*")
 
 
 class MalformedError(ValueError):
@@ -216,11 +218,10 @@ def _number(records: dict[bytes, bytes], key: bytes, default: int) -> int:
 
 
 def _octal(field: bytes) -> int:
-    digits = field.rstrip(b"\0 ").lstrip(b" ")
-    try:
-        return int(digits or b"0", 8)
-    except ValueError:
-        raise MalformedError("a number in a header is malformed") from None
+    number = _OCTAL.fullmatch(field)
+    if number is None:
+        raise MalformedError("a number in a header is malformed")
+    return int(number[1] or b"0", 8)
 
 
 def _padded(data: bytes) -> bytes:

@@ -93,12 +93,34 @@ def changed(archive, position, data):
     return archive[:position] + data + archive[position + len(data) :]
 
 
+def sealed(archive, position, data):
+    """Change the first header of an archive, and correct its checksum."""
+    header = changed(archive, position, data)[:512]
+    checksum = b"%06o\0 " % (sum(header[:148]) + sum(header[156:]) + 8 * 32)
+    return header[:148] + checksum + header[156:] + archive[512:]
+
+
 FILE = pack(Entry(b"name", "file", size=3), b"abc")
+UNUSUAL_NUMBERS = (
+    b"-0000000001",
+    b"-0000001000",
+    b"+0000000003",
+    b"0000000_003",
+    b"0o000000003",
+    b"0000000 003",
+    b"8",
+    b"3\0x",
+)
 HOSTILE = {
+    **{f"a size of {number!r}": sealed(FILE, 124, number.ljust(12, b"\0")) for number in UNUSUAL_NUMBERS},
+    **{
+        f"a {what} of {number!r}": sealed(FILE, position, number + b"\0")
+        for what, position in (("mode", 100), ("user", 108), ("group", 116))
+        for number in (b"-000001", b"+000001", b"000_001", b"0o00001")
+    },
     "no header": b"x" * 512,
     "cut": FILE[:-1],
     "a wrong checksum": changed(FILE, 0, b"x"),
-    "a negative size": changed(FILE, 124, b"-0000000001\0"),
     "a part that is too long": pack(Entry(b"name", "file", offset=1, size=2), b"abc"),
     "a device": tarfile.TarInfo("null").tobuf()[:156] + b"3" + tarfile.TarInfo("null").tobuf()[157:],
 }
@@ -116,6 +138,25 @@ def test_other_types_are_refused(kind):
     info.type = kind
     with pytest.raises(MalformedError, match="unknown type"):
         list(unpack(info.tobuf(tarfile.USTAR_FORMAT)))
+
+
+DIGITS = st.text("01234567+-_ox9 \0", max_size=12).map(str.encode)
+
+
+@given(DIGITS, st.sampled_from([(100, 8), (108, 8), (116, 8), (124, 12), (136, 12)]))
+def test_a_number_is_octal_digits(text, field):
+    position, length = field
+    text = text[:length].ljust(length, b"\0")
+    archive = sealed(FILE, position, text)
+    digits = text.rstrip(b"\0 ").lstrip(b" ")
+    try:
+        for count, (entry, data) in enumerate(unpack(archive)):
+            assert count == 0
+            assert len(data) <= entry.size
+            assert min(entry.mode, entry.mtime, *entry.owner) >= 0
+        assert set(digits) <= set(b"01234567")
+    except MalformedError:
+        assert position == 124 or not set(digits) <= set(b"01234567")
 
 
 @given(st.binary(max_size=2048), st.integers(0, 2047))
