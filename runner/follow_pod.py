@@ -175,7 +175,15 @@ def follow_pod(
     is_reported = follower.finished is not None
     was_interrupted = run.is_interrupted or run.was_hurried
     exit_code = CANCELLED if run.leaves_out_output else outcome.exit_code
-    return Ended(exit_code, document, was_interrupted, record, problem, is_reported=is_reported)
+    return Ended(
+        exit_code,
+        document,
+        was_interrupted,
+        record,
+        problem,
+        is_reported=is_reported,
+        leaves_out_rest=run.leaves_out_rest,
+    )
 
 
 def _what_runs_again(recorder: Recorder | None) -> str:

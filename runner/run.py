@@ -10,7 +10,8 @@ Rules:
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. The second Ctrl-C, or a
   terminal that closes, kills the Pod immediately. A reader of the output that exits counts as Ctrl-C.
 - When the Pod has ended, the rest of its output is shown. After a second Ctrl-C that takes at most a second; one more
-  ends it at once. What is left out is not recorded either, and a warning says how much it is. Events are always shown.
+  ends it at once. What is left out is not recorded either, and a warning says how much it is. Events are always shown,
+  unless their reader is slow: then the command waits for a second at most, and only the record has the rest.
 - Ctrl-Z suspends this process. The live view is removed before and drawn again afterwards. The Steps continue.
 - A request to cancel before the coordinator reports the start of the run is sent when it does: earlier, it would not
   handle the signal. A Pod that still waits for a node, an image or a volume is ended instead. A request that arrives
@@ -178,6 +179,11 @@ class Run:
     def is_interrupted(self) -> bool:
         """Whether its end was requested in any way."""
         return self._killed or self._asked_for is not None
+
+    @property
+    def leaves_out_rest(self) -> bool:
+        """Whether Ctrl-C asked to leave out the output that takes long to show."""
+        return self._skip_at is not None
 
     @property
     def leaves_out_output(self) -> bool:

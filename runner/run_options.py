@@ -56,7 +56,8 @@ class Ended:
     """How one run ended. ``document`` is the finished PipelineRun or TaskRun, ``record`` the directory of its record.
 
     ``record_problem`` is why the record is missing or incomplete; empty if there is no such problem. ``is_reported``:
-    the coordinator reported the outcome; otherwise it was inferred from the Pod.
+    the coordinator reported the outcome; otherwise it was inferred from the Pod. ``leaves_out_rest``: the user asked
+    not to wait for a slow reader of the output.
     """
 
     exit_code: int
@@ -65,6 +66,7 @@ class Ended:
     record: Path | None = None
     record_problem: str = ""
     is_reported: bool = False
+    leaves_out_rest: bool = False
 
     @property
     def is_last(self) -> bool:

@@ -45,6 +45,8 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.on_loss(signals.report_reader_gone):
             for number, compilation in enumerate(compilations):
                 ended.append(_run_one(compilation, backend, options, signals.reader, number))
+                if ended[-1].leaves_out_rest:
+                    output.hurry()
                 if ended[-1].is_last:
                     break
         left = compilations[len(ended) :]
@@ -54,7 +56,7 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         write_documents(documents, len(compilations), options.output)
         records = [run.record for run in ended if run.record is not None]
         options.report(records, [run.record_problem for run in ended if run.record_problem])
-    if left and ended[-1].was_interrupted:
+    if (left and ended[-1].was_interrupted) or output.leaves_out_rest:
         return CANCELLED
     return _exit_code([run.exit_code for run in ended])
 

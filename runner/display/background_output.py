@@ -5,7 +5,8 @@ Rules:
 - Writing never waits for the reader (a pager, or a terminal stopped with Ctrl-S). Unread output is buffered: up to
   `MOST_IN_MEMORY` bytes in memory, the rest in temporary files in the state directory (``held_output``). Only if the
   disk is full does writing wait for the reader. A run shows nothing more at `MOST_UNREAD` bytes (`is_full`). At its
-  end, the command waits for the reader; Ctrl-C discards the remaining output.
+  end, the command waits for the reader; Ctrl-C discards the remaining output. After `BackgroundOutput.hurry` it
+  waits for a second at most.
 - Steps on this machine are scheduled before the writing, which does much of a terminal's work.
 - Nothing is lost or written twice. If both streams go to the same place (a terminal, ``2>&1``), their order is kept.
 - If the reader exits, or writing fails, that is reported immediately (`BackgroundOutput.on_loss`). Further output is
@@ -25,6 +26,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, TextIO
 
@@ -204,6 +206,9 @@ class BackgroundOutput:
         self._lock = threading.Lock()
         self._is_lost = False
         self._callback: Callable[[], None] | None = None
+        self._seconds: float | None = None  # how long the end may take
+        self.leaves_out_rest = False
+        """Whether output was discarded at the end, because the reader did not take it in time."""
 
     @contextlib.contextmanager
     def on_loss(self, callback: Callable[[], None]) -> Iterator[None]:
@@ -239,15 +244,21 @@ class BackgroundOutput:
         self._opened.append((raw, guarded_like(stream, text)))
         return self._opened[-1][1]
 
-    def drain(self, seconds: float | None) -> None:
-        """Wait until everything is written, at most `seconds`; None waits without a limit."""
+    def hurry(self) -> None:
+        """Wait for the reader for a second at most at the end, because the user asked to end."""
+        self._seconds = _DRAIN_SECONDS
+
+    def drain(self) -> None:
+        """Wait until everything is written: without a limit, unless `hurry` was called."""
+        end = None if self._seconds is None else time.monotonic() + self._seconds
         for raw, _ in self._opened:
-            raw.drain(seconds)
+            raw.drain(None if end is None else max(0.0, end - time.monotonic()))
 
     def end(self) -> OSError | None:
         """Stop writing. Returns the first error, if there was one."""
         for raw, _ in self._opened:
             raw.end()
+            self.leaves_out_rest |= raw.is_behind
         return next((raw.problem for raw, _ in self._opened if raw.problem is not None), None)
 
 
@@ -261,16 +272,15 @@ def background_output() -> Iterator[BackgroundOutput]:
     output = BackgroundOutput()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(output.stream, before)
-    seconds: float | None = None
     try:
         yield output
     except KeyboardInterrupt:
-        seconds = _DRAIN_SECONDS
+        output.hurry()
         raise
     finally:
         sys.stdout, sys.stderr = before
         try:
-            output.drain(seconds)
+            output.drain()
         finally:
             problem = output.end()
             if problem is not None:

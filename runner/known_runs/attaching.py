@@ -54,6 +54,7 @@ def attach_to_record(record: Record, options: Options) -> int:
             ):
                 outcome = following.follow(growing, signals.reader)
         except KeyboardInterrupt:
+            output.hurry()
             if record.is_locked:
                 cancel = shlex.join([*program_name(), "cancel", record.header.name])
                 print(f"Detached; the run continues. To cancel it: {cancel}", file=sys.stderr)

@@ -202,6 +202,7 @@ def attach(existing: ExistingPod, options: Options) -> int:
                     recorder=recorder,
                 )
         except KeyboardInterrupt:
+            output.hurry()
             cancel = existing.cluster.command("cancel", existing.name)
             print(f"Detached; the run continues. To cancel it: {cancel}", file=sys.stderr)
             return CANCELLED

@@ -428,6 +428,7 @@ def test_second_interrupt_leaves_out_what_takes_long_to_show(follow, whole, at_e
     assert sum("xxx" in line for line in shown) == 4
     assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
     assert follow.run.leaves_out_output
+    assert follow.run.leaves_out_rest
 
 
 @pytest.mark.parametrize("numbers", [(4,), (2, 4)])
@@ -441,6 +442,7 @@ def test_interrupts_after_the_end_leave_out_the_rest(follow, whole, at_each_outp
     if len(numbers) == 1:
         assert sum("xxx" in line for line in shown) == 8
         assert not follow.run.leaves_out_output
+        assert not follow.run.leaves_out_rest
     else:
         assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
         assert follow.run.leaves_out_output

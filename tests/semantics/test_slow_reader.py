@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def test_reader_that_reads_only_after_the_steps_have_ended(backend, tmp_path: Pa
         assert process.wait() == 0, process.stderr.read()
     assert numbers == list(range(1, slow_reader.LINES + 1))
     assert others[-1].startswith("noisy Succeeded in ")
+
+
+def test_second_interrupt_does_not_wait_for_the_reader(backend, tmp_path: Path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    with backend.start("-f", slow_reader.written(shared, is_stubborn=True)) as process:
+        for fifo in ("done", "stopping"):
+            slow_reader.wait_until_steps_are_done(shared, process, fifo)
+            process.send_signal(signal.SIGINT)
+        assert process.wait(slow_reader.PATIENCE) == 130  # nothing was read
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_closed_stdout_cancels_the_run(backend, tmp_path: Path):

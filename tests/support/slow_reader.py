@@ -29,17 +29,29 @@ spec:
 """It writes much more than a pipe holds, and then a line to the FIFO ``done``."""
 
 
-def written(directory):
-    """Write the run's file and the FIFO into a directory; return the file's path."""
-    os.mkfifo(directory / "done")
+STUBBORN = """\
+script: |
+            trap 'echo stopping > /shared/stopping' TERM
+            echo done > /shared/done
+            while :; do sleep 0.1; done
+"""
+"""What the last Task runs instead, so that it has to be killed. It writes to the FIFO ``stopping`` when it is asked to
+stop."""
+
+
+def written(directory, *, is_stubborn=False):
+    """Write the run's file and the FIFOs into a directory; return the file's path."""
+    for name in ("done", "stopping"):
+        os.mkfifo(directory / name)
     file = directory / "noisy.yaml"
-    file.write_text(RUN.replace("SHARED", str(directory)))
+    text = RUN.replace("script: echo done > /shared/done\n", STUBBORN) if is_stubborn else RUN
+    file.write_text(text.replace("SHARED", str(directory)))
     return file
 
 
-def wait_until_steps_are_done(directory, process):
-    """Wait until the last Step runs, while nothing has been read yet."""
-    descriptor = os.open(directory / "done", os.O_RDONLY | os.O_NONBLOCK)
+def wait_until_steps_are_done(directory, process, fifo="done"):
+    """Wait until the last Step has come to this point, while nothing has been read yet."""
+    descriptor = os.open(directory / fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         assert select.select([descriptor], [], [], PATIENCE)[0], "the Steps wait for the reader"
         assert process.poll() is None

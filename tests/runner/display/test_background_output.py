@@ -91,9 +91,28 @@ def test_much_unread_output_is_reported_until_it_is_read(pipe, opened, monkeypat
         print(text, end="")
         assert is_full(sys.stdout)
         thread, _ = read_all(pipe[0], len(text))
-        found.drain(None)
+        found.drain()
         assert not is_full(sys.stdout)
     thread.join()
+
+
+def test_end_in_a_hurry_does_not_wait_for_the_reader(pipe, opened, monkeypatch):
+    monkeypatch.setattr(module, "_DRAIN_SECONDS", 0)
+    with opened() as found:
+        print("x" * MOST_IN_MEMORY)
+        (writer,) = (thread for thread in threading.enumerate() if thread.name == "standard output")
+        found.hurry()
+    assert found.leaves_out_rest
+    pipe[0].close()
+    writer.join()
+
+
+def test_end_in_a_hurry_leaves_out_nothing_that_is_read(pipe, opened):
+    with opened() as found:
+        print("text")
+        found.hurry()
+    assert not found.leaves_out_rest
+    assert pipe[0].readline() == b"text\n"
 
 
 def test_closed_reader_is_reported_immediately(pipe, opened):
@@ -117,7 +136,7 @@ def test_earlier_loss_is_reported(pipe, opened):
     def write():
         with opened() as found:
             print("first")
-            found.drain(None)
+            found.drain()
             with found.on_loss(reported.set):
                 assert reported.is_set()
 
