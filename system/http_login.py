@@ -50,6 +50,15 @@ def is_same_server(url: str, other: str) -> bool:
         return False
 
 
+def may_lead_to(url: str, target: str) -> bool:
+    """Return whether a request may go on to where the answer of a URL leads: to https, or to the same scheme."""
+    try:
+        parts = urlsplit(target)
+        return bool(parts.hostname) and parts.scheme in {"https", urlsplit(url).scheme}
+    except ValueError:
+        return False
+
+
 def _server(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)

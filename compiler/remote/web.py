@@ -3,7 +3,7 @@
 Rules:
 
 - The time limit covers the whole exchange: name lookup, connecting, redirects, headers and body.
-- The Authorization header does not follow redirects, and redirects from https to http are refused.
+- The Authorization header does not follow redirects. They are only followed to https, or to the same protocol.
 - Proxies come from the environment, as in curl; requests to this machine use none.
 
 urllib of the standard library is enough for this. Left to others: the requests and the meaning of the answers.
@@ -25,7 +25,7 @@ import monopod
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.compiler.remote.urls import without_credentials
-from monopod.system.http_login import is_loopback
+from monopod.system.http_login import is_loopback, may_lead_to
 
 _CHUNK = 64 * 1024
 _MAX_SAID = 200
@@ -97,14 +97,14 @@ def _exchange(opener: urllib.request.OpenerDirector, request: urllib.request.Req
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, except from https to http."""
+    """Follows redirects to https, or to the same protocol."""
 
     def redirect_request(  # noqa: PLR0917  # the base class has it so
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         """Return the next request. Raises URLError if it would be unencrypted."""
-        if req.type == "https" and not newurl.lower().startswith("https://"):
-            raise urllib.error.URLError(f"it redirects from https to {without_credentials(newurl)}")
+        if not may_lead_to(req.full_url, newurl):
+            raise urllib.error.URLError(f"it redirects from {req.type} to {without_credentials(newurl)}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -37,6 +37,7 @@ from monopod.system.http_login import (
     is_loopback,
     is_same_server,
     may_be_plain,
+    may_lead_to,
     parse_challenge,
     token_in,
 )
@@ -85,12 +86,12 @@ class UnreachableError(StoreError):
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only for reading, and never from https to http."""
+    """Follows redirects only for reading, and only to https or to the same protocol."""
 
     def redirect_request(  # noqa: PLR0917  # the base class has it so
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.get_method() not in {"GET", "HEAD"} or (req.type == "https" and not newurl.startswith("https:")):
+        if req.get_method() not in {"GET", "HEAD"} or not may_lead_to(req.full_url, newurl):
             raise urllib.error.HTTPError(req.full_url, code, "redirected to an unsafe place", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -149,12 +150,20 @@ class RegistryClient:
         if self.has(f"blobs/{digest}"):
             return
         with self._sent("POST", "blobs/uploads/", {"Content-Length": "0"}, b"", allowed=(202,)) as response:
-            location = response.headers.get("Location") or ""
-            where = urljoin(response.url, location)
+            where = self._upload_url(response.url, response.headers.get("Location") or "")
         url = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         with self._sent("PUT", url, headers, content, is_blob=True):
             pass
+
+    def _upload_url(self, url: str, location: str) -> str:
+        """Return where the registry wants a blob, after its answer from a URL. Raises StoreError."""
+        with contextlib.suppress(ValueError):
+            where = urljoin(url, location)
+            if location and may_lead_to(url, where):
+                return where
+        shown = location.partition("?")[0][:_LONGEST_MESSAGE]  # what follows may give access
+        raise StoreError(f"{self.name}: the registry wants a blob at an unsafe place: {shown}")
 
     def put(self, path: str, content: bytes, media_type: str) -> None:
         """Put something at a path."""
@@ -218,7 +227,7 @@ class RegistryClient:
                 response = error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._authorization = ""
-                if len(self._bases) == 1:
+                if len(self._bases) == 1 or not url.startswith(self._bases[0]):
                     self._bases = self._all_bases  # with https it may only have been away for a moment
                     if _is_late(error):
                         raise self._away() from error

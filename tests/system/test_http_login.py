@@ -10,6 +10,7 @@ from monopod.system.http_login import (
     is_loopback,
     is_same_server,
     may_be_plain,
+    may_lead_to,
     parse_challenge,
     token_in,
 )
@@ -62,6 +63,19 @@ def test_nobody_reads_what_is_encrypted_or_stays_here(url, expected):
 def test_a_server_is_a_scheme_a_host_and_a_port(other, expected):
     assert is_same_server("https://a/v2/", other) == expected
     assert not is_same_server(other, "https://[/")
+
+
+@pytest.mark.parametrize(
+    ("target", "from_https", "from_http"),
+    [
+        *(("https://b/x", True, True), ("http://a/x", False, True), ("ftp://a/x", False, False)),
+        *(("data:,x", False, False), ("file:///etc/passwd", False, False), ("https://[", False, False)),
+        *(("https:", False, False), ("", False, False)),
+    ],
+)
+def test_an_answer_leads_to_nothing_less_safe(target, from_https, from_http):
+    assert may_lead_to("https://a/v2/", target) == from_https
+    assert may_lead_to("http://a/v2/", target) == from_http
 
 
 def test_a_challenge_has_a_scheme_and_parameters():

@@ -289,19 +289,26 @@ def test_damaged_content_is_an_error(store, tmp_path):
 
 @pytest.fixture
 def hostile():
-    """A registry that answers each path with what `answers` has, any other with `answer`, and lists in `asked`."""
+    """A registry that answers each path with what `answers` has, any other with `answer`.
+
+    `asked` lists paths and credentials. An answer may be a function of the credentials.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             path = self.path.partition("?")[0]
             self.server.asked.append((path, self.headers["Authorization"]))
-            status, headers, content = self.server.answers.get(path, self.server.answer)
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            answer = self.server.answers.get(path, self.server.answer)
+            status, headers, content = answer(self.headers["Authorization"]) if callable(answer) else answer
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(b"" if self.command == "HEAD" else content)
+
+        do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815  # http.server calls them so
 
         def log_message(self, *_):
             pass
@@ -332,6 +339,53 @@ def test_a_hostile_registry_is_an_error(hostile, answer, message):
     store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
     with pytest.raises(StoreError, match=message):
         store.entries()
+
+
+def uploads_to(hostile, location):
+    """Push a blob to a registry that wants it at a place; return what it was asked."""
+    hostile.answer = (404, {}, b"")
+
+    def answer(authorization):
+        if authorization is None:
+            return 401, {"WWW-Authenticate": "Basic"}, b""
+        return 202, {} if location is None else {"Location": location}, b""
+
+    hostile.answers["/v2/a/blobs/uploads/"] = answer
+    RegistryClient(f"127.0.0.1:{hostile.server_port}", "a", Login("builder", "secret")).push_blob("sha256:0", 1, b"x")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [None, "data:,x", "file:///etc/passwd", "ftp://127.0.0.1/x", "https://[/x", "ftp://h/?secret", "https:///x"],
+)
+def test_a_blob_is_not_pushed_to_an_unsafe_place(hostile, location):
+    with pytest.raises(
+        StoreError, match=r"^127\.0\.0\.1:\d+/a: the registry wants a blob at an unsafe place: "
+    ) as error:
+        uploads_to(hostile, location)
+    assert "secret" not in str(error.value)
+    assert {path for path, _ in hostile.asked} == {"/v2/a/blobs/sha256:0", "/v2/a/blobs/uploads/"}
+
+
+def test_a_blob_for_another_host_is_pushed_without_credentials(hostile):
+    hostile.answers["/there"] = (201, {}, b"")
+    login = basic("builder", "secret")
+    for location, expected in (("/there?x=1", login), (f"http://localhost:{hostile.server_port}/there", None)):
+        hostile.asked.clear()
+        uploads_to(hostile, location)
+        assert hostile.asked[1:] == [
+            ("/v2/a/blobs/uploads/", None),
+            ("/v2/a/blobs/uploads/", login),
+            ("/there", expected),
+        ]
+
+
+def test_a_blob_that_is_for_https_is_not_pushed_without_encryption():
+    client = RegistryClient("registry.svc", "a", Login())
+    assert client._upload_url("https://registry.svc/v2/", "/x") == "https://registry.svc/x"
+    assert client._upload_url("http://registry.svc/v2/", "https://b/x") == "https://b/x"
+    with pytest.raises(StoreError, match=r"at an unsafe place: http://registry\.svc/x$"):
+        client._upload_url("https://registry.svc/v2/", "http://registry.svc/x")
 
 
 KEYS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200)
