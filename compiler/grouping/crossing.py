@@ -178,11 +178,10 @@ def _references(lowered: Lowered, owner: Mapping[str, str], kind: str, *, hands_
 
 def _skipped(lowered: Lowered, owner: Mapping[str, str], kind: str) -> Iterator[Problem]:
     """Yield each Task that would be skipped in one Pod, but cannot know of it in a Pod of its own."""
-    tasks = {task.name: task for task in lowered.pipeline.tasks}
     places = {each.task.name: each.place for each in lowered.grouped}
     for task in lowered.pipeline.tasks:
         for name in task.after:
-            cause = None if owner[name] == owner[task.name] else skips(name, tasks)
+            cause = None if owner[name] == owner[task.name] else skips(name, lowered.pipeline)
             if cause is not None:
                 message = (
                     f"'{name}' in the group '{owner[name]}' may be skipped because of '{cause}', and this Task with "

@@ -31,11 +31,13 @@ from monopod.compiler.pod.parts import ContainerPart
 from monopod.compiler.pod.peak_requests import request_of
 from monopod.compiler.pod.resources import PodResources
 from monopod.compiler.pod.volume_sources import is_shared
+from monopod.compiler.scope.known_combinations import known_values, may_be_empty
 from monopod.compiler.tasks.left_out import needed_output, task_references
 from monopod.compiler.tasks.views import copying_containers
 from monopod.schemas.capacity.peak import peak
 from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Pipeline, Task, runnable_tasks
+from monopod.schemas.variables import Scope
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Lowered
@@ -116,7 +118,7 @@ def partition(
         return len(group & named) < 2 and peaks.are_within_limits(tasks_in(group))
 
     shared = [*_workspaces(lowered, number_of, carried), *_results(written.values(), number_of, hands_over=hands_over)]
-    shared += () if hands_over else _skipping(tasks, number_of)
+    shared += () if hands_over else _skipping(lowered.pipeline, number_of)
     groups, _ = best_cut(Graph(before, shared, fits))
     return tuple(_named(groups, keys, together, waits))
 
@@ -308,27 +310,33 @@ def _results(grouped: Any, number_of: Mapping[str, int], *, hands_over: bool) ->
         yield Shared(RESULT_SIZE if can_cross else UNCROSSABLE, frozenset(consumers - {producer}), producer)
 
 
-def _skipping(tasks: Mapping[str, Task], number_of: Mapping[str, int]) -> Iterator[Shared]:
+def _skipping(pipeline: Pipeline, number_of: Mapping[str, int]) -> Iterator[Shared]:
     """Yield what a Task has to know of one before it, if that may be skipped together with what follows it."""
-    for task in tasks.values():
+    for task in pipeline.tasks:
         for name in task.after:
-            if skips(name, tasks) is not None:
+            if skips(name, pipeline) is not None:
                 yield Shared(UNCROSSABLE, frozenset({number_of[task.name]}) - {number_of[name]}, number_of[name])
 
 
-def skips(name: str, tasks: Mapping[str, Task]) -> str | None:
+def skips(name: str, pipeline: Pipeline) -> str | None:
     """Return the Task because of which a Task may be skipped together with what follows it; None if none."""
-    if (matrix := tasks[name].matrix) is not None and not matrix.pinned:
+    tasks = {task.name: task for task in pipeline.tasks}
+    params = known_values(pipeline)
+    if _may_have_no_combination(tasks[name], params):
         return name
     waiting = list(tasks[name].after)
     seen = set(waiting)
     while waiting:
         earlier = tasks[waiting.pop()]
-        if earlier.when or (earlier.matrix is not None and not earlier.matrix.pinned):
+        if earlier.when or _may_have_no_combination(earlier, params):
             return earlier.name
         waiting += (each for each in earlier.after if each not in seen)
         seen.update(earlier.after)
     return None
+
+
+def _may_have_no_combination(task: Task, params: Scope) -> bool:
+    return task.matrix is not None and may_be_empty(task.matrix, params)
 
 
 def _raise(problems: Iterator[Problem]) -> None:

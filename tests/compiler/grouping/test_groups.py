@@ -292,6 +292,48 @@ def test_a_job_set_does_not_know_what_was_skipped(grouped, problem):
     assert grouped(*direct, kind="JobSet").workload["kind"] == "JobSet"  # a guard takes along nothing by itself
 
 
+@pytest.mark.parametrize(
+    ("value", "may_be_empty"),
+    [
+        ("[m1, m2]", False),
+        ("[m1, '$(params.none[*])']", False),
+        ("['$(params.one[*])']", False),
+        ("'$(params.one[*])'", False),
+        ("['$(params.one[0])']", False),
+        ("['x$(tasks.a.results.r)']", False),
+        ("[]", True),
+        ("'$(params.none[*])'", True),
+        ("['$(params.none[*])']", True),
+        ("'$(tasks.a.results.l[*])'", True),
+        ("['$(tasks.a.results.l[*])']", True),
+    ],
+)
+def test_a_job_set_knows_whether_a_matrix_may_be_empty(grouped, problem, value, may_be_empty):
+    tail = "  params:\n  - {name: none, type: array, default: []}\n  - {name: one, type: array, default: [x]}\n"
+    matrix = f'matrix: {{params: [{{name: p, value: ["y"]}}, {{name: m, value: {value}}}]}},'
+    tasks = (
+        task("a", group="one", spec="results: [{name: r}, {name: l, type: array}],"),
+        task("m", group="one", more=matrix, spec="params: [{name: p}, {name: m}],"),
+        task("b", group="one", after=["m"]),
+        task("c", group="two", after=["b"]),
+    )
+    if may_be_empty:
+        found = problem(*tasks, kind="JobSet", tail=tail)
+        assert "'b' in the group 'one' may be skipped because of 'm', and this Task with it" in found
+    else:
+        assert grouped(*tasks, kind="JobSet", tail=tail).workload["kind"] == "JobSet"
+
+
+@pytest.mark.parametrize(("include", "may_be_empty"), [("[{params: [{name: m, value: x}]}]", False), ("[]", True)])
+def test_a_job_set_knows_whether_a_matrix_without_params_may_be_empty(grouped, problem, include, may_be_empty):
+    source = task("m", group="one", more=f"matrix: {{include: {include}}},", spec="params: [{name: m, default: d}],")
+    tasks = (source, task("b", group="two", after=["m"]))
+    if may_be_empty:
+        assert "'m' in the group 'one' may be skipped because of 'm'" in problem(*tasks, kind="JobSet")
+    else:
+        assert grouped(*tasks, kind="JobSet").workload["kind"] == "JobSet"
+
+
 def test_a_job_set_is_cut_where_nothing_has_to_be_known(grouped):
     guard = "when: [{input: a, operator: in, values: [b]}],"
     tasks = (

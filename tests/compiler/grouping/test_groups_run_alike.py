@@ -24,8 +24,10 @@ TEXTS = ("yes", "no", '{{x}} "q" $(params.p) é\n', "long" * 5)
 class Generator:
     """Makes a PipelineRun from a seed: Tasks with a group, or without one, that use Results of earlier ones."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, values=0.5):
+        """`values` is how often a Task uses Results."""
         self.random = Random(seed)
+        self.values = values
         self.made = []  # of each Task: its name, and what it is
 
     def chance(self, probability):
@@ -51,10 +53,9 @@ class Generator:
             task["taskSpec"] = self.spec(params, position)
             task |= self.random.choice(({}, {}, {"retries": 2}, {"onError": "continue"}))
         if kind in ("matrix", "fan-out"):
-            found = self.array() if kind == "fan-out" else None
-            task["matrix"] = {
-                "params": [{"name": "m", "value": found or ["m1", "m2", "m3"][: self.random.randint(1, 3)]}]
-            }
+            found = self.array() if kind == "fan-out" and self.chance(2 * self.values) else None
+            count = 0 if self.chance(0.3) else self.random.randint(1, 3)
+            task["matrix"] = {"params": [{"name": "m", "value": found or ["m1", "m2", "m3"][:count]}]}
             task["taskSpec"]["params"].append({"name": "m"})
             task["taskSpec"]["steps"][0]["script"] += " $(params.m)"
             task["taskSpec"]["results"] = [{"name": "s"}]
@@ -86,17 +87,17 @@ class Generator:
         return {"params": declared, "tasks": [inner], "results": [{"name": "s", "value": "$(tasks.inner.results.s)"}]}
 
     def params(self):
-        if self.chance(0.5) and (text := self.text()):
+        if self.chance(self.values) and (text := self.text()):
             yield {"name": "p", "value": f"<{text}>"}
-        if self.chance(0.3) and (array := self.array()):
+        if self.chance(0.6 * self.values) and (array := self.array()):
             yield {"name": "q", "value": array}
 
     def guards(self):
-        if self.chance(0.25) and (text := self.text()):
+        if self.chance(0.5 * self.values) and (text := self.text()):
             yield {"input": text, "operator": self.random.choice(("in", "notin")), "values": ["yes", "no"]}
         if self.chance(0.1):
             yield {"input": "a", "operator": "in", "values": [self.random.choice("ab")]}
-        if self.chance(0.1) and (array := self.array()):
+        if self.chance(0.2 * self.values) and (array := self.array()):
             yield {"input": "e1", "operator": "in", "values": [array]}
 
     def text(self):
@@ -164,29 +165,53 @@ def ran_in_groups(workflow, seed):
     return len(words), requests, skipped
 
 
-def compiled_in_groups(file):
-    """Return the Workflow, or None if groups would have to wait for each other."""
+def ran_in_jobs(job_set, seed):
+    """Run the groups of a JobSet in their order, which hand over nothing."""
+    requests, skipped = {}, {}
+    jobs = job_set["spec"]["replicatedJobs"]
+    for job in jobs:
+        plan = plan_of(job["template"]["spec"]["template"])
+        own = {task.name for task in plan.pipeline.tasks if task.left_out is None}
+        succeeded, of_group, not_run, _ = ran(plan, seed)
+        assert succeeded
+        requests |= of_group
+        skipped |= {name: reason for name, reason in not_run.items() if name.partition("/")[0] in own}
+    return len(jobs), requests, skipped
+
+
+def compiled_in_groups(file, kind, refusals):
+    """Return the workload, or None if it is refused with one of these messages."""
     try:
-        return compile_groups(load([str(file)]), OPTIONS, "Workflow").workload
+        return compile_groups(load([str(file)]), OPTIONS, kind).workload
     except Problems as error:
-        if "would have to wait for itself" not in str(error.problems[0]):
+        if not any(each in str(error.problems[0]) for each in refusals):
             raise
         return None
 
 
+CIRCLE = "would have to wait for itself"
+
+
 @pytest.mark.parametrize("first", range(0, 150, 50))
-def test_groups_run_as_one_pod(tmp_path, first):
+@pytest.mark.parametrize(
+    ("kind", "values", "run_groups", "refusals"),
+    [
+        ("Workflow", 0.5, ran_in_groups, [CIRCLE]),
+        ("JobSet", 0.1, ran_in_jobs, [CIRCLE, "hands no Results over", "may be skipped because of"]),
+    ],
+)
+def test_groups_run_as_one_pod(tmp_path, first, kind, values, run_groups, refusals):
     compared = 0
     for seed in range(first, first + 50):
         file = tmp_path / f"{seed}.json"
-        file.write_text(json.dumps(Generator(seed).run()))
+        file.write_text(json.dumps(Generator(seed, values).run()))
         (whole,) = compile_runs(load([str(file)]), OPTIONS)
-        groups = compiled_in_groups(file)
+        groups = compiled_in_groups(file, kind, refusals)
         if groups is None:
             continue
         succeeded, requests, skipped, _ = ran(whole.plan, seed)
         if succeeded:  # otherwise no group starts after the one that failed
-            count, *alike = ran_in_groups(groups, seed)
+            count, *alike = run_groups(groups, seed)
             assert alike == [requests, skipped], seed
             compared += count > 1
     assert compared > 10
