@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias,
 
 from monopod.schemas.formats.plain_data import made_from
 from monopod.schemas.formats.words import describe_exit_code, describe_out_of_memory, format_duration
+from monopod.system import foreign_json
 
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
@@ -344,7 +345,7 @@ def to_line(event: RunEvent) -> str:
 def from_line(line: str) -> RunEvent:
     """Return the event of a line that `to_line` made. Raises ValueError for any other line."""
     try:
-        fields = json.loads(line)
+        fields = foreign_json.loads(line)
         event: RunEvent = made_from(_KINDS[fields.pop("event")], fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not an event of a run: {line[:80]!r}") from error

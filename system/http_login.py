@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import json
 import re
 from typing import Final
 from urllib.parse import urlsplit
+
+from monopod.system import foreign_json
 
 LOCAL_NAMES: Final = (".localhost", ".local")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -79,6 +80,14 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
+def token_host(realm: str) -> str | None:
+    """Return the host of the address for tokens in a challenge, None if the address is malformed."""
+    try:
+        return _server(realm)[1]
+    except ValueError:
+        return None
+
+
 def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
     """Return the scheme and the parameters in a WWW-Authenticate header, both in lower case."""
     scheme, _, rest = header.partition(" ")
@@ -88,8 +97,8 @@ def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
 def token_in(content: bytes) -> str | None:
     """Return the token in the answer to a token request, None if it has none."""
     try:
-        fields = json.loads(content)
+        fields = foreign_json.loads(content)
     except ValueError:
         return None
     token = (fields.get("token") or fields.get("access_token")) if isinstance(fields, dict) else None
-    return token if isinstance(token, str) and token.isprintable() else None
+    return token if isinstance(token, str) and token.isascii() and token.isprintable() else None

@@ -16,12 +16,12 @@ Left to others: checking the names of params and Workspaces (``run_selection``).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from typing import Any
 
 from monopod.schemas.plan import Value, ValueType
+from monopod.system import foreign_json
 
 
 def parse_param(text: str, kind: ValueType) -> Value:
@@ -54,7 +54,7 @@ def _parse_object(text: str) -> dict[str, str]:
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return foreign_json.loads(text)
     except ValueError as error:
         raise ValueError(f"this is not JSON: {error}") from error
 

@@ -8,7 +8,6 @@ Left to others: the format of their output (``image_config``).
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from collections.abc import Mapping
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, read_config
 from monopod.compiler.images.image_names import with_digest
 from monopod.compiler.remote.image_name import ImageName
+from monopod.system import foreign_json
 from monopod.system.program import started
 
 TIMEOUT = 20.0
@@ -49,10 +49,10 @@ def inspect(engine: str, text: str, name: ImageName, environment: Mapping[str, s
     reference = with_digest(text, name.digest) if name.digest else text  # not every engine accepts both tag and digest
     output = _run([engine, *_COMMANDS[engine], reference], environment)
     try:
-        content = json.loads(output)
+        content = foreign_json.loads(output)
         config = content[0] if isinstance(content, list) and len(content) == 1 else content
         return read_config(config)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise EngineError("its output is not JSON") from error
     except ConfigError as error:
         raise EngineError(f"unexpected output: {error}") from error

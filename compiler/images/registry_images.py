@@ -12,7 +12,6 @@ Left to others: the registry API (``remote.registry``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from monopod.compiler.remote.registry import Image, Registry, RegistryError
 from monopod.compiler.remote.registry_credentials import Login, login_of_secret, login_of_user
 from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.schemas.plan import ImageProgram
+from monopod.system import foreign_json
 
 _PREFERRED = "linux/amd64"
 
@@ -96,8 +96,8 @@ def _program(registry: Registry, image: Image) -> ImageProgram:
     if not isinstance(descriptor, dict):
         raise RegistryError("its manifest has no configuration")
     try:
-        return read_config(json.loads(registry.blob(descriptor))).program
-    except (ValueError, RecursionError) as error:
+        return read_config(foreign_json.loads(registry.blob(descriptor))).program
+    except ValueError as error:
         raise RegistryError("its configuration is not JSON") from error
     except ConfigError as error:
         raise RegistryError(f"invalid configuration: {error}") from error

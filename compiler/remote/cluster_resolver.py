@@ -22,6 +22,7 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.time_limit import call_before, deadline_after
+from monopod.system import foreign_json
 
 PARAMS = frozenset({"kind", "name", "namespace", "cache"})
 
@@ -86,7 +87,7 @@ def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptio
 def _said(error: Any) -> str:
     """Return the message of a Kubernetes Status, or the HTTP status."""
     try:
-        message = json.loads(error.body or "").get("message")
+        message = foreign_json.loads(error.body or "").get("message")
     except (ValueError, AttributeError):
         message = None
     return " ".join(str(message or f"{error.status} {error.reason}").split())

@@ -7,7 +7,6 @@ ARTIFACT_HUB_API or TEKTON_HUB_API, or https://artifacthub.io.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.urls import without_credentials
 from monopod.compiler.remote.versions import Version, parse_constraints
 from monopod.compiler.remote.web import WebError, request
+from monopod.system import foreign_json
 
 PARAMS = frozenset({"catalog", "type", "kind", "name", "version", "url"})
 
@@ -142,7 +142,7 @@ def _member(value: Any, name: str) -> Any:
 
 def _json(url: str, what: str, deadline: float) -> Any:
     try:
-        return json.loads(request(url, {"Accept": "application/json"}, deadline=deadline).content)
+        return foreign_json.loads(request(url, {"Accept": "application/json"}, deadline=deadline).content)
     except WebError as error:
         hint = "; check kind, catalog, name and version" if error.status == 404 else ""
         raise RemoteError(f"{what}: {error}{hint}") from error

@@ -15,7 +15,6 @@ pushing. Left to others: credentials (``registry_credentials``), the content of 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +26,16 @@ from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.registry_credentials import NOBODY, Login
 from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.web import Answer, UnreachableError, WebError, request
-from monopod.system.http_login import basic, is_confidential, is_same_server, may_be_plain, parse_challenge, token_in
+from monopod.system import foreign_json
+from monopod.system.http_login import (
+    basic,
+    is_confidential,
+    is_same_server,
+    may_be_plain,
+    parse_challenge,
+    token_host,
+    token_in,
+)
 
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -35,6 +43,7 @@ _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+_MOST_SHOWN = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -121,7 +130,7 @@ class Registry:
                 _verify(content, pinned)
         digest = pinned or f"sha256:{hashlib.sha256(content).hexdigest()}"
         try:
-            manifest = json.loads(content)
+            manifest = foreign_json.loads(content)
         except ValueError as error:
             raise RegistryError("its manifest is not JSON") from error
         if not isinstance(manifest, dict):
@@ -176,6 +185,9 @@ class Registry:
     def _token(self, challenge: dict[str, str]) -> str:
         """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""
         realm = challenge["realm"]
+        host = token_host(realm)
+        if host is None:
+            raise WebError(f"the registry asks for a token of a malformed address: {realm[:_MOST_SHOWN]}")
         if not is_confidential(realm):
             raise WebError(f"the registry requires a password without encryption, at {realm}")
         scope = challenge.get("scope") or f"repository:{self.name.repository}:pull"
@@ -191,7 +203,7 @@ class Registry:
             )
         token = token_in(answer.content)
         if token is None:
-            raise WebError(f"{urlsplit(realm).hostname} returned no token")
+            raise WebError(f"{host} returned no token")
         return token
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.remote.reference import RemoteError, ResolverOptions
+from monopod.system import foreign_json
 
 _KEYS_OF_SECRETS = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}
 _HUB = ("index.docker.io", "docker.io", "registry-1.docker.io")
@@ -45,7 +46,7 @@ def login_of_secret(name: str, param: str, context: str, options: ResolverOption
         raise RemoteError(f"the Secret '{name}' is of type {kind}; expected {wanted}", param)
     text = options.secret_value(name, _KEYS_OF_SECRETS[kind], param)
     try:
-        content = json.loads(text)
+        content = foreign_json.loads(text)
     except ValueError as error:
         raise RemoteError(f"the Secret '{name}' is not JSON: {error}", param) from error
     login = _of_entries(content if kind.endswith("dockercfg") else _mapping(content, "auths"), context)
@@ -59,7 +60,7 @@ def login_of_user(context: str, environment: Mapping[str, str]) -> Login:
     for path in _files(environment):
         try:
             with open(path, encoding="utf-8") as file:
-                content = json.load(file)
+                content = foreign_json.loads(file.read())
         except (OSError, ValueError):
             continue
         login = _of_helper(content, context, environment) or _of_entries(_mapping(content, "auths"), context)
@@ -150,7 +151,7 @@ def _of_helper(content: Any, context: str, environment: Mapping[str, str]) -> Lo
             check=True,
             timeout=_HELPER_TIMEOUT,
         ).stdout
-        entry = json.loads(answer)
+        entry = foreign_json.loads(answer)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     user, secret = str(_text(entry, "Username")), str(_text(entry, "Secret"))

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from monopod.system import foreign_json
+
 CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where a container finds the token of its Pod's ServiceAccount, and the certificate of the API server's CA."""
 ANSWER_SECONDS = 10.0
@@ -86,7 +88,7 @@ class OwnPod:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(content)
+        answer = foreign_json.loads(content)
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}

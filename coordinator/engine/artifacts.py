@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from monopod.system import foreign_json
+
 Direction: TypeAlias = Literal["inputs", "outputs"]
 DIRECTIONS: tuple[Direction, ...] = ("inputs", "outputs")
 
@@ -38,8 +40,8 @@ class Artifacts(NamedTuple):
 def parse_artifacts(text: str, path: str) -> Artifacts:
     """Return the Artifacts in the text of a file. Raises ValueError with a message if it is malformed."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        content = foreign_json.loads(text)
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a JSON object with inputs and outputs")

@@ -24,6 +24,7 @@ from typing import Any
 from monopod.coordinator.engine.run_state import PipelineState
 from monopod.schemas.plan import ELSEWHERE, LeftOut, Param, Plan, Task
 from monopod.schemas.variables import parse_path
+from monopod.system import foreign_json
 
 VARIABLE = "MONOPOD_HANDED_OVER"
 LIMIT = "MONOPOD_HANDOVER_BYTES"
@@ -105,7 +106,7 @@ def _decode(word: str) -> dict[str, Any] | str:
         message = f"an earlier group has Results of {size} bytes for this one, and its Pod can hand over {most}"
         return f"{message}; write them to a Workspace, or put the Tasks into one group"
     try:
-        handed = json.loads(zlib.decompress(base64.b64decode(word, validate=True)))
+        handed = foreign_json.loads(zlib.decompress(base64.b64decode(word, validate=True)))
         if not isinstance(handed["tasks"], dict) or not isinstance(handed["values"], dict):
             raise TypeError
     except (ValueError, TypeError, KeyError, zlib.error):

@@ -7,10 +7,10 @@ of a surrogate pair, which is possible in JSON but not in UTF-8, becomes U+FFFD,
 
 from __future__ import annotations
 
-import json
 import re
 
 from monopod.schemas.plan import ResultDeclaration, Value
+from monopod.system import foreign_json
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -20,8 +20,8 @@ def parse_result(declaration: ResultDeclaration, text: str) -> Value:
     if declaration.type == "string":
         return text
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = foreign_json.loads(text)
+    except ValueError:
         value = None
     if declaration.type == "array":
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

@@ -6,10 +6,11 @@ run, and what to do, where that is known (Kubernetes API conventions, "Response 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from monopod.system import foreign_json
 
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"'
@@ -46,7 +47,7 @@ class ApiError(Exception):
         `retry_after` is the header Retry-After.
         """
         try:
-            content = json.loads(body)
+            content = foreign_json.loads(body)
         except ValueError:
             content = None
         if isinstance(content, dict) and content.get("kind") == "Status":

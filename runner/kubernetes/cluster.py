@@ -31,6 +31,7 @@ from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.kubernetes.access import Access, find_access
 from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.system import foreign_json
 
 if TYPE_CHECKING:
     from monopod.runner.kubernetes.exec_channel import ExecChannel
@@ -135,7 +136,7 @@ class Cluster:
         with self._open(method, path, query, body=body, content_type=content_type, patience=ANSWER_SECONDS) as response:
             content = _read_all(response)
         try:
-            answer = json.loads(content)
+            answer = foreign_json.loads(content)
         except ValueError as error:
             raise UnreachableError("the answer is not JSON; is this the address of an API server?") from error
         if not isinstance(answer, dict):
@@ -309,7 +310,7 @@ def _read_all(response: urllib3.BaseHTTPResponse) -> bytes:
 def _check_ending(ended: str, errors: str) -> None:
     """Check the Status at the end of a command. Raises CommandFailedError, ApiError, UnreachableError."""
     try:
-        status = json.loads(ended)
+        status = foreign_json.loads(ended)
     except ValueError as error:
         raise UnreachableError("the connection broke before the command ended") from error
     if status.get("status") == "Success":

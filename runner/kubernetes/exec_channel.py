@@ -13,7 +13,6 @@ It is a `file_transfer.Channel`. Like ``container_commands`` it imports Kubernet
 from __future__ import annotations
 
 import contextlib
-import json
 import select
 import socket
 import ssl
@@ -24,6 +23,7 @@ from kubernetes.stream import ws_client
 from websocket import ABNF, WebSocketException
 
 from monopod.runner.kubernetes.container_commands import can_close_input, handshake
+from monopod.system import foreign_json
 from monopod.system.files.file_transfer import QUIET_SECONDS, BrokenError
 
 _ws_client: Any = ws_client  # it has no types
@@ -118,7 +118,7 @@ class ExecChannel:
     def _check_ending(self) -> None:
         """Check the Status of the command. Raises BrokenError if it failed, or there is none."""
         try:
-            status = json.loads(self._status)
+            status = foreign_json.loads(self._status)
         except ValueError:
             raise BrokenError("the connection broke before the command ended") from None
         if status.get("status") != "Success":

@@ -24,6 +24,7 @@ from websocket import ABNF, WebSocketException
 from monopod.runner.kubernetes.container_commands import can_close_input, handshake
 from monopod.runner.signals import received, signal_pipe
 from monopod.runner.visiting.terminal import raw_terminal, window_size
+from monopod.system import foreign_json
 from monopod.system.files.file_transfer import BrokenError
 from monopod.system.write_all import write_all
 
@@ -125,7 +126,7 @@ class ExecSession:
     def _exit_code(self) -> int:
         """Return the exit code in the Status. Raises BrokenError if the command could not be run."""
         try:
-            status = json.loads(self._status)
+            status = foreign_json.loads(self._status)
         except ValueError:
             raise BrokenError("the connection broke before the command ended") from None
         if status.get("status") == "Success":

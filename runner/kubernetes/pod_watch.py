@@ -13,7 +13,6 @@ Rules (Kubernetes API concepts, "Efficient detection of changes"):
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +21,7 @@ from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, PodName, Stream, UnreachableError, collection_path
 from monopod.runner.kubernetes.messages import Disturbance, EventSeen, PodGone, PodSeen, WatchMessage, WatchRefused
+from monopod.system import foreign_json
 
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
@@ -123,7 +123,7 @@ class _Watch:
     def _take_all(self, stream: Stream) -> None:
         for line in stream.lines():
             try:
-                event = json.loads(line)
+                event = foreign_json.loads(line)
             except ValueError as error:
                 raise UnreachableError("the API server sent invalid JSON in a watch") from error
             self._take(event["type"], event["object"])

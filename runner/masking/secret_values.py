@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from monopod.runner.masking.forms import SHORTEST
 from monopod.runner.masking.masks import Masks
+from monopod.system import foreign_json
 
 _SHORTEST_INSIDE = 6
 _NAME = r"[\w.-]*(?:pass|pwd|secret|token|auth|key|credential)[\w.-]*"
@@ -67,7 +67,7 @@ def _inside(value: bytes) -> Iterator[str]:
     found = [match for pattern in (_ASSIGNED, _OF_NETRC, _IN_URL) for match in pattern.findall(text)]
     if text.lstrip().startswith("{"):
         with contextlib.suppress(ValueError, RecursionError):
-            found += _leaves(json.loads(text))
+            found += _leaves(foreign_json.loads(text))
     yield from (each for each in dict.fromkeys(found) if len(each) >= _SHORTEST_INSIDE and "://" not in each)
 
 

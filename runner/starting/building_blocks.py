@@ -12,13 +12,14 @@ Left to others: the YAML (``first_pipeline``).
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from monopod.system import foreign_json
 
 _MAX_BYTES = 1024 * 1024
 
@@ -170,7 +171,7 @@ def _node(directory: Path) -> Block | None:
         return None
     text = _text(directory / "package.json")
     try:
-        content = json.loads(text)
+        content = foreign_json.loads(text)
     except ValueError:
         content = {}
     scripts = content.get("scripts") if isinstance(content, dict) else None

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any, Final, get_args
 
+from monopod.system import foreign_json
 from monopod.system.caches.keys import Entry, Kind, Part, key_problem
 from monopod.system.files.tar_entries import MOST_USERS
 
@@ -33,10 +34,7 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
     """Return the entry in a text; `used` is when it was last used. Raises ValueError."""
     if len(text) > LONGEST:
         raise ValueError("it is too long")
-    try:
-        fields = json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    fields = foreign_json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError("it is not an object")
     match [fields.get(name) for name in ("key", "version", "paths", "created", "size", "digest", "parts")]:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPException
 from typing import IO, Any, Final, NamedTuple, TypeVar
 
+from monopod.system import foreign_json
 from monopod.system.caches.content import Source
 from monopod.system.caches.entry_json import from_json, to_json
 from monopod.system.caches.keys import Entry
@@ -66,7 +67,7 @@ class RegistryArtifacts:
         """Return the entry with a tag; None if there is none, or something else."""
         answer = self._client.get(f"manifests/{tag}", MANIFEST)
         try:
-            manifest = json.loads(answer.content) if answer.status == 200 else {}
+            manifest = foreign_json.loads(answer.content) if answer.status == 200 else {}
             entry = from_json(manifest["annotations"][self._kind.annotation])
             (layer,) = manifest["layers"]
             is_whole = (layer["digest"], layer["size"]) == (f"sha256:{entry.digest}", entry.size)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import json
 import re
 import time
 import urllib.error
@@ -29,6 +28,7 @@ from email.message import Message
 from typing import IO, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
+from monopod.system import foreign_json
 from monopod.system.caches.store import AwayError, StoreError
 from monopod.system.http_login import (
     LOCAL_NAMES,
@@ -39,6 +39,7 @@ from monopod.system.http_login import (
     may_be_plain,
     may_lead_to,
     parse_challenge,
+    token_host,
     token_in,
 )
 
@@ -51,6 +52,7 @@ _PATIENCE: Final = 30.0
 _MOMENT: Final = 1.0
 _LONGEST_MESSAGE: Final = 200
 _LONGEST: Final = 4 << 20
+_MOST_PAGES: Final = 1000
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _CODE = re.compile(r"[A-Z_]{1,60}")
 _HOSTS_OF_DOCKER_HUB: Final = {"docker.io", "index.docker.io"}
@@ -132,18 +134,20 @@ class RegistryClient:
         """Return all tags of the repository; none if there is no such repository."""
         tags: list[str] = []
         path = "tags/list?n=1000"
-        while path:
+        for _ in range(_MOST_PAGES):
             answer = self.get(path)
             if answer.status == 404:
                 return []
             try:
-                content = json.loads(answer.content)
+                content = foreign_json.loads(answer.content)
                 tags += [tag for tag in content.get("tags") or () if isinstance(tag, str)]
-            except (ValueError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError) as error:
                 raise StoreError(f"{self.name}: the list of tags is not JSON") from error
             link = _NEXT.search(answer.headers.get("Link") or "")
-            path = "" if link is None else f"tags/list?{urlsplit(link[1]).query}"
-        return tags
+            if link is None:
+                return tags
+            path = f"tags/list?{link[1].partition('?')[2]}"
+        raise StoreError(f"{self.name}: the list of tags does not end")
 
     def push_blob(self, digest: str, size: int, content: IO[bytes] | bytes) -> None:
         """Push a blob, unless the registry has it."""
@@ -289,6 +293,10 @@ class RegistryClient:
     def _token(self, challenge: Mapping[str, str]) -> str:
         """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""
         realm = challenge["realm"]
+        host = token_host(realm)
+        if host is None:
+            message = f"the registry asks for a token of a malformed address: {realm[:_LONGEST_MESSAGE]}"
+            raise StoreError(f"{self.name}: {message}")
         if not is_confidential(realm):
             raise StoreError(f"{self.name}: the registry requires a password without encryption, at {realm}")
         fields = {"service": challenge.get("service", ""), "scope": challenge.get("scope", "")}
@@ -306,16 +314,16 @@ class RegistryClient:
         except (OSError, http.client.HTTPException, ValueError) as error:
             if _is_late(error):
                 raise self._away() from error
-            raise StoreError(f"{self.name}: no token from {urlsplit(realm).hostname}: {_reason(error)}") from error
+            raise StoreError(f"{self.name}: no token from {host}: {_reason(error)}") from error
         if token is None:
-            raise StoreError(f"{self.name}: {urlsplit(realm).hostname} returned no token")
+            raise StoreError(f"{self.name}: {host} returned no token")
         return token
 
 
 def login_in(configuration: str, name: str) -> Login:
     """Return the login for ``REGISTRY/REPOSITORY`` in Docker's config.json; the longest matching entry counts."""
     try:
-        entries = json.loads(configuration)["auths"]
+        entries = foreign_json.loads(configuration)["auths"]
         host = name.partition("/")[0]
         hosts = _HOSTS_OF_DOCKER_HUB if host in _HOSTS_OF_DOCKER_HUB else {host}
         names = [f"{each}/{name.partition('/')[2]}" for each in hosts]
@@ -356,10 +364,10 @@ def _said(response: Any) -> str:
     """
     status = f"{response.status} {response.reason}".rstrip()
     try:
-        error = json.loads(response.read(_LONGEST))["errors"][0]
+        error = foreign_json.loads(response.read(_LONGEST))["errors"][0]
         if not _CODE.fullmatch(error["code"]):
             return status
-        message = " ".join(error.get("message", "").split())
+        message = " ".join(error.get("message", "").split()).encode(errors="replace").decode()
         return f"{status}: {error['code']}" + (f" ({message[:_LONGEST_MESSAGE]})" if message else "")
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return status

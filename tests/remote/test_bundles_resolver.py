@@ -158,8 +158,9 @@ def test_secret_without_the_registry_is_reported(refusal, secret):
         "the Secret 'pull' has no entry for registry.example.com",
         "secret",
     )
-    broken = secret("kubernetes.io/dockerconfigjson", **{".dockerconfigjson": "{"})
-    assert refusal("bundles", asked_for, pull=broken)[0].startswith("the Secret 'pull' is not JSON: ")
+    for text in ("{", "[" * 100_000):
+        broken = secret("kubernetes.io/dockerconfigjson", **{".dockerconfigjson": text})
+        assert refusal("bundles", asked_for, pull=broken)[0].startswith("the Secret 'pull' is not JSON: ")
 
 
 def test_serviceaccount_causes_a_warning(ask, bundle):
@@ -189,7 +190,7 @@ def test_content_with_a_wrong_digest_is_rejected(refusal, web, page):
     assert f"instead of {digest}" in message
     serve_image(web, page, b"x", "md5:0")
     assert "only sha256 is supported" in refusal("bundles", asked(web))[0]
-    for manifest in (b"<html>", b"[]", b"{}"):
+    for manifest in (b"<html>", b"[]", b"{}", b"[" * 100_000):
         web.pages["/v2/team/bundle/manifests/1"] = page(manifest)
         assert "its manifest is" in refusal("bundles", asked(web))[0]
 
@@ -229,6 +230,8 @@ def test_registry_without_a_token_is_reported(refusal, web, page):
     assert "127.0.0.1 returned no token" in refusal("bundles", asked(web))[0]
     challenge["WWW-Authenticate"] = 'Bearer realm="http://tokens.example.com/"'
     assert "a password without encryption" in refusal("bundles", asked(web))[0]
+    challenge["WWW-Authenticate"] = 'Bearer realm="https://["'
+    assert "the registry asks for a token of a malformed address: https://[" in refusal("bundles", asked(web))[0]
 
 
 LOGIN = Login("me", "pw")

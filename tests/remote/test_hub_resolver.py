@@ -89,7 +89,7 @@ def test_errors_are_reported(refusal, artifact_hub, web, page):
         "kind",
     )
     assert refusal("hub", {"name": "a", "version": "1", "url": "ftp://x"})[1] == "url"
-    for content in (b"<html>", b"[]", b'{"available_versions": 1}'):
+    for content in (b"<html>", b"[]", b'{"available_versions": 1}', b"[" * 100_000):
         web.pages["/api/v1/packages/tekton-task/tekton-catalog-tasks/odd"] = page(content)
         assert refusal("hub", {"name": "odd", "version": "1"})[0].startswith(f"{what}/odd: ")
     web.pages["/api/v1/packages/tekton-task/tekton-catalog-tasks/odd/newest"] = page(b'{"data": {}}')

@@ -98,6 +98,7 @@ def test_a_plan_that_awaits_nothing_stays_as_it_is():
         ([], "the group 'first' did not hand over its Task 'build'"),
         (["nonsense"], "'nonsense' is not what the Pod of a group hands over"),
         ([base64.b64encode(zlib.compress(json.dumps([1]).encode())).decode()], "is not what the Pod of a group hands"),
+        ([base64.b64encode(zlib.compress(b"[" * 100_000)).decode()], "is not what the Pod of a group hands over"),
         (["too-long:5000/819"], "Results of 5000 bytes for this one, and its Pod can hand over 819"),
     ],
 )

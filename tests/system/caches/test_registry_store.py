@@ -323,12 +323,31 @@ def hostile():
     server.server_close()
 
 
+DEEP = b"[" * 100_000
+MALFORMED = "the registry asks for a token of a malformed address: "
+
+
+def challenging(realm):
+    return 401, {"WWW-Authenticate": f'Bearer realm="{realm}"'}, b""
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
         ((200, {}, b"not json"), "the list of tags is not JSON"),
         ((200, {}, b"[]"), "the list of tags is not JSON"),
+        ((200, {}, b'{"tags": 1}'), "the list of tags is not JSON"),
+        ((200, {}, DEEP), "the list of tags is not JSON"),
+        ((200, {"Link": "<https://[?n=1>; rel=next"}, b"{}"), "the list of tags does not end"),
         ((500, {}, b""), "answered 500"),
+        ((500, {}, DEEP), "answered 500 Internal Server Error$"),
+        ((500, {}, b'{"errors": [{"code": "A", "message": "a\\ud800"}]}'), r"Server Error: A \(a\?\)$"),
+        (challenging("https://["), rf"{MALFORMED}https://\[$"),
+        (challenging("https://a:x/"), f"{MALFORMED}https://a:x/$"),
+        (challenging("https:///x"), f"{MALFORMED}https:///x$"),
+        (challenging("token"), f"{MALFORMED}token$"),
+        (challenging("file:///etc/passwd"), MALFORMED),
+        (challenging("ftp://a/"), "without encryption"),
         ((200, {}, b"x" * (5 << 20)), "an answer is too large"),
         ((401, {"WWW-Authenticate": 'Bearer realm="http://elsewhere.example/"'}, b""), "without encryption"),
         ((401, {"WWW-Authenticate": "nonsense"}, b""), "requires a login"),
@@ -339,6 +358,22 @@ def test_a_hostile_registry_is_an_error(hostile, answer, message):
     store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
     with pytest.raises(StoreError, match=message):
         store.entries()
+
+
+@pytest.mark.parametrize("content", [DEEP, b"[]", b'{"token": "\xc3\xa9"}', b'{"token": "a\\nb"}'])
+def test_a_malformed_token_is_none(hostile, content):
+    hostile.answer = challenging(f"http://127.0.0.1:{hostile.server_port}/token")
+    hostile.answers["/token"] = (200, {}, content)
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1 returned no token$"):
+        RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login()).entries()
+
+
+@pytest.mark.parametrize("manifest", [DEEP, b"[]", b'{"annotations": 1}', b'{"layers": {}, "annotations": {}}'])
+def test_a_malformed_manifest_is_not_an_entry(hostile, manifest):
+    hostile.answers["/v2/a/tags/list"] = (200, {}, json.dumps({"tags": [1, f"{VERSION}-go"]}).encode())
+    hostile.answers[f"/v2/a/manifests/{VERSION}-go"] = (200, {}, manifest)
+    store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
+    assert (store.entries(), store.has(VERSION, "go")) == ([], False)
 
 
 def uploads_to(hostile, location):
@@ -413,7 +448,14 @@ def test_the_login_is_the_longest_matching_entry():
     assert login_in(text, "r.example/teams/cache") == Login("all", "secret")
     assert login_in(text, "docker.io/a/b").user == "hub"
     assert login_in(text, "other.example/a") == Login()
-    for wrong in ("", "[]", '{"auths": []}', '{"auths": {"r.example": 1}}', '{"auths": {"r.example": {"auth": "="}}}'):
+    for wrong in (
+        "",
+        "[]",
+        DEEP.decode(),
+        '{"auths": []}',
+        '{"auths": {"r.example": 1}}',
+        '{"auths": {"r.example": {"auth": "="}}}',
+    ):
         assert login_in(wrong, "r.example/a") == Login()
 
 
