@@ -17,11 +17,12 @@ from monopod.schemas.tekton.tasks import TaskSpec
 from monopod.schemas.variables import Path
 
 RUN_CONTEXT: dict[Path, Shape] = {("context", "pipelineRun", name): STRING for name in ("name", "namespace", "uid")}
+PIPELINE_NAME: Path = ("context", "pipeline", "name")
 TASK_RUN_CONTEXT: dict[Path, Shape] = {("context", "taskRun", name): STRING for name in ("name", "namespace", "uid")}
 _TASK_CONTEXT: dict[Path, Shape] = {("context", "task", name): STRING for name in ("name", "retry-count")}
 _PIPELINE_CONTEXT: dict[Path, Shape] = {
     **RUN_CONTEXT,
-    ("context", "pipeline", "name"): STRING,
+    PIPELINE_NAME: STRING,
     ("context", "pipelineTask", "retries"): STRING,
 }
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch

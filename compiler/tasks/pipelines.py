@@ -28,6 +28,7 @@ from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
 from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables import Variables, without_value
 from monopod.compiler.scope.variables_in_scope import (
+    PIPELINE_NAME,
     Outputs,
     declared_results,
     listed,
@@ -97,6 +98,15 @@ class _Unresolved:
 _Resolved: TypeAlias = PipelineTask | _Nested | _Unresolved
 
 
+def context_of(definition: Definition[PipelineSpec], run: RunNames) -> dict[Path, Value]:
+    """Return the values of ``$(context.…)`` in a Pipeline that are known when compiling."""
+    return {**_own_name(definition), **run.of_pipeline(embedded=definition.embedded)}
+
+
+def _own_name(definition: Definition[PipelineSpec]) -> dict[Path, Value]:
+    return {} if definition.embedded else {PIPELINE_NAME: definition.name}
+
+
 def compile_pipeline(
     definition: Definition[PipelineSpec],
     params: BoundParams,
@@ -108,8 +118,8 @@ def compile_pipeline(
     spec, place = definition.spec, definition.place
     if not definition.embedded:
         ancestry = replace(ancestry, referred_from=(*ancestry.referred_from, definition.identity))
-    fixed: dict[Path, Value] = {} if definition.embedded else {("context", "pipeline", "name"): definition.name}
-    context = {**fixed, **ancestry.run.of_pipeline(embedded=definition.embedded)}
+    fixed = _own_name(definition)
+    context = context_of(definition, ancestry.run)
     outer = OuterScope(resolver_names(Names(params.shapes)), params.values(context))
     tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, outer, state)
     final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, outer, state)

@@ -2,6 +2,7 @@
 
 Rules:
 
+- The params of a run, and the defaults of a Pipeline, may name the run and its Pipeline; neither sees Tasks.
 - A run may set params and Workspaces that its Pipeline does not declare (Tekton docs/pipelineruns.md, "Extra
   Parameters").
 - A TaskRun becomes a Pipeline of one Task.
@@ -22,16 +23,16 @@ from monopod.compiler.documents.unsupported import in_run
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings, of_pipeline_run, of_task_run
 from monopod.compiler.scope.params import BoundParams, Declaration, OuterScope, bind
-from monopod.compiler.scope.references import Names
+from monopod.compiler.scope.references import STRING, Names
 from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables import Variables
-from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
+from monopod.compiler.scope.variables_in_scope import PIPELINE_NAME, RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.compiler.tasks.fan_out import max_concurrency
 from monopod.compiler.tasks.grouped_tasks import grouped_task
 from monopod.compiler.tasks.left_out import without_pipeline
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
-from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline, pipeline_receiver
+from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline, context_of, pipeline_receiver
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.workspaces import (
     Bindings,
@@ -67,8 +68,8 @@ def bind_run(run: Run, state: CompilerState) -> BoundRun:
     """Return the run with its params, Workspaces and settings. Raises TooLargeError."""
     report = state.report
     context = Names(TASK_RUN_CONTEXT if run.pipeline is None else RUN_CONTEXT)
-    declaration = _declaration(run, context)
-    outer = OuterScope(context, Scope(run.names.of_run(), budget=state.budget), inherited=True)
+    outer = _outer_scope(run, state)
+    declaration = _declaration(run, outer.names)
     params = bind(declaration, run.params, outer, run.place)
     variables = Variables(Names(params.shapes, context), params.values(run.names.of_run()), report)
     if run.pipeline is not None:
@@ -98,6 +99,15 @@ def lower_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
         return _lower_task_run(bound, state)
     pipeline = compile_pipeline(run.pipeline, bound.params, bound.workspaces, Ancestry(run=run.names), state)
     return _with_timeouts(pipeline, bound.timeouts)
+
+
+def _outer_scope(run: Run, state: CompilerState) -> OuterScope:
+    """Return the scope of the params of a run, and of the defaults of its Pipeline or Task."""
+    if run.pipeline is None:
+        shapes, values = TASK_RUN_CONTEXT, run.names.of_run()
+    else:
+        shapes, values = {**RUN_CONTEXT, PIPELINE_NAME: STRING}, context_of(run.pipeline, run.names)
+    return OuterScope(Names(shapes), Scope(values, budget=state.budget), inherited=True)
 
 
 def _declaration(run: Run, context: Names) -> Declaration:

@@ -179,3 +179,34 @@ spec:
     assert problems(text % "$(params.NO)") == [
         "p.yaml:7:98: spec.taskSpec.params[0].default.l: $(params.NO): there is no param 'NO' (did you mean 'o'?)"
     ]
+
+
+RUN_OF = {
+    "a Pipeline of its own name": (
+        "spec:\n  pipelineRef: {name: ci}\n",
+        "---\napiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: ci}\nspec:\n",
+        "ci",
+    ),
+    "an embedded Pipeline": ("spec:\n  pipelineSpec:\n", "", "nightly-7"),
+}
+
+
+@pytest.mark.parametrize("run", RUN_OF)
+@pytest.mark.parametrize("in_default", [True, False], ids=["default", "param of the run"])
+def test_params_of_a_run_may_name_the_run_and_its_pipeline(compiled, run, in_default):
+    head, pipeline, name = RUN_OF[run]
+    text = "$(context.pipeline.name)/$(context.pipelineRun.name)"
+    spec = f"""\
+params: [{{name: tag, default: {text if in_default else "none"}}}]
+tasks:
+- name: a
+  params: [{{name: tag, value: $(params.tag)}}]
+  taskSpec: {{params: [{{name: tag}}], steps: [{{name: s, image: "i/$(params.tag)", command: [c]}}]}}
+"""
+    params = "" if in_default else f"  params: [{{name: tag, value: {text}}}]\n"
+    indent = "  " if pipeline else "    "
+    head = head.replace("spec:\n", f"spec:\n{params}", 1)
+    body = "".join(f"{indent}{line}\n" for line in spec.splitlines())
+    text = f"apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {{name: nightly-7}}\n{head}{pipeline}{body}"
+    images = [each["image"] for each in compiled(text).pod["spec"]["containers"]]
+    assert images == [f"i/{name}/nightly-7"]
