@@ -1,17 +1,21 @@
 """Whether the when-expressions of a Task or Step let it run (Tekton docs/pipelines.md, "Guard Task execution …").
 
 Rules: all expressions must hold. They are evaluated in order, up to the first that is false. ``in`` and ``notin``
-compare strings; an element of ``values`` that is a whole-array reference stands for its elements.
+compare strings; an element of ``values`` that is a whole-array reference stands for its elements, an ``input`` that is
+one for the JSON of the array, as Go writes it.
 
 Pure: the truth of a CEL expression comes from outside, as the answer to an ``EvaluateCel`` command.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from monopod.schemas.plan import WhenExpression
-from monopod.schemas.variables import Scope, substitute, substitute_all
+from monopod.schemas.variables import Scope, only_reference, substitute, substitute_all
+
+_ESCAPED_BY_GO = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
 class Guards:
@@ -63,8 +67,21 @@ class Guards:
 
 def _without_references(expression: WhenExpression, scope: Scope) -> WhenExpression:
     return WhenExpression(
-        input=substitute(expression.input, scope),
+        input=_input(expression.input, scope),
         operator=expression.operator,
         values=substitute_all(expression.values, scope),
         cel=substitute(expression.cel, scope),
     )
+
+
+def _input(text: str, scope: Scope) -> str:
+    """Return the input with its references replaced. Raises EvaluationError as `substitute` does."""
+    texts = substitute_all((text,), scope)
+    if not _is_array(text, scope):
+        return texts[0]
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED_BY_GO)
+
+
+def _is_array(text: str, scope: Scope) -> bool:
+    reference = only_reference(text)
+    return reference is not None and isinstance(scope.resolve(reference), tuple)

@@ -226,12 +226,17 @@ class TestGuards:
             (WhenExpression("b", "in", ("$(params.list[*])",)), True),
             (WhenExpression("$(params.list[1])", "in", ("b",)), True),
             (WhenExpression("c", "notin", ("$(params.list[*])",)), True),
+            (WhenExpression("$(params.list[*])", "in", ('["a","b"]',)), True),
+            (WhenExpression("$(params.list[*])", "in", ("a", "b")), False),
+            (WhenExpression("$(params.odd[*])", "in", (r'["\u003cé\u003e \"\u0026\u2028","\n\u0001\\"]',)), True),
+            (WhenExpression("$(params.empty[*])", "in", ("[]",)), True),
             (WhenExpression(cel="'$(params.p)' == 'v'"), True),
             (WhenExpression(cel="'$(params.p)' in ['x']"), False),
         ],
     )
     def test_expressions(self, expression: WhenExpression, runs: bool):
-        params = (Param("p", "v"), Param("list", ("a", "b")))
+        arrays = {"list": ("a", "b"), "odd": ('<é> "&\u2028', "\n\x01\\"), "empty": ()}
+        params = (Param("p", "v"), *(Param(name, value) for name, value in arrays.items()))
         run = simulate(plan_of(task("a", when=(expression,)), params=params))
         assert (run.skipped() == {}) is runs
 
