@@ -16,8 +16,8 @@ Rules:
   Pods of that group push it, and the engine starts the group that pulls it after they have succeeded. If a group runs
   again, it replaces its artifact. The manifest names its content by digest, so whichever a reader gets is whole.
 - All files, links and directories are carried, with their modes and owners; sockets, FIFOs and devices are not.
-- A registry that does not answer is asked again for some seconds. Anything else that is wrong fails the Step with one
-  line, and with it the run.
+- A registry that does not answer, is busy, or is sent the same by another Pod is asked again for some seconds. Anything
+  else that is wrong fails the Step with one line, and with it the run.
 
 Left to others: which groups save and restore what (``compiler.grouping.routes``).
 """
@@ -37,7 +37,14 @@ from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import format_duration
 from monopod.system.caches import content
 from monopod.system.caches.keys import Entry, Part
-from monopod.system.caches.registry_artifacts import ArtifactKind, RegistryArtifacts, is_passing, tag_of, with_retries
+from monopod.system.caches.registry_artifacts import (
+    ArtifactKind,
+    RegistryArtifacts,
+    is_busy,
+    is_push_busy,
+    tag_of,
+    with_retries,
+)
 from monopod.system.caches.registry_client import Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.store import Draft, StoreError
 from monopod.system.files.tar_entries import MalformedError
@@ -138,7 +145,7 @@ def _saved(artifact: Artifact, artifacts: RegistryArtifacts) -> str:
             artifacts.push_content(entry, packed)
             artifacts.push_manifest(entry)
 
-        _patiently(push)
+        _patiently(push, is_push_busy)
     how_long = format_duration(time.monotonic() - start)
     return f"workspace saved: {artifact.workspace}, {format_size(entry.size)} in {how_long}, as {artifact.name}"
 
@@ -162,9 +169,9 @@ def _unpacked(artifact: Artifact, artifacts: RegistryArtifacts, entry: Entry) ->
         return content.restore(artifact.paths, entry.parts, source, is_own=True)
 
 
-def _patiently(action: Callable[[], _T]) -> _T:
-    """Do something with the registry, again if it does not answer or is busy. Raises StoreError."""
-    return with_retries(action, _PAUSES, lambda error: isinstance(error, UnreachableError) or is_passing(error))
+def _patiently(action: Callable[[], _T], passes: Callable[[StoreError], bool] = is_busy) -> _T:
+    """Do something with the registry, again if it does not answer or is busy (`passes`). Raises StoreError."""
+    return with_retries(action, _PAUSES, lambda error: isinstance(error, UnreachableError) or passes(error))
 
 
 def _empty(directory: str) -> None:

@@ -39,8 +39,17 @@ _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 _LONGEST_TAG: Final = 128
 _PLAIN = re.compile(r"[A-Za-z0-9.-]", re.ASCII)
 _CHUNK: Final = 1 << 18
-_PASSING: Final = {400, 404, 408, 409, 429, 500, 502, 503, 504}
-"""Statuses of answers to a push that may be others a moment later."""
+_BUSY: Final = {408, 425, 429, 500, 502, 503, 504}
+_CONTENDED: Final = {
+    "BLOB_UNKNOWN",
+    "BLOB_UPLOAD_INVALID",
+    "BLOB_UPLOAD_UNKNOWN",
+    "DIGEST_INVALID",
+    "MANIFEST_BLOB_UNKNOWN",
+    "MANIFEST_UNKNOWN",
+    "SIZE_INVALID",
+}
+"""What a registry says of a blob that somebody else is pushing too. Docker's says DIGEST_INVALID, most of all."""
 _T = TypeVar("_T")
 
 
@@ -85,6 +94,8 @@ class RegistryArtifacts:
                     digest.update(chunk)
                     size += len(chunk)
                     _write(file, chunk)
+                if size < entry.size and response.length:
+                    raise UnreachableError(f"{self._client.name}: the connection was lost")
             if (size, digest.hexdigest()) != (entry.size, entry.digest):
                 raise StoreError(f"the content of the entry '{entry.key}' is damaged")
             file.seek(0)
@@ -144,9 +155,14 @@ class RegistryArtifacts:
             yield file
 
 
-def is_passing(error: StoreError) -> bool:
+def is_busy(error: StoreError) -> bool:
     """Return whether a registry that answered with an error may answer otherwise a moment later."""
-    return isinstance(error, AnswerError) and error.status in _PASSING
+    return isinstance(error, AnswerError) and error.status in _BUSY
+
+
+def is_push_busy(error: StoreError) -> bool:
+    """Return the same for an answer to a push: somebody else may be pushing the same."""
+    return is_busy(error) or (isinstance(error, AnswerError) and (error.status == 409 or error.code in _CONTENDED))
 
 
 def with_retries(action: Callable[[], _T], pauses: Iterable[float], passes: Callable[[StoreError], bool]) -> _T:

@@ -76,15 +76,16 @@ class Answer(NamedTuple):
 
 
 class AnswerError(StoreError):
-    """The registry answered with an error, whose HTTP status is `status`."""
+    """The registry answered with an error: its HTTP status, and its code (OCI distribution, "Error Codes") if any."""
 
-    def __init__(self, text: str, status: int) -> None:
+    def __init__(self, text: str, status: int, code: str = "") -> None:
         super().__init__(text)
         self.status = status
+        self.code = code
 
 
 class UnreachableError(StoreError):
-    """The registry did not answer."""
+    """The registry did not answer, or not to the end. It may do so a moment later."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -205,7 +206,8 @@ class RegistryClient:
             response = self._answer(method, path, headers, content, is_blob=is_blob)
         with contextlib.closing(response):
             if response.status >= 300 and response.status not in allowed:
-                raise AnswerError(f"{self.name}: the registry answered {_said(response)}", response.status)
+                code, text = _error_in(response)
+                raise AnswerError(f"{self.name}: the registry answered {text}", response.status, code)
             yield response
 
     def _answer(
@@ -235,7 +237,7 @@ class RegistryClient:
                     self._bases = self._all_bases  # with https it may only have been away for a moment
                     if _is_late(error):
                         raise self._away() from error
-                    raise UnreachableError(f"{self.name}: cannot be reached: {_reason(error)}") from error
+                    raise _failure(f"{self.name}: cannot be reached", error) from error
                 self._bases = self._bases[1:]
                 continue
             if self._bases[0].startswith("https:"):
@@ -260,7 +262,9 @@ class RegistryClient:
         except TimeoutError as error:
             raise self._away() from error
         except (OSError, http.client.HTTPException) as error:
-            raise StoreError(f"{self.name}: the connection was lost: {_reason(error)}") from error
+            raise UnreachableError(f"{self.name}: the connection was lost: {_reason(error)}") from error
+        if response.length and len(content) <= _LONGEST:
+            raise UnreachableError(f"{self.name}: the connection was lost")
         return content
 
     @contextlib.contextmanager
@@ -314,7 +318,7 @@ class RegistryClient:
         except (OSError, http.client.HTTPException, ValueError) as error:
             if _is_late(error):
                 raise self._away() from error
-            raise StoreError(f"{self.name}: no token from {host}: {_reason(error)}") from error
+            raise _failure(f"{self.name}: no token from {host}", error) from error
         if token is None:
             raise StoreError(f"{self.name}: {host} returned no token")
         return token
@@ -357,20 +361,29 @@ def _open(request: urllib.request.Request, seconds: float) -> Any:
     return urllib.request.build_opener(*handlers).open(request, timeout=seconds)
 
 
-def _said(response: Any) -> str:
-    """Return the status of an answer, with the code and the message of its error if there is one.
-
-    Errors are as in OCI distribution, "Error Codes".
-    """
+def _error_in(response: Any) -> tuple[str, str]:
+    """Return the code of the error in an answer, or none, and its status with the code and the message."""
     status = f"{response.status} {response.reason}".rstrip()
     try:
         error = foreign_json.loads(response.read(_LONGEST))["errors"][0]
         if not _CODE.fullmatch(error["code"]):
-            return status
+            return "", status
         message = " ".join(error.get("message", "").split()).encode(errors="replace").decode()
-        return f"{status}: {error['code']}" + (f" ({message[:_LONGEST_MESSAGE]})" if message else "")
+        shown = f" ({message[:_LONGEST_MESSAGE]})" if message else ""
+        return error["code"], f"{status}: {error['code']}{shown}"
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return status
+        return "", status
+
+
+def _failure(what: str, error: Exception) -> StoreError:
+    """Return why a request had no answer. A wrong address or certificate stays wrong: that is no UnreachableError."""
+    text = f"{what}: {_reason(error)}"
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return AnswerError(text, error.code)
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    is_lasting = isinstance(cause, (str, ValueError, http.client.InvalidURL))
+    return StoreError(text) if is_lasting else UnreachableError(text)
 
 
 def _is_late(error: Exception) -> bool:

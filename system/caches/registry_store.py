@@ -25,7 +25,7 @@ from monopod.system.caches.registry_artifacts import (
     RegistryArtifacts,
     digest_of,
     escaped,
-    is_passing,
+    is_push_busy,
     tag_of,
     with_retries,
 )
@@ -71,7 +71,7 @@ class RegistryStore:
         if self.has(draft.version, draft.key):
             return None
         with self._artifacts.packed(draft, pack) as (entry, content):
-            return with_retries(lambda: self._pushed(entry, content), _PAUSES, is_passing)
+            return with_retries(lambda: self._pushed(entry, content), _PAUSES, is_push_busy)
 
     def _pushed(self, entry: Entry, content: IO[bytes]) -> Entry | None:
         """Push an entry and return it; None if another run was faster."""

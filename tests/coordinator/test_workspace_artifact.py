@@ -153,21 +153,34 @@ def test_a_registry_that_is_away_is_asked_again_and_then_is_one_line(carry, plac
 
 
 def test_a_busy_registry_is_asked_again(carry, places, monkeypatch):
-    statuses = [503, 429, 500]
+    errors = [(503,), (429,), (400, "DIGEST_INVALID")]
     put = RegistryClient.put
 
     def refuse_or_put(client, path, *arguments):
-        if statuses:
-            raise AnswerError("refused", statuses.pop())
+        if errors:
+            raise AnswerError("refused", *errors.pop())
         put(client, path, *arguments)
 
     monkeypatch.setattr(RegistryClient, "put", refuse_or_put)
     (places[0] / "f").write_text("1")
     assert carry("save", places[0])[0] == 0
     assert carry("restore", places[1])[0] == 0
-    statuses += [403]
-    code, lines = carry("save", places[0])
-    assert (code, lines, statuses) == (1, ["workspace not saved: source: refused"], [])
+    assert carry.pauses == [0.5, 1.0, 2.0]
+    for lasting in ((403, "DENIED"), (404, "NAME_UNKNOWN"), (400, "NAME_INVALID"), (400,)):
+        errors += [lasting]
+        code, lines = carry("save", places[0])
+        assert (code, lines, errors) == (1, ["workspace not saved: source: refused"], [])
+    assert carry.pauses == [0.5, 1.0, 2.0]
+
+
+def test_a_missing_blob_is_not_asked_for_again(carry, places, tmp_path):
+    (places[0] / "f").write_text("1")
+    carry("save", places[0])
+    (blob,) = [path for path in tmp_path.rglob("data") if path.read_bytes().startswith(b"\x1f\x8b")]
+    blob.unlink()
+    code, (line,) = carry("restore", places[1])
+    assert (code, "404 Not Found" in line) == (1, True)
+    assert carry.pauses == []
 
 
 def test_a_login_that_is_missing_or_wrong(carry, places, start_registry, tmp_path):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import http.client
 import http.server
 import io
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,7 +27,8 @@ from store_entries import read_entry as read
 from store_entries import save_entry
 
 from monopod.system.caches import registry_artifacts, registry_client
-from monopod.system.caches.registry_artifacts import escaped, tag_of
+from monopod.system.caches.keys import Entry
+from monopod.system.caches.registry_artifacts import escaped, is_busy, tag_of
 from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.registry_store import RegistryStore, _may_start_with
 from monopod.system.caches.store import StoreError
@@ -88,30 +93,35 @@ def test_of_many_that_save_one_key_one_leaves_a_whole_entry(registry):
 
 @pytest.fixture
 def refusals(monkeypatch):
-    """Statuses with which the registry refuses the next manifests, as while another run pushes what they refer to."""
-    statuses = []
+    """Statuses and codes with which the registry refuses the next manifests, as while another run pushes the same."""
+    errors = []
     put = RegistryClient.put
 
     def refuse_or_put(client, path, *arguments):
-        if statuses:
-            raise AnswerError("refused", statuses.pop(0))
+        if errors:
+            raise AnswerError("refused", *errors.pop(0))
         put(client, path, *arguments)
 
     monkeypatch.setattr(RegistryClient, "put", refuse_or_put)
     monkeypatch.setattr(registry_artifacts.time, "sleep", lambda _: None)
-    return statuses
+    return errors
+
+
+CONTENDED = (400, "DIGEST_INVALID")
 
 
 def test_an_entry_is_pushed_again_while_another_run_is_pushing_a_part_of_it(store, refusals):
-    refusals[:] = [400, 500, 404, 429, 503]
+    refusals[:] = [CONTENDED, (500,), (404, "BLOB_UNKNOWN"), (429,), (503,)]
     saved = save(store, "go", b"one")
     assert store.find(VERSION, "go", []) == saved
     assert read(store, saved) == b"one"
 
 
-@pytest.mark.parametrize("statuses", [[403], [400] * 6])
-def test_a_registry_that_goes_on_refusing_an_entry_says_so(store, refusals, statuses):
-    refusals[:] = statuses
+@pytest.mark.parametrize(
+    "errors", [[(403, "DENIED")], [(400, "NAME_INVALID")], [(404, "NAME_UNKNOWN")], [(400,)], [CONTENDED] * 6]
+)
+def test_a_registry_that_goes_on_refusing_an_entry_says_so(store, refusals, errors):
+    refusals[:] = errors
     with pytest.raises(StoreError, match="refused"):
         save(store, "go", b"one")
     assert refusals == []
@@ -302,9 +312,8 @@ def hostile():
             answer = self.server.answers.get(path, self.server.answer)
             status, headers, content = answer(self.headers["Authorization"]) if callable(answer) else answer
             self.send_response(status)
-            for name, value in headers.items():
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else content)
 
@@ -374,6 +383,47 @@ def test_a_malformed_manifest_is_not_an_entry(hostile, manifest):
     hostile.answers[f"/v2/a/manifests/{VERSION}-go"] = (200, {}, manifest)
     store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
     assert (store.entries(), store.has(VERSION, "go")) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionResetError(104, "reset"), UnreachableError),
+        (http.client.RemoteDisconnected("gone"), UnreachableError),
+        (ssl.SSLEOFError(8, "EOF occurred"), UnreachableError),
+        (urllib.error.URLError(socket.gaierror(-3, "Temporary failure in name resolution")), UnreachableError),
+        (urllib.error.URLError(ssl.SSLCertVerificationError(1, "certificate verify failed")), StoreError),
+        (urllib.error.URLError("no host given"), StoreError),
+        (http.client.InvalidURL("nonnumeric port"), StoreError),
+        (UnicodeEncodeError("ascii", "x", 0, 1, "ordinal not in range"), StoreError),
+    ],
+)
+def test_only_what_may_pass_counts_as_unreachable(monkeypatch, error, kind):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(registry_client, "_open", fail)
+    with pytest.raises(StoreError, match=r"^registry\.example/a: cannot be reached: ") as raised:
+        RegistryClient("registry.example", "a", Login()).tags()
+    assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_a_refused_token_has_its_status(hostile, status):
+    hostile.answer = challenging(f"http://127.0.0.1:{hostile.server_port}/token")
+    hostile.answers["/token"] = (status, {}, b"")
+    with pytest.raises(AnswerError, match="no token from 127") as raised:
+        RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login()).entries()
+    assert (raised.value.status, is_busy(raised.value)) == (status, status == 503)
+
+
+def test_an_answer_that_is_cut_is_a_lost_connection(hostile):
+    entry = Entry("go", VERSION, (), 0.0, 0.0, 3, hashlib.sha256(b"one").hexdigest(), ())
+    hostile.answer = (200, {"Content-Length": "9"}, b"on")
+    store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
+    for use in (store.entries, lambda: read(store, entry)):
+        with pytest.raises(UnreachableError, match="the connection was lost"):
+            use()
 
 
 def uploads_to(hostile, location):
