@@ -118,10 +118,8 @@ class LineSplitter:
             return
         start = 0
         while len(self._partial) - start > most:
-            end = self._masks.safe_cut(self._partial, start, start + self._longest)
-            boundary = self._character_boundary(start, end)
-            if self._masks.safe_cut(self._partial, start, boundary) == boundary:
-                end = boundary
+            boundary = self._character_boundary(start, start + self._longest)
+            end = self._masks.safe_cut(self._partial, start, boundary)
             lines.append(self._partial[start:end].decode(errors="replace"))
             start = end
         del self._partial[:start]

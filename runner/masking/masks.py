@@ -9,6 +9,7 @@ Rules:
   Such a line has at most `LONGEST_REQUEST` bytes, and all values together `MOST_REQUESTED_BYTES`.
 - Much output costs little. For each value, a few letters and digits that all of its forms contain are searched first.
   If there are many values, one pass over the text finds the aligned words of eight bytes that they consist of.
+  A value that overlaps itself (``aaaa``) is not searched at each of its positions.
 
 Pure. Left to others: where values come from (``secret_values``, ``runner.secrets``), events and documents (``masked``).
 """
@@ -16,6 +17,7 @@ Pure. Left to others: where values come from (``secret_values``, ``runner.secret
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from monopod.runner.masking.forms import SHORTEST, forms_of
@@ -38,6 +40,8 @@ _MOST_NEEDLES = 24
 _WORD = 8
 _ELLIPSIS = "…"
 _SHORTEST_PROBE = 6
+_STEPS = (4096, 512, 64, 8, 1)
+"""How many characters of a repetition are compared at once: first many, for speed, then what is left."""
 _LETTERS = re.compile("[0-9A-Za-z]+")
 
 
@@ -61,7 +65,7 @@ class Masks:
     def mask(self, text: str) -> str:
         """Return a text of one or several lines without secrets."""
         found = self._found(text)
-        return _replaced(text, _merged(_spans(text, found))) if found else text
+        return _replaced(text, _spans(text, found)) if found else text
 
     def mask_message(self, text: str) -> str:
         """Return a message without secrets, also those of which only the beginning is left, before a ``…``."""
@@ -118,13 +122,16 @@ class Masks:
     def safe_cut(self, line: bytes | bytearray, start: int, end: int) -> int:
         """Return where to cut a line that begins at `start`: at `end`, or before or after a secret that spans it.
 
-        `margin` bytes after `end` are looked at.
+        `end` is not inside a UTF-8 character. `margin` bytes after it are looked at.
         """
-        text = bytes(line[start : end + self.margin])
-        forms = (_encoded(form) for group in self._groups.values() for form in group)
-        for first, last in _merged(span for form in forms for span in _occurrences(text, form)):
-            if first < end - start < last:
-                return start + (first or last)
+        if not self._groups:
+            return end
+        text = line[start:end].decode(errors="replace")
+        position = len(text)
+        text += line[end : end + self.margin].decode(errors="replace")  # as shown: a value may have U+FFFD
+        for first, last in _spans(text, self._found(text)):
+            if first < position < last:
+                return start + _bytes_of(line[start : end + self.margin], first or last)
         return end
 
     def _without_beginning(self, text: str) -> str:
@@ -206,25 +213,44 @@ def _common_letters(group: Sequence[str]) -> str:
     return probe if len(probe) >= _SHORTEST_PROBE and all(probe in form for form in group) else ""
 
 
-def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
-    for form in forms:
-        start = text.find(form)
-        while start >= 0:
-            yield start, start + len(form)
-            start = text.find(form, start + 1)
+def _bytes_of(data: bytes | bytearray, count: int) -> int:
+    """Return how many bytes the first characters of a text with invalid bytes are."""
+    lengths = range(len(data) + 1)
+    return bisect_right(lengths, count, key=lambda size: len(data[:size].decode(errors="replace"))) - 1
 
 
-def _occurrences(data: bytes, form: bytes) -> Iterator[tuple[int, int]]:
-    start = data.find(form)
+def _runs(text: str, form: str) -> Iterator[tuple[int, int]]:
+    """Yield spans that cover what all occurrences of a form cover, in time linear in the text.
+
+    Two occurrences that overlap or touch are as far apart as the form repeats itself. All further ones at that distance
+    are in the same span: as long as the text repeats as well. What overlaps without that is half a form apart or more.
+    """
+    start = text.find(form)
     while start >= 0:
-        yield start, start + len(form)
-        start = data.find(form, start + 1)
+        end = start + len(form)
+        following = text.find(form, start + 1, end + len(form))
+        if following < 0:
+            yield start, end
+            start = text.find(form, end)
+            continue
+        end = _end_of_repetition(text, following + len(form), form[start - following :])
+        yield start, end
+        start = text.find(form, end - len(form) + 1)
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the spans in order; those that overlap or touch become one."""
+def _end_of_repetition(text: str, position: int, unit: str) -> int:
+    """Return where a text stops to repeat `unit`, from a position on."""
+    for size in _STEPS:
+        step = unit * max(1, size // len(unit))
+        while text.startswith(step, position):
+            position += len(step)
+    return position
+
+
+def _spans(text: str, forms: Iterable[str]) -> list[tuple[int, int]]:
+    """Return what the occurrences of forms cover, in order; occurrences that overlap or touch are one span."""
     merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
+    for start, end in sorted(run for form in forms for run in _runs(text, form)):
         if merged and start <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(end, merged[-1][1])
         else:

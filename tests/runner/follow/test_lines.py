@@ -120,6 +120,21 @@ def test_a_long_line_is_not_cut_inside_a_secret(secret, before, cuts, longest):
     assert secret not in "".join(map(masks.mask_output, pieces))
 
 
+@given(
+    st.lists(st.sampled_from([*PARTS[5:], b"a", b"\xe2\x94", b"\xf0", b"\x80"]), min_size=6, max_size=9),
+    st.integers(0, 40),
+    st.lists(st.integers(0, 200)),
+)
+def test_a_long_line_is_not_cut_inside_a_secret_that_is_not_utf8(parts, before, cuts):
+    secret = b"".join(parts)
+    data = b"::add-mask::%s\n%s-%s-%s\n" % (secret, b"x" * before, secret, b"y" * 80)
+    masks = Masks()
+    splitter = LineSplitter(50, masks)
+    pieces = [piece for chunk in chunked(data, cuts) for piece in splitter.feed(chunk)] + splitter.finish()
+    assert "".join(pieces[1:]) == f"{'x' * before}-{secret.decode(errors='replace')}-{'y' * 80}"
+    assert "".join(map(masks.mask_output, pieces[1:])) == f"{'x' * before}-{MASK}-{'y' * 80}"
+
+
 @given(st.lists(st.text("aé│\ud800 "), min_size=1), st.text("[a│\ud800"))
 def test_each_line_gets_the_prefix(lines, prefix):
     text = prefixed("\n".join(lines), prefix)

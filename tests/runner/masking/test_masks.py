@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import subprocess
+import sys
 import urllib.parse
 from html import escape
 from itertools import pairwise
@@ -134,6 +135,47 @@ def test_bytes_that_are_not_text_are_masked_as_base64():
 
 def test_overlapping_secrets_leave_nothing_over():
     assert masks_for("abcdefgh", "efghijkl").mask("1 abcdefghijkl 2") == f"1 {MASK} 2"
+
+
+def covered(text, secrets):
+    """Return the positions of a text that any occurrence of a secret covers."""
+    return {
+        position
+        for secret in secrets
+        for start in range(len(text))
+        if text.startswith(secret, start)
+        for position in range(start, start + len(secret))
+    }
+
+
+@given(
+    st.lists(st.text("ab", min_size=4, max_size=9), min_size=1, max_size=3),
+    st.lists(st.tuples(st.text("abc", min_size=1, max_size=4), st.integers(1, 30)), max_size=6),
+)
+def test_secrets_that_overlap_themselves_are_masked_and_nothing_else(secrets, repetitions):
+    text = "".join(unit * count for unit, count in repetitions)
+    hidden = covered(text, secrets)
+    shown = "".join("*" if position in hidden else letter for position, letter in enumerate(text))
+    assert masks_for(*secrets).mask(text) == re.sub(r"\*+", lambda _: MASK, shown)
+
+
+@pytest.mark.parametrize("unit", ["a", "ab", "abc" * 300])
+@pytest.mark.parametrize("between", ["", "-", "a", "\n"])
+def test_secret_that_repeats_itself_is_not_searched_at_each_position(unit, between):
+    masks = masks_for(unit * (100_000 // len(unit)))
+    text = (unit * (2_000 // len(unit)) + between) * 500
+    calls = 0
+
+    def count(*_):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        lines_of([text.encode()], masks, 65536)
+    finally:
+        sys.setprofile(None)
+    assert calls < len(text) / 2
 
 
 def test_short_values_and_masks_are_not_masked():
