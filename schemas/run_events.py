@@ -284,7 +284,9 @@ def could_not_start(end: _End) -> bool:
 def describe_sidecar_end(end: _End) -> str:
     """Describe the end of a Sidecar that its Task still needed."""
     words = describe_out_of_memory() if end.reason == "OOMKilled" else describe_exit_code(end.exit_code)
-    if words in end.message:
+    if end.message and end.exit_code in (126, 127):  # the message is more exact than the meaning of the exit code
+        words = f"{end.message} (exit code {end.exit_code})"
+    elif words in end.message:
         words = end.message
     elif end.message not in words:
         words += f": {end.message}"

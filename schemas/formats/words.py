@@ -39,9 +39,9 @@ def describe_exit(code: int) -> str:
 def describe_exit_code(code: int) -> str:
     """Return the meaning of an exit code, by the conventions of shells and Kubernetes: 137 is ``ended by SIGKILL``."""
     if code == 126:
-        return "exit code 126: it could not be run"
+        return "exit code 126: command cannot be run"
     if code == 127:
-        return "exit code 127: there is no such command"
+        return "exit code 127: command not found"
     if (number := signal_of(code)) is not None:
         try:
             return f"exit code {code}: ended by {signal.Signals(number).name}"
@@ -57,8 +57,8 @@ def describe_out_of_memory(limit: str = "") -> str:
 
 def describe_missing_program(message: str, image: str) -> str:
     """Return the message for a missing program on a backend without images; `message` may name the program."""
-    found = message or "there is no such command on this machine"
-    return f"{found}; image: {image} is not used here: install the program, or run with --backend podman"
+    problem = message or "command not found on this machine"
+    return f"{problem}; the host backend does not use image {image}: install the command, or run with --backend podman"
 
 
 def table_lines(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -122,19 +122,19 @@ def test_missing_program_names_the_unused_image(monopod):
     code, output = monopod("run", text=MISSING)
     assert code == 1
     summary = output[output.index("\n\n===") :]
-    hint = "image: {} is not used here: install the program, or run with --backend podman (exit code 127)"
+    hint = "the host backend does not use image {}: install the command, or run with --backend podman (exit code 127)"
     for task, image in (("shell", "golang:1.22"), ("direct", "registry.example/tool")):
         (heading,) = re.findall(rf"^=== {task} : s failed: .*$", summary, re.MULTILINE)
         assert heading.endswith(hint.format(image))
     _, page = monopod("report")
-    assert "image: golang:1.22 is not used here" in text_of(page)
+    assert "the host backend does not use image golang:1.22" in text_of(page)
     _, junit = monopod("report", "--format", "junit")
-    assert "image: golang:1.22 is not used here" in junit
+    assert "the host backend does not use image golang:1.22" in junit
 
 
 def test_failing_program_does_not_mention_images(monopod):
     _, output = monopod("run", text=MISSING.replace("no-such-program", "false"))
-    assert "is not used here" not in output
+    assert "does not use image" not in output
 
 
 def test_cause_is_shown_before_the_tasks_skipped_because_of_it(monopod):

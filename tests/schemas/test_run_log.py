@@ -195,6 +195,23 @@ def test_reason_why_a_sidecar_was_killed_is_logged_once(message, words):
     assert RunLog().lines(ended)[0].endswith(f"db: Sidecar ended before the Steps did: {words}")
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "words"),
+    [
+        (127, "", "exit code 127: command not found"),
+        (
+            127,
+            "command not found on this machine; install it",
+            "command not found on this machine; install it (exit code 127)",
+        ),
+        (126, "cannot run /bin: Permission denied", "cannot run /bin: Permission denied (exit code 126)"),
+    ],
+)
+def test_message_of_a_sidecar_replaces_the_meaning_of_its_exit_code(code, message, words):
+    ended = SidecarFinished(START, "a", None, 0, "db", "a-db", code, "Error", message, START, START + 1)
+    assert RunLog().lines(ended)[0].endswith(f"db: Sidecar ended before the Steps did: {words}")
+
+
 def test_hidden_characters_in_warnings_are_visible():
     assert "abc\\u202edef\\x07" in RunLog().lines(RunWarning(START, "abc\u202edef\x07"))[0]
 

@@ -217,7 +217,7 @@ def test_durations(seconds, words):
     ("code", "words"),
     [
         (1, "exit code 1"),
-        (127, "exit code 127: there is no such command"),
+        (127, "exit code 127: command not found"),
         (143, "exit code 143: ended by SIGTERM"),
         (255, "exit code 255"),
     ],
