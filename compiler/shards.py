@@ -74,8 +74,17 @@ def _each(
     for index in range(count):
         part = values[len(values) * index // count : len(values) * (index + 1) // count]
         compilations.append(_with_values(documents, options, str(shards.by), part))
+    known = [not any(references_in(value)) for value in values]
     for index, compiled in enumerate(compilations):
         if (difference := _difference(compilations[0].pod, compiled.pod)) is not None:
+            if len(set(known)) > 1:
+                late = values[known.index(False)]
+                _raise(
+                    [
+                        f"--shard-by: the value '{late}' of '{shards.by}' is known only while running, and others "
+                        "are known now, so the Pods of a Job would differ; write out all values"
+                    ]
+                )
             _raise([f"--shard-by: the Pods of a Job are equal, but index {index} differs from index 0: {difference}"])
     return compilations
 
@@ -142,11 +151,13 @@ def _values(chosen: Document, documents: Documents, options: Options, name: str)
     declaration = declared.get(name, {})  # a remote Pipeline's is not looked up
     value = of_run.get(name, declaration.get("default"))
     is_array = isinstance(value, list) or declaration.get("type") == "array"
-    if not is_array:
+    if not is_array and not (isinstance(value, str) and any(references_in(value))):
         _raise([f"--shard-by: the param '{name}' is not an array; use a param whose values a matrix combines"])
     for option, text in options.params:
         if option == name:
             value = parse_param(text, "array")
+    if isinstance(value, str):
+        _raise([f"--shard-by: the value of '{name}' is the text '{value}', not an array; write out its values"])
     values = [str(each) for each in value or ()]
     if not 1 <= len(values) <= MOST_SHARDS:
         _raise([f"--shard-by: '{name}' has {len(values)} values; an Indexed Job needs 1 to {MOST_SHARDS}"])

@@ -130,6 +130,28 @@ def test_impossible_shards_are_one_line(sharded, shards, message):
     assert message in problem.message
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('"$(params.others[*])"', "the value of 'files' is the text '$(params.others[*])', not an array; write out"),
+        ("abc", "the value of 'files' is the text 'abc', not an array; write out its values"),
+        ('[a, "$(context.pipelineRun.name)"]', "the value '$(context.pipelineRun.name)' of 'files' is known only"),
+    ],
+)
+def test_values_must_be_known(sharded, value, message):
+    run = f"spec: {{pipelineRef: {{name: wide}}, params: [{{name: files, value: {value}}}]}}"
+    head = "---\napiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: run}\n"
+    with pytest.raises(Problems) as raised:
+        sharded(Shards(by="files"), f"{PIPELINE}{head}{run}\n")
+    (problem,) = raised.value.problems
+    assert message in problem.message
+
+
+def test_values_that_are_all_known_only_while_running_are_split(sharded):
+    values = '["$(context.pipelineRun.name)-1", "$(context.pipelineRun.name)-2"]'
+    assert sharded(Shards(by="files"), PIPELINE.replace("[a, b, c, d]", values)).workload["spec"]["completions"] == 2
+
+
 def test_the_pod_must_not_depend_on_the_values(sharded):
     text = PIPELINE.replace("image: busybox", "image: 'busybox:$(params.file)'")
     text = text.replace(
