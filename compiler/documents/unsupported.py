@@ -20,7 +20,7 @@ from monopod.schemas.tekton.tasks import Sidecar, StepActionSpec, StepTemplate, 
 
 if TYPE_CHECKING:
     from monopod.schemas.kubernetes.claims import PersistentVolumeClaimSpec
-    from monopod.schemas.kubernetes.pods import PodSecurityContext
+    from monopod.schemas.kubernetes.pods import NodeAffinity, NodeSelectorTerm, PodSecurityContext
     from monopod.schemas.kubernetes.volumes import DownwardAPIVolumeFile, ProjectedVolumeSource, Volume
     from monopod.schemas.tekton.pod_templates import PodTemplate
     from monopod.schemas.tekton.workspace_bindings import WorkspaceBinding
@@ -30,6 +30,8 @@ _NOT_RESTARTED = "a Sidecar runs from before the first Step until after the last
 _NO_TERMINAL = "a Sidecar has no terminal to talk to"
 _NO_STATUS = "a run starts at once, and is cancelled with monopod cancel"
 _WINDOWS = "the Pod runs on Linux, whose containers cannot run what is for Windows"
+_LINUX_NODES = "choose nodes with kubernetes.io/os: linux"
+_OS = "kubernetes.io/os"
 _NO_CLAIMS = "a Pod of Tekton's has no resourceClaims that a container could use"
 _EMPTY = "the Workspace is an emptyDir of the Pod, empty and with a file system"
 _BIND_CLAIM = "bind the claim itself, with persistentVolumeClaim"
@@ -199,9 +201,29 @@ def _in_pod_template(template: PodTemplate | None, place: Place, labels: TektonL
     yield from _in_environment(template.env, place.at("env"), labels)
     yield from _in_security(template.security_context, place.at("securityContext"))
     yield from _in_volumes(template.volumes, place.at("volumes"), labels)
-    if template.node_selector.get("kubernetes.io/os") == "windows":
-        message = f"{_WINDOWS}; choose nodes with kubernetes.io/os: linux"
-        yield place.at("nodeSelector", "kubernetes.io/os").problem("unsupported", message)
+    if template.node_selector.get(_OS) == "windows":
+        yield place.at("nodeSelector", _OS).problem("unsupported", f"{_WINDOWS}; {_LINUX_NODES}")
+    if template.affinity is not None and template.affinity.node_affinity is not None:
+        yield from _in_node_affinity(template.affinity.node_affinity, place.at("affinity", "nodeAffinity"))
+
+
+def _in_node_affinity(affinity: NodeAffinity, place: Place) -> Iterator[Problem]:
+    """Yield a problem if every term requires Windows: one that does not lets the Pod run on Linux."""
+    required = affinity.required_during_scheduling_ignored_during_execution
+    terms = () if required is None else required.node_selector_terms
+    of_windows = [index for term in terms for index in _of_windows(term)[:1]]
+    if terms and len(of_windows) == len(terms):
+        where = place.at("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms", 0)
+        yield where.at("matchExpressions", of_windows[0]).problem("unsupported", f"{_WINDOWS}; {_LINUX_NODES}")
+
+
+def _of_windows(term: NodeSelectorTerm) -> list[int]:
+    """Return which expressions of a term hold only for nodes with Windows."""
+    return [
+        index
+        for index, expression in enumerate(term.match_expressions)
+        if expression.key == _OS and (expression.operator, *set(expression.values)) == ("In", "windows")
+    ]
 
 
 def _refused(model: Model, reasons: dict[str, str], place: Place, way_out: str = "") -> Iterator[Problem]:

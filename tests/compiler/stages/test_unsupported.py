@@ -86,6 +86,32 @@ def test_fields_without_effect_are_reported(problems, text):
     assert problems(text) == [f"p.yaml:{CASES[text]}"]
 
 
+_TERMS = "taskRunTemplate: {podTemplate: {affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [%s]}}}}}"
+_ON_WINDOWS = (
+    "{matchExpressions: [{key: zone, operator: Exists}, {key: kubernetes.io/os, operator: In, values: [windows]}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("terms", "refused"),
+    [
+        (_ON_WINDOWS, True),
+        (f"{_ON_WINDOWS}, {_ON_WINDOWS}", True),
+        (f"{_ON_WINDOWS}, {{matchExpressions: [{{key: zone, operator: Exists}}]}}", False),
+        (_ON_WINDOWS.replace("[windows]", "[windows, linux]"), False),
+        (_ON_WINDOWS.replace("In,", "NotIn,"), False),
+        (_ON_WINDOWS.replace("kubernetes.io/os", "os"), False),
+    ],
+)
+def test_affinity_to_nodes_with_windows_only_is_refused(problems, terms, refused):
+    path = (
+        "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[1]"
+    )
+    found = [each.partition(": ")[2] for each in problems(run(_TERMS % terms))]
+    message = f"spec.taskRunTemplate.podTemplate.{path}: {_LINUX}; choose nodes with kubernetes.io/os: linux"
+    assert found == ([message] if refused else [])
+
+
 def test_windows_script_in_a_step_action_is_reported_at_its_position(problems):
     action = "---\napiVersion: tekton.dev/v1\nkind: StepAction\nmetadata: {name: a}\nspec: {image: i, script: '#!win pwsh'}\n"
     assert problems(task("steps: [{ref: {name: a}}]\n") + action) == [
