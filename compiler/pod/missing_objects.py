@@ -143,7 +143,7 @@ def _problem(reference: _Reference, known: Mapping[str, frozenset[str]], *, loca
         return None
     severity: Severity = "error" if local else "warning" if closest(name, known) is not None else "note"
     options = f"--secret {_secret_option(reference)}, or with -f" if kind == "Secret" else "-f"
-    way_out = f"; give it with {options}" if local else "; a cluster may have it, else give it with -f"
+    way_out = f"; give it with {options}" if local else f"; a cluster may have it, else give it with {options}"
     message = f"there is no {kind} '{name}' in the files{user}{did_you_mean(name, known) or way_out}"
     return reference.place.problem("missing-object", message, severity)
 

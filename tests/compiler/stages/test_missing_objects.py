@@ -67,10 +67,10 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[tu
 CASES = {
     "a key": (secret_key("registry", "tokn"), "error", f"the Secret 'registry' has no key 'tokn'{NEEDED} (did you mean 'token'?)"),
     "a Secret of a like name": (secret_key("registri", "token"), "warning", f"there is no Secret 'registri' in the files{NEEDED} (did you mean 'registry'?)"),
-    "a Secret": (secret_key("elsewhere", "x"), "note", f"there is no Secret 'elsewhere' in the files{NEEDED}; a cluster may have it, else give it with -f"),
+    "a Secret": (secret_key("elsewhere", "x"), "note", f"there is no Secret 'elsewhere' in the files{NEEDED}; a cluster may have it, else give it with --secret elsewhere/x=env:VARIABLE, or with -f"),
     "a ConfigMap in a volume": (volume("configMap: {name: zzz}"), "note", f"there is no ConfigMap 'zzz' in the files{NEEDED}; a cluster may have it, else give it with -f"),
     "a key in a volume": (volume("configMap: {name: settings, items: [{key: q, path: q}]}"), "error", f"the ConfigMap 'settings' has no key 'q'{NEEDED}"),
-    "a projected Secret": (volume("projected: {sources: [{secret: {name: zzz}}]}"), "note", f"there is no Secret 'zzz' in the files{NEEDED}; a cluster may have it, else give it with -f"),
+    "a projected Secret": (volume("projected: {sources: [{secret: {name: zzz}}]}"), "note", f"there is no Secret 'zzz' in the files{NEEDED}; a cluster may have it, else give it with --secret zzz=@FILE, or with -f"),
     "envFrom": (task(FROM="{configMapRef: {name: setings}}"), "warning", f"there is no ConfigMap 'setings' in the files{NEEDED} (did you mean 'settings'?)"),
 }  # fmt: skip
 
