@@ -63,6 +63,7 @@ from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.views import unknown_views
+from monopod.compiler.tasks.when_expressions import one_for_missing_cel
 from monopod.schemas.capacity.shares import Requests
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
 from monopod.schemas.kubernetes.claims import PersistentVolumeClaim
@@ -166,7 +167,8 @@ def compile_document(document: Document, documents: Documents, options: Options,
         report.add(document.problem((), str(error), "too-large"))
     except CompilationStoppedError:
         pass  # the report says why
-    return Outcome(tuple(sorted(set(report.problems))), compilation, catalog.remote.resolved(), unpacked)
+    problems = one_for_missing_cel(sorted(set(report.problems)))
+    return Outcome(problems, compilation, catalog.remote.resolved(), unpacked)
 
 
 def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, report: Report) -> CompilerState:

@@ -6,6 +6,8 @@ Left to others: the syntax of CEL (``cel_syntax``), evaluating guards (``coordin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
@@ -14,6 +16,7 @@ from monopod.compiler.tasks.cel_syntax import syntax_error, unquoted_reference
 from monopod.schemas import plan
 from monopod.schemas.tekton.params import WhenExpression
 
+_RULE: Final = "no-cel"
 _NO_CEL = (
     "the default image of the coordinator has no CEL; use --runtime-image with an image that has it, see "
     "docs/runtime-image.md"
@@ -40,7 +43,18 @@ def _in_valid_cel(expression: str, place: Place, *, has_cel: bool) -> Iterator[P
     if (message := unquoted_reference(expression)) is not None:
         yield place.problem("unquoted-cel", message, "warning")
     if not has_cel:
-        yield place.problem("no-cel", _NO_CEL)
+        yield place.problem(_RULE, _NO_CEL)
+
+
+def one_for_missing_cel(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Return the problems with one for all expressions of CEL, whose cause and way out are the same."""
+    of_cel = [problem for problem in problems if problem.rule == _RULE]
+    if len(of_cel) < 2:
+        return tuple(problems)
+    more = f"{len(of_cel) - 1} more when-expression{'s use' if len(of_cel) > 2 else ' uses'} CEL"
+    first = replace(of_cel[0], message=f"{of_cel[0].message} ({more})")
+    others = [problem for problem in problems if problem.rule != _RULE]
+    return tuple(sorted([first, *others]))
 
 
 def plan_guards(expressions: Sequence[WhenExpression]) -> tuple[plan.WhenExpression, ...]:

@@ -79,6 +79,16 @@ def test_cel_needs_an_image_with_cel(problems, compiled):
     assert compiled(CEL, uses_images=False).plan.pipeline.tasks[0].when[0].cel
 
 
+@pytest.mark.parametrize(
+    ("count", "more"), [(2, "1 more when-expression uses CEL"), (9, "8 more when-expressions use CEL")]
+)
+def test_missing_cel_is_reported_once(problems, count, more):
+    guard = "{cel: \"'a' == 'b'\"}"
+    (line,) = problems(CEL.replace(guard, ", ".join([guard] * count)))
+    assert "when[0].cel: the default image of the coordinator has no CEL" in line
+    assert line.endswith(f"see docs/runtime-image.md ({more})")
+
+
 def test_cel_beside_an_unknown_task_is_refused_too(problems):
     text = CEL.replace("taskSpec: {steps: [{name: s, image: i, command: [c]}]}", "taskRef: {name: none}")
     assert sorted("CEL" in line for line in problems(text)) == [False, True]
