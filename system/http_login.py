@@ -67,7 +67,10 @@ def _server(url: str) -> tuple[str, str | None, int | None]:
 
 def may_be_plain(registry: str, local_names: tuple[str, ...] = LOCAL_NAMES) -> bool:
     """Return whether a registry (``HOST[:PORT]``) may use plain http; `local_names` are how names of such hosts end."""
-    name = urlsplit(f"//{registry}").hostname or ""
+    try:
+        name = urlsplit(f"//{registry}").hostname or ""
+    except ValueError:
+        return False
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -9,8 +9,10 @@ import base64
 import os
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from monopod.compiler.remote.image_name import ImageName
+from monopod.schemas.formats.image_names import LONGEST_NAME
 from monopod.schemas.formats.object_names import subdomain_problem
 
 VARIABLE = "MONOPOD_CACHE_STORE"
@@ -95,7 +97,19 @@ def parse_registry(text: str, prefix: str = "") -> tuple[str, str]:
         raise ValueError(f"expected {prefix}REGISTRY/REPOSITORY without tag and digest, got '{prefix}{repository}'")
     if "/" not in repository:
         raise ValueError(f"expected {prefix}REGISTRY/REPOSITORY, got '{prefix}{repository}' without a registry")
+    if not _is_address(name.registry):
+        raise ValueError(f"'{name.registry}' is not an address of a registry; expected HOST or HOST:PORT, up to 65535")
+    if len(name.context) > LONGEST_NAME:
+        message = f"the name of the repository has {len(name.context)} characters with the registry"
+        raise ValueError(f"{message}; registries take {LONGEST_NAME}, so use a shorter one")
     return name.context, _secret(option, prefix)
+
+
+def _is_address(registry: str) -> bool:
+    try:
+        return urlsplit(f"//{registry}").port != 0
+    except ValueError:
+        return False
 
 
 def _secret(option: str, prefix: str) -> str:

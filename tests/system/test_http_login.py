@@ -22,6 +22,7 @@ from monopod.system.http_login import (
         *(("localhost:5000", True), ("a.localhost", True), ("nas.local", True), ("[::1]:5000", True)),
         *(("127.0.0.1", True), ("10.1.2.3:5000", True), ("0.0.0.0", False)),
         *(("8.8.8.8", False), ("ghcr.io", False), ("localhost.example", False), ("registry.ci.svc", False)),
+        ("[1:2]:5000", False),
     ],
 )
 def test_plain_http_is_for_this_machine_and_private_networks(registry, expected):

@@ -348,3 +348,5 @@ def test_the_option_is_for_groups(compile_):
     code, shown = compile_("--kind", "JobSet", "--artifact-repository", "registry.example/a,password=x")
     assert code == 2
     assert "expected REGISTRY/REPOSITORY,secret=NAME, got ',password=x'" in shown.err
+    code, shown = compile_("--kind", "JobSet", "--artifact-repository", "localhost:99999/a")
+    assert (code, "'localhost:99999' is not an address of a registry" in shown.err) == (2, True)

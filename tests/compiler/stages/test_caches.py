@@ -216,7 +216,20 @@ WRONG_STORES = [
     ("oci:r.example", "got 'oci:r.example' without a registry"),
     ("oci:r.example/c,name=x", "expected oci:REGISTRY/REPOSITORY,secret=NAME"),
     ("oci:r.example/c,secret=A", "'A' is not a valid name"),
+    *(
+        (f"oci:{registry}/c", f"'{registry}' is not an address of a registry; expected HOST or HOST:PORT, up to 65535")
+        for registry in ("localhost:99999", "r.example:65536", "localhost:0", "[1:2]:5000", "[:::]")
+    ),
+    (
+        f"oci:r.example/{'c' * 300},secret=a",
+        "the name of the repository has 310 characters with the registry; registries take 255, so use a shorter one",
+    ),
 ]
+
+
+@pytest.mark.parametrize("name", ["localhost:65535/c", "[2001:db8::1]:5000/c", f"r.example/{'c' * 245}"])
+def test_the_largest_port_and_the_longest_repository_are_stores(name):
+    assert parse_store(f"oci:{name}").names == (name,)
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG_STORES)
