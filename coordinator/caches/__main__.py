@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from monopod.schemas.formats.sizes import format_count, format_files, format_size
-from monopod.schemas.formats.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import format_age, format_duration
 from monopod.system.caches import content, requests
 from monopod.system.caches.hash_files import hash_files
@@ -216,7 +216,7 @@ def _write_result(directory: str, name: str, text: str) -> None:
 
 
 def _say(line: str) -> None:
-    print(visible_lines(f"cache {line}"), flush=True)
+    print(visible(f"cache {line}"), flush=True)
 
 
 def _reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ class StoredEntry:
 
     def is_older(self, now: float, age: float) -> bool:
         """Return whether the entry was not used for longer than `age` seconds."""
-        return now - self.entry.used > age
+        return self.entry.unused_for(now) > age
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ def entries_to_remove(
 ) -> list[StoredEntry]:
     """Return the entries to remove: unused for longer than `older_than` seconds, and as many as exceed `max_size`.
 
-    The least recently used are removed first. With neither limit, all are.
+    The least recently used are removed first, before them what was used in the future. With neither limit, all are.
     """
-    by_use = sorted(stored, key=lambda each: (each.entry.used, each.entry.key))
+    by_use = sorted(stored, key=lambda each: (-each.entry.unused_for(now), each.entry.key))
     if older_than is None and max_size is None:
         return by_use
     size = sum(each.entry.size for each in by_use)

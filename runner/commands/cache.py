@@ -14,7 +14,7 @@ from monopod.runner.commands.options.cluster import is_kubectl_plugin
 from monopod.runner.commands.options.input import duration
 from monopod.runner.commands.options.output import add_output_option
 from monopod.runner.exit_codes import FAILED, SUCCEEDED, WRONG_INPUT
-from monopod.schemas.formats.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,16 +106,16 @@ def execute(arguments: argparse.Namespace) -> int:
             _report_damage(stores)
     except ValueError as error:
         option = "--cache-store" if arguments.cache_store else VARIABLE
-        print(visible_lines(f"monopod cache: {option}: {error}"), file=sys.stderr)
+        print(visible(f"monopod cache: {option}: {error}"), file=sys.stderr)
         return WRONG_INPUT
     except BackendUnavailableError as error:
-        print(visible_lines(f"monopod cache: {error}"), file=sys.stderr)
+        print(visible(f"monopod cache: {error}"), file=sys.stderr)
         return WRONG_INPUT
     except StoreError as error:
-        print(visible_lines(f"monopod cache: {error}"), file=sys.stderr)
+        print(visible(f"monopod cache: {error}"), file=sys.stderr)
         return FAILED
     for problem in stores.problems:
-        print(visible_lines(f"monopod cache: {problem}"), file=sys.stderr)
+        print(visible(f"monopod cache: {problem}"), file=sys.stderr)
     return FAILED if stores.problems else SUCCEEDED
 
 
@@ -208,7 +208,7 @@ def _list(arguments: argparse.Namespace, stored: Sequence[StoredEntry], chosen: 
     elif stored:
         _print_table(stored, kind)
     else:
-        print(visible_lines(f"No entries in {chosen.option if chosen is not None else 'any store'}."), file=sys.stderr)
+        print(visible(f"No entries in {chosen.option if chosen is not None else 'any store'}."), file=sys.stderr)
 
 
 def _print_table(stored: Sequence[StoredEntry], kind: str) -> None:
@@ -269,13 +269,13 @@ def _prune_damaged(arguments: argparse.Namespace, stores: Stores) -> None:
     if arguments.key is not None or arguments.dry_run:
         return
     for each in stores.remove_damaged(stores.damaged()):
-        print(visible_lines(f"removed damaged entry {_described(each)}"))
+        print(visible(f"removed damaged entry {_described(each)}"))
 
 
 def _report_damage(stores: Stores) -> None:
     for each in stores.damaged():
         hint = "`monopod cache prune` with --all, --older-than or --max-size removes it"
-        print(visible_lines(f"monopod cache: damaged entry {_described(each)}; {hint}"), file=sys.stderr)
+        print(visible(f"monopod cache: damaged entry {_described(each)}; {hint}"), file=sys.stderr)
 
 
 def _described(stored: StoredDamage) -> str:

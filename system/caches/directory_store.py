@@ -109,7 +109,8 @@ class DirectoryStore:
             missing = length + _MARGIN - status.f_bavail * status.f_frsize
             if sum(entry.size for entry in entries) < missing:
                 return False
-            for entry in sorted(entries, key=lambda entry: (entry.used, entry.key)):
+            now = time.time()
+            for entry in sorted(entries, key=lambda entry: (-entry.unused_for(now), entry.key)):
                 if missing <= 0:
                     break
                 self.remove(entry)
@@ -318,7 +319,7 @@ def _is_in_use(draft: str) -> bool:
 
 def _is_younger(path: str, seconds: float) -> bool:
     try:
-        return time.time() - os.lstat(path).st_mtime < seconds
+        return abs(time.time() - os.lstat(path).st_mtime) < seconds
     except OSError:
         return True
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 LONGEST_KEY: Final = 512
 """The maximum length of a key, as on GitHub."""
+_MOST_AHEAD: Final = 24 * 3600.0
+"""How many seconds the clock of another machine may be ahead of this one's: its time zone may be wrong."""
 
 
 Kind: TypeAlias = Literal["absent", "directory", "file"]
@@ -47,6 +50,10 @@ class Entry(NamedTuple):
     size: int
     digest: str
     parts: tuple[Part, ...]
+
+    def unused_for(self, now: float) -> float:
+        """Return for how many seconds it was not used; for ever if it says that it was used in the future."""
+        return now - self.used if self.used - now <= _MOST_AHEAD else math.inf
 
 
 def choose(entries: Iterable[Entry], key: str, restore_keys: Sequence[str]) -> Entry | None:

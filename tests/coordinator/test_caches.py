@@ -206,6 +206,17 @@ def test_a_damaged_entry_is_a_warning_with_its_path(task, capsys):
     assert warning.endswith("; `monopod cache prune` removes it")
 
 
+def test_a_damaged_entry_with_an_odd_name_is_one_line(task, capsys):
+    (task.source / "vendor").mkdir()
+    task.save("go-1")
+    (entries,) = task.directory.glob("store/entries")
+    (entries / "x\ncache restored: all\x1b[2J").mkdir()
+    capsys.readouterr()
+    task.restore()
+    (warning,) = [line for line in capsys.readouterr().out.splitlines() if "x\\ncache" in line]
+    assert warning.startswith(f"cache warning: damaged entry {entries}/x\\ncache restored: all\\x1b[2J: ")
+
+
 def test_every_link_that_is_left_out_is_named(task, capsys):
     (task.source / "vendor").mkdir()
     for name in ("a", "b"):

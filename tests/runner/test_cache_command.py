@@ -148,25 +148,31 @@ def test_the_entries_of_several_claims_name_their_claim(cache, tmp_path, monkeyp
     assert cache("list", "--cache-store", "pvc:b,c", "-n", "ci", "-o", "name").stdout == "go-0\n"
 
 
-SIZES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=6)
+NOW = 10
+FUTURE = NOW + 86401
+SIZES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9) | st.sampled_from([11, FUTURE, 10**9])), max_size=6)
 
 
-@given(SIZES, st.none() | st.integers(0, 30), st.none() | st.integers(0, 6))
+def age(entry):
+    return 10**9 if entry.used >= FUTURE else NOW - entry.used
+
+
+@given(SIZES, st.none() | st.integers(0, 30), st.none() | st.integers(0, 10))
 def test_what_remains_keeps_the_limits_and_is_the_most_recently_used(entries, max_size, older_than):
     stored = [
         StoredEntry(Entry(str(number), "v", (), 0, used, size, "", ())) for number, (size, used) in enumerate(entries)
     ]
-    removed = entries_to_remove(stored, 6, older_than=older_than, max_size=max_size)
+    removed = entries_to_remove(stored, NOW, older_than=older_than, max_size=max_size)
     kept = [each.entry for each in stored if each not in removed]
     if max_size is None and older_than is None:
         assert kept == []
         return
-    assert older_than is None or all(6 - entry.used <= older_than for entry in kept)
+    assert older_than is None or all(age(entry) <= older_than for entry in kept)
     assert max_size is None or sum(entry.size for entry in kept) <= max_size
-    by_size = [each.entry for each in removed if older_than is None or 6 - each.entry.used <= older_than]
+    by_size = [each.entry for each in removed if older_than is None or age(each.entry) <= older_than]
     if by_size:
-        last = max(by_size, key=lambda entry: (entry.used, entry.key))
-        assert all((entry.used, entry.key) > (last.used, last.key) for entry in kept)
+        last = max(by_size, key=lambda entry: (-age(entry), entry.key))
+        assert all((-age(entry), entry.key) > (-age(last), last.key) for entry in kept)
         assert sum(entry.size for entry in kept) + last.size > max_size
 
 
@@ -223,6 +229,32 @@ def test_a_directory_that_cannot_be_listed_is_one_line(monkeypatch, capsys, tmp_
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("monopod cache: ")
     assert line.endswith(": Permission denied")
+
+
+def test_a_damaged_entry_with_an_odd_name_is_one_line(cache, tmp_path):
+    fill(tmp_path / "store", 10)
+    odd = os.fsencode(tmp_path / "store/entries") + b"/x\nremoved go-0\x1b[2J\xff\xe2\x80\xae"
+    os.mkdir(odd)
+    shown = f"{tmp_path}/store/entries/x\\nremoved go-0\\x1b[2J"
+    listed = cache("list", "--cache-store", f"{tmp_path}/store")
+    (line,) = [line for line in listed.stderr.splitlines() if "damaged" in line]
+    assert line.startswith(f"monopod cache: damaged entry {shown}")
+    assert "\u202e" not in listed.stderr
+    (line,) = cache("prune", "--max-size", "1Gi", "--cache-store", f"{tmp_path}/store").stdout.splitlines()
+    assert line.startswith(f"removed damaged entry {shown}")
+
+
+def test_an_entry_of_the_future_is_pruned_as_the_oldest(cache, tmp_path):
+    fill(tmp_path / "store", 1000, 1000)
+    for path in (tmp_path / "store/entries").iterdir():
+        entry = json.loads((path / "entry.json").read_text())
+        if entry["key"] == "go-0":
+            (path / "entry.json").write_text(json.dumps({**entry, "created": 200_000_000_000}))
+    assert cache("prune", "--cache-store", "./store", "--max-size", "1k", "--dry-run").stdout == (
+        "would remove go-0 (1000 bytes)\n"
+    )
+    done = cache("prune", "--cache-store", "./store", "--older-than", "30d")
+    assert done.stdout == "removed go-0 (1000 bytes)\n"
 
 
 @pytest.mark.parametrize("is_link", [True, False])

@@ -15,7 +15,7 @@ from store_entries import read_entry as read
 from store_entries import save_entry
 
 from monopod.system.caches import directory_store
-from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.directory_store import DirectoryStore, identity
 from monopod.system.caches.keys import Part
 from monopod.system.caches.store import Damage, Draft, StoreError
 
@@ -95,7 +95,7 @@ def test_nobody_probes_the_lock_of_a_draft_that_is_about_to_be_locked(store, mon
 
 KILLED = """
 import os, signal, sys
-from monopod.system.caches.directory_store import DirectoryStore
+from monopod.system.caches.directory_store import DirectoryStore, identity
 from monopod.system.caches.store import Draft
 def pack(write):
     write(b"half")
@@ -161,6 +161,7 @@ def test_a_malformed_entry_counts_as_none_and_gives_way(store, tmp_path, text):
     [
         *(("created", 1e300), ("created", -1), ("created", float("nan")), ("size", -1), ("parts", 1), ("key", "a\nb")),
         *(("size", 2**63), ("digest", ""), ("digest", "../x"), ("digest", "0" * 64 + "\n")),
+        *(("paths", ["\ud800"]), ("version", "\udc80")),
     ],
 )
 def test_a_malformed_entry_hides_no_other(store, tmp_path, name, value):
@@ -333,6 +334,23 @@ def test_the_least_recently_used_entries_make_room_in_a_full_file_system(small_s
     entry = save(small_store, "go-3", content)
     assert read(small_store, entry) == content
     assert sorted(each.key for each in small_store.entries()) == ["go-0", "go-3"]
+
+
+def test_what_was_used_in_the_future_makes_room_first(small_store):
+    for number in range(2):
+        entry = save(small_store, f"go-{number}", os.urandom(400_000))
+    os.utime(f"{small_store._entries}/{identity(entry.version, entry.key)}/content.gz", (10**10, 10**10))
+    save(small_store, "go-2", os.urandom(400_000))
+    assert sorted(each.key for each in small_store.entries()) == ["go-0", "go-2"]
+
+
+def test_a_draft_of_the_future_is_a_leftover(store, tmp_path):
+    save(store, "go-1")
+    draft = tmp_path / "store/drafts/unlocked-left"
+    draft.mkdir()
+    os.utime(draft, (10**10, 10**10))
+    save(store, "go-2")
+    assert os.listdir(tmp_path / "store/drafts") == []
 
 
 def test_an_entry_that_can_never_fit_removes_no_others(small_store):
