@@ -73,7 +73,7 @@ from monopod.coordinator.engine.events import (
     StopStep,
     TimerFired,
     TryConnection,
-    WriteFile,
+    WriteExitCode,
 )
 from monopod.coordinator.engine.failure_reasons import describe_probe_failure
 from monopod.coordinator.journal import Journal
@@ -221,7 +221,7 @@ class Coordinator:
             EndHold: lambda command: self._containers[command.container].directory.end_hold(),
             ReadResults: self._read_results,
             TryConnection: self._try_connection,
-            WriteFile: self._write_file,
+            WriteExitCode: self._write_exit_code,
             ReleaseContainer: self._release,
         }
 
@@ -606,7 +606,7 @@ class Coordinator:
         self._report(commands, replayed=False)
 
     def _execute_again(self, last: Iterable[Command]) -> None:
-        self._execute_those(last, WriteFile)  # before the Step that may read it
+        self._execute_those(last, WriteExitCode)  # before the Step that may read it
         for container in self._containers.values():
             for command in list(container.running.values()):
                 if not container.directory.has_request(command.request):
@@ -697,9 +697,9 @@ class Coordinator:
             self._listener.report([RunWarning(self._now(), text)], replayed=False)
         self._events.append(ResultsRead(self._now(), command.slot, read.texts, read.problems, read.too_large))
 
-    def _write_file(self, command: WriteFile) -> None:
-        with self._warn_on_error(f"cannot write {command.path} for the Steps of {command.slot}"):
-            self._slots[command.slot].write_file(command.path, command.text)
+    def _write_exit_code(self, command: WriteExitCode) -> None:
+        with self._warn_on_error(f"cannot write the exit code of {command.directory} for the Steps of {command.slot}"):
+            self._slots[command.slot].write_exit_code(command.directory, command.position, command.code)
 
     def _release(self, command: ReleaseContainer) -> None:
         container = self._containers[command.container]

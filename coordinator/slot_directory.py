@@ -125,11 +125,12 @@ class SlotDirectory:
             for name, verdict in DEBUG_SCRIPTS.items():
                 write_file(scripts, name, _DEBUG_SCRIPT.format(verdict=verdict).encode(), 0o755)
 
-    def write_file(self, path: str, text: str) -> None:
-        """Write a small file (a path in the slot's containers) that any user may read. Raises OSError, ValueError."""
-        *directories, name = _components(path)
-        with _opened(self._tekton) as root, _walked(root, directories, _open_or_make_directory) as parent:
-            write_file(parent, name, text.encode(), 0o644)
+    def write_exit_code(self, step: str, position: int, code: int) -> None:
+        """Write `steps/STEP/exitCode`, also found by the Step's position, as in Tekton. Raises OSError."""
+        with _opened(self._tekton) as root, _walked(root, ("steps",), _open_or_make_directory) as steps:
+            with _walked(steps, (step,), _open_or_make_directory) as directory:
+                write_file(directory, "exitCode", str(code).encode(), 0o644)
+            _link(steps, str(position), step)
 
     def read_files(self, paths: Iterable[str]) -> FilesRead:
         """Read the existing files of `paths` (in the slot's containers).
@@ -228,15 +229,17 @@ def _opened(path: str, parent: int | None = None) -> Iterator[int]:
 @contextlib.contextmanager
 def _walked(root: int, components: Iterable[str], step: Callable[[int, str], int]) -> Iterator[int]:
     """Open the directory at these components below `root`, each with `step`. Raises OSError."""
-    descriptor = os.dup(root)
+    descriptor = root
     try:
         for name in components:
             child = step(descriptor, name)
-            os.close(descriptor)
+            if descriptor != root:
+                os.close(descriptor)
             descriptor = child
         yield descriptor
     finally:
-        os.close(descriptor)
+        if descriptor != root:
+            os.close(descriptor)
 
 
 def _open_directory(parent: int, name: str) -> int:
@@ -261,6 +264,18 @@ def _open_or_make_directory(parent: int, name: str) -> int:
             raise
         _unlink(parent, name)
     return _make_directory(parent, name)
+
+
+def _link(parent: int, name: str, target: str) -> None:
+    """Make a symbolic link. Anything else of that name is moved out of the way. Raises OSError."""
+    try:
+        os.symlink(target, name, dir_fd=parent)
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if os.readlink(name, dir_fd=parent) == target:
+                return
+        discard(parent, name)
+        os.symlink(target, name, dir_fd=parent)
 
 
 def _read(root: int, components: list[str], most: int) -> bytes | None:

@@ -43,7 +43,7 @@ from monopod.coordinator.engine.events import (
     RunStep,
     StepExited,
     StopStep,
-    WriteFile,
+    WriteExitCode,
 )
 from monopod.coordinator.engine.failure_reasons import (
     KILLED,
@@ -663,9 +663,8 @@ class Attempts:
         if reason != "Skipped" or step.exit_code == 0:
             self._containers[step.container].exit_code = 0 if step.tolerated else step.exit_code
         if how is not None and attempt.position + 1 < len(attempt.steps):
-            for name in (step_directory(step.plan), str(attempt.position)):  # Tekton has a link of that name
-                path = f"/tekton/steps/{name}/exitCode"
-                self._commands.do(WriteFile(attempt.slot.name, path, str(step.exit_code)))
+            directory = step_directory(step.plan)
+            self._commands.do(WriteExitCode(attempt.slot.name, directory, attempt.position, step.exit_code))
         self._commands.report(
             StepFinished(
                 self._commands.now,

@@ -292,12 +292,16 @@ class EvaluateCel(NamedTuple):
     expression: str
 
 
-class WriteFile(NamedTuple):
-    """Write a small file below the slot's `/tekton` for later Steps, such as a Step's exit code."""
+class WriteExitCode(NamedTuple):
+    """Write the exit code of a Step into its `/tekton/steps`, for later Steps of the Task.
+
+    ``directory`` is the name of the Step's directory; ``position`` counts the Task's Steps from 0.
+    """
 
     slot: str
-    path: str
-    text: str
+    directory: str
+    position: int
+    code: int
 
 
 class RunProbe(NamedTuple):
@@ -358,7 +362,7 @@ Command: TypeAlias = (
     | EndHold
     | ReadResults
     | EvaluateCel
-    | WriteFile
+    | WriteExitCode
     | RunProbe
     | TryConnection
     | SetTimer

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,7 @@ from monopod.coordinator.engine.events import (
     StopStep,
     TimerFired,
     TryConnection,
-    WriteFile,
+    WriteExitCode,
 )
 from monopod.coordinator.journal import Journal, JournalError
 from monopod.coordinator.shell import Coordinator
@@ -778,7 +779,7 @@ def test_commands_become_files(pod):
         match event:
             case Begun():
                 pod.start()
-                return [WriteFile("s", "/tekton/steps/step-a/exitCode", "7")]
+                return [WriteExitCode("s", "step-a", 0, 7)]
             case ContainerReady():
                 (pod.root / "slots/s/tekton/results").mkdir()
                 (pod.root / "slots/s/tekton/results/x").write_text("one")
@@ -795,6 +796,7 @@ def test_commands_become_files(pod):
     assert pod.path("kill.1").read_text() == "15 2500\n"
     assert (pod.root / "slots/s/scripts/a-1").read_text() == "#!/bin/sh\n"
     assert (pod.root / "slots/s/tekton/steps/step-a/exitCode").read_text() == "7"
+    assert (pod.root / "slots/s/tekton/steps/0").readlink() == Path("step-a")
     assert pod.events[-1].files == {"/tekton/results/x": "one"}
     assert pod.events[-1].problems == {"/tekton/results/y": "/tekton/results/y is a symbolic link"}
 
@@ -804,12 +806,12 @@ def test_unwritable_file_is_a_warning(pod):
 
     def script(event):
         (pod.root / "slots/s/tekton").rmdir()
-        return [WriteFile("s", "/tekton/steps/a/exitCode", "7"), *finish()]
+        return [WriteExitCode("s", "step-a", 0, 7), *finish()]
 
     pod.run(script)
     ((warning, again),) = pod.reported
     assert not again
-    assert warning.message.startswith("cannot write /tekton/steps/a/exitCode for the Steps of s: ")
+    assert warning.message.startswith("cannot write the exit code of step-a for the Steps of s: ")
     assert warning.message.endswith("No such file or directory")
 
 
@@ -919,25 +921,26 @@ class TestRestart:
         def script(event):
             match event:
                 case Begun():
-                    return [SetTimer("fired", 0), SetTimer("cleared", 9e9), SetTimer("open", event.at + 5)]
+                    timers = SetTimer("fired", 0), SetTimer("cleared", 9e9), SetTimer("open", event.at + 5)
+                    return [run_step(), *timers]
                 case TimerFired(timer="fired"):
                     (pod.root / "slots/s/tekton/x").write_text("result")
                     return [
                         ClearTimer("cleared"),
                         ReadResults("s", ("/tekton/x",)),
-                        WriteFile("s", "/tekton/code", "1"),
+                        WriteExitCode("s", "step-a", 0, 1),
                         ReleaseContainer("c", 4),
                     ]
                 case TimerFired(timer="open"):
                     return finish()
 
         handled = self.kill_at(pod, script, TimerFired, "before")
-        assert not (pod.root / "slots/s/tekton/code").exists()
+        assert not (pod.root / "slots/s/tekton/steps/step-a/exitCode").exists()
         pod.run(script)
         assert pod.events[:2] == handled
         assert pod.kinds()[2:] == ["ResultsRead", "TimerFired"]
         assert pod.events[2].files == {"/tekton/x": "result"}
-        assert (pod.root / "slots/s/tekton/code").read_text() == "1"
+        assert (pod.root / "slots/s/tekton/steps/step-a/exitCode").read_text() == "1"
         assert pod.path("exit").read_text() == "4 12000\n"
 
     def test_only_reports_of_the_last_event_are_repeated(self, pod):

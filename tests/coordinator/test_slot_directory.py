@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -134,26 +135,45 @@ class TestWriting:
         assert script.read_text() == "#!/bin/sh\necho é\n"
         assert mode(script) == 0o755
 
-    def test_files_replace_existing_files(self, slot, tekton, outside):
-        slot.write_file("/tekton/steps/step-a/exitCode", "0")
-        slot.write_file("/tekton/steps/step-a/exitCode", "1")
+    def test_exit_codes_replace_what_is_there(self, slot, tekton, outside):
+        slot.write_exit_code("step-a", 0, 0)
+        slot.write_exit_code("step-a", 0, 1)
         path = tekton / "steps" / "step-a" / "exitCode"
         assert path.read_text() == "1"
         assert mode(path) == 0o644
         path.unlink()
         path.symlink_to(outside / "secret")
-        slot.write_file("/tekton/steps/step-a/exitCode", "2")
+        slot.write_exit_code("step-a", 0, 2)
         assert path.read_text() == "2"
         path.unlink()
         path.mkdir()
-        slot.write_file("/tekton/steps/step-a/exitCode", "3")
+        slot.write_exit_code("step-a", 0, 3)
         assert path.read_text() == "3"
         assert (outside / "secret").read_text() == "secret"
+
+    @pytest.mark.parametrize("blocker", ["file", "directory", "link", "dangling"])
+    def test_position_of_a_step_is_a_link_to_its_directory(self, slot, tekton, outside, blocker):
+        steps = tekton / "steps"
+        position = steps / "1"
+        steps.mkdir()
+        match blocker:
+            case "file":
+                position.write_text("x")
+            case "directory":
+                (position / "results").mkdir(parents=True)
+            case "link":
+                position.symlink_to(outside)
+            case "dangling":
+                position.symlink_to("step-z")
+        slot.write_exit_code("step-b", 1, 4)
+        assert position.readlink() == Path("step-b")
+        assert (position / "exitCode").read_text() == "4"
+        assert not (outside / "exitCode").exists()
 
     @pytest.mark.parametrize("path", ["/etc/passwd", "/tekton", "/tekton/../x", "/tekton//x", "x", "/tekton/a\0b"])
     def test_other_paths_are_refused(self, slot, path):
         with pytest.raises(ValueError, match="is not a path below /tekton"):
-            slot.write_file(path, "")
+            slot.make_directories([path])
 
 
 class TestReading:
@@ -246,5 +266,6 @@ class TestReading:
         path = tmp_path_factory.mktemp("slot")
         (path / "tekton").mkdir()
         slot = SlotDirectory(str(path))
-        slot.write_file("/tekton/results/a", text)
+        slot.make_directories(["/tekton/results"])
+        (path / "tekton" / "results" / "a").write_bytes(text.encode())
         assert slot.read_files(["/tekton/results/a"]) == ({"/tekton/results/a": text}, {}, False, ())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Behaviour, cancel, death, plan_of, simulate, start_failure, task
 
-from monopod.coordinator.engine.events import ProbeEnded, RunProbe, RunStep, StopStep, WriteFile
+from monopod.coordinator.engine.events import ProbeEnded, RunProbe, RunStep, StopStep, WriteExitCode
 from monopod.coordinator.engine.start_failures import _IMAGE
 from monopod.schemas import plan as plan_module
 from monopod.schemas.plan import (
@@ -135,9 +135,8 @@ class TestOrder:
     def test_steps_run_one_after_another_and_leave_their_exit_codes(self):
         run = simulate(plan_of(task("a", steps=(Step("one", script="true"), Step("two", script="true")))))
         assert run.started() == {"a-one": [0], "a-two": [1]}
-        assert [each for _, each in run.commands if isinstance(each, WriteFile)] == [
-            WriteFile("a", "/tekton/steps/step-one/exitCode", "0"),
-            WriteFile("a", "/tekton/steps/0/exitCode", "0"),
+        assert [each for _, each in run.commands if isinstance(each, WriteExitCode)] == [
+            WriteExitCode("a", "step-one", 0, 0),
         ]
 
     def test_step_waits_only_for_its_own_container(self):
