@@ -7,9 +7,10 @@ Rules:
 - One event at a time: it goes to the journal, then to the engine; then its commands are executed, then reported.
 - The state in memory (running requests, timers, unanswered questions) follows from the journal only: `_note_event` and
   `_note_command` maintain it, live and in a replay. Executing a command is separate. After a restart, at most the
-  commands of the last event are executed again, and a request only if its `run.N` is missing.
+  commands of the last event are executed again, and a request only if its `run.N` is missing. Every released container
+  that is left gets its `exit` again.
 - CEL expressions are evaluated one after another, in child processes (``cel_queue``); everything else continues.
-- Steps come first: containers are released and events reported after requests are written, and the directories of a
+- Steps come first: events are reported after requests are written, sweeps release containers, and the directories of a
   first attempt are prepared while the coordinator is idle.
 - A request that cannot be written ends at once, with the reason. An empty `run.N` uses up its number, since an
   entrypoint takes the numbers in order.
@@ -140,6 +141,7 @@ class _Container:
     ``restarts``: kubelet restarts it when it is killed. It is ``awaited`` from then until it is ready again.
     ``own_path`` is where it has its control directory itself; below another root than a Pod's it is not in a container.
     ``cannot_start``: kubelet could not start it, and may try forever.
+    Once it is ``released``, `exit` is written with ``exit_code``.
     """
 
     def __init__(self, name: str, root: str, *, restarts: bool) -> None:
@@ -153,11 +155,16 @@ class _Container:
         self.suspect = False
         self.gone = False
         self.released = False
-        self.released_at: float = 0
         self.exit_code = 0
+        self.exit_written_at: float | None = None
         self.rings = 0
         self.running: dict[int, RunStep | RunProbe] = {}
         self.stops: dict[int, _Stop] = {}
+
+    @property
+    def is_unreleased(self) -> bool:
+        """Whether it was released, but `exit` is not written yet."""
+        return self.released and self.exit_written_at is None
 
 
 class Coordinator:
@@ -222,7 +229,6 @@ class Coordinator:
             ReadResults: self._read_results,
             TryConnection: self._try_connection,
             WriteExitCode: self._write_exit_code,
-            ReleaseContainer: self._release,
         }
 
     def run(self, begun: Begun) -> int:
@@ -244,6 +250,8 @@ class Coordinator:
         self._process_events()
         while self._exit_code is None or not (self._terminated or self._may_exit()):
             self._wait()
+        for container in self._watched.values():
+            self._release(container)
         for number in _CANCEL_MODES:
             signal.signal(number, signal.SIG_IGN)  # one that arrives now must not change the exit code
         return self._exit_code
@@ -257,7 +265,7 @@ class Coordinator:
         if self._files is not None and not self._files.is_done(may_be_absent=self._ends_with_run):
             return False
         if self._ends_with_run:
-            return not any(container.ready for container in self._watched.values())
+            return not any(container.ready or container.is_unreleased for container in self._watched.values())
         if self._watched or any(container.cannot_start for container in self._containers.values()):
             return False
         self._exit_at = self._now() + SETTLE_SECONDS if self._exit_at is None else self._exit_at
@@ -393,6 +401,7 @@ class Coordinator:
             container.rings = 0
             container.directory.hold_lock()
             self._read_exits(container)
+            self._release(container)
             liveness = container.directory.liveness()
             if liveness == "alive":
                 self._note_alive(container)
@@ -474,10 +483,21 @@ class Coordinator:
             elif command is not None and stop.failed:
                 self._write_kill_again(container, number, stop)
 
+    def _release(self, container: _Container) -> None:
+        """Write `exit` if the container was released since the last sweep.
+
+        It takes time to end, on processors that the next Step may need: a sweep comes after the start of that Step.
+        """
+        if container.is_unreleased:
+            container.exit_written_at = self._now()
+            with self._warn_on_error(f"cannot release container {container.name}"):
+                container.directory.write_exit(container.exit_code, self._stop_grace + RELEASE_SECONDS)
+
     def _kill_leftover(self, container: _Container, now: float) -> None:
-        """Write `exit` again for a container that was released long ago: a Step may have removed it."""
-        if container.released and now > container.released_at + self._stop_grace + 2 * RELEASE_SECONDS:
-            container.released_at = now
+        """Write `exit` again if it was written long ago: a Step may have removed it."""
+        written_at = container.exit_written_at
+        if written_at is not None and now > written_at + self._stop_grace + 2 * RELEASE_SECONDS:
+            container.exit_written_at = now
             try:
                 container.directory.write_exit(container.exit_code, 0)
             except OSError:  # reported when the container was released
@@ -498,17 +518,12 @@ class Coordinator:
             self._report(commands, replayed=False)
 
     def _execute(self, commands: Iterable[Command]) -> None:
-        releases = []
         for command in commands:
             self._note_command(command)
             if isinstance(command, RunStep | RunProbe):
                 self._run(command)
-            elif isinstance(command, ReleaseContainer):
-                releases.append(command)
             elif (carry_out := self._executors.get(type(command))) is not None:
                 carry_out(command)
-        for command in releases:
-            self._release(command)
         self._evaluate_next()
 
     def _report(self, commands: Iterable[Command], *, replayed: bool) -> None:
@@ -564,7 +579,6 @@ class Coordinator:
                     self._containers[name].stops[request] = _Stop(self._now() + grace)
             case ReleaseContainer(container=name, code=code):
                 self._containers[name].released = True
-                self._containers[name].released_at = self._now()
                 self._containers[name].exit_code = code
             case Finish(code=code):
                 self._exit_code = code
@@ -611,7 +625,7 @@ class Coordinator:
             for command in list(container.running.values()):
                 if not container.directory.has_request(command.request):
                     self._run(command)
-        self._execute_those(last, StopStep | ReleaseContainer | EndHold)
+        self._execute_those(last, StopStep | EndHold)
         for hold in self._holds.values():
             self._hold(hold)
         for read in list(self._reads.values()):
@@ -700,12 +714,6 @@ class Coordinator:
     def _write_exit_code(self, command: WriteExitCode) -> None:
         with self._warn_on_error(f"cannot write the exit code of {command.directory} for the Steps of {command.slot}"):
             self._slots[command.slot].write_exit_code(command.directory, command.position, command.code)
-
-    def _release(self, command: ReleaseContainer) -> None:
-        container = self._containers[command.container]
-        if container.name in self._watched:
-            with self._warn_on_error(f"cannot release container {container.name}"):
-                container.directory.write_exit(command.code, self._stop_grace + RELEASE_SECONDS)
 
     @contextlib.contextmanager
     def _warn_on_error(self, what: str) -> Any:

@@ -418,6 +418,24 @@ class TestDeath:
         pod.run(script)
         assert sorted(pod.kinds()) == ["Begun", "ContainerDied", "ContainerReady", "ContainerReady"]
 
+    def test_a_container_is_released_during_the_run_after_the_next_step_was_requested(self, pod):
+        pod = pod(containers=("c", "d"))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("d")
+                case ContainerReady():
+                    return [ReleaseContainer("c", 0), run_step(container="d"), SetTimer("look", event.at)]
+                case TimerFired() if pod.path("exit").exists():
+                    return finish()
+                case TimerFired():
+                    return [SetTimer("look", event.at + 0.01)]
+            return None
+
+        pod.run(script)
+        assert pod.path("run.1", "d").stat().st_mtime_ns <= pod.path("exit").stat().st_mtime_ns
+
     def test_container_dead_at_the_first_look_was_never_ready(self, pod):
         pod = pod()
         pod.path("alive").touch()
@@ -941,6 +959,21 @@ class TestRestart:
         assert pod.kinds()[2:] == ["ResultsRead", "TimerFired"]
         assert pod.events[2].files == {"/tekton/x": "result"}
         assert (pod.root / "slots/s/tekton/steps/step-a/exitCode").read_text() == "1"
+        assert pod.path("exit").read_text() == "4 12000\n"
+
+    def test_containers_released_by_earlier_events_are_released(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    return [ReleaseContainer("c", 4), SetTimer("now", 0)]
+                case TimerFired():
+                    return finish()
+
+        self.kill_at(pod, script, TimerFired, "before")
+        assert not pod.path("exit").exists()
+        pod.run(script)
         assert pod.path("exit").read_text() == "4 12000\n"
 
     def test_only_reports_of_the_last_event_are_repeated(self, pod):
