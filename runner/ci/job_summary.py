@@ -55,9 +55,9 @@ def _blocks(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def _failure(failure: Failure) -> str:
     lines = [f"\n### {_escaped(failure.heading)}\n"]
-    if failure.command:
+    if failure.command and not failure.is_brief:
         lines.append(f"\nCommand: <code>{_escaped(failure.command)}</code>\n")
-    if failure.step:
+    if failure.step and not failure.is_brief:
         last = "\n".join(printable(line, colours=False) for line in failure.last_lines) or "(no output)"
         lines.append(f"\n<pre>\n{html.escape(last)}\n</pre>\n")
     lines += [f"\n{_escaped(title)}: {_escaped(text)}\n" for title, text in failure.consequences]

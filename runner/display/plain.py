@@ -200,9 +200,9 @@ def result_lines(summary: Summary) -> list[str]:
 
 def _failure_lines(failure: Failure) -> Iterator[str]:
     yield f"=== {failure.heading}"
-    if failure.command:
+    if failure.command and not failure.is_brief:
         yield f"  command: {failure.command}"
-    if failure.step:
+    if failure.step and not failure.is_brief:
         yield "  last lines:"
         yield from (f"    {text}" for text in failure.last_lines or ("(no output)",))
     yield from (f"  {name}: {text}" for name, text in failure.consequences)

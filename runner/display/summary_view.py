@@ -70,13 +70,13 @@ def _print_failure(console: Console, failure: Failure) -> None:
     heading = f"── {failure.heading} "
     console.print()
     _print(console, (heading + "─" * (console.width - 1 - len(heading)), "red"))
-    if failure.command:
+    if failure.command and not failure.is_brief:
         _print(console, ("$ ", "dim"), (failure.command, "bold"))
-    if failure.last_lines:
+    if failure.last_lines and not failure.is_brief:
         console.print(
             _Block([printable(text, colours=not console.no_color) for text in failure.last_lines]), soft_wrap=True
         )
-    elif failure.step:
+    elif failure.step and not failure.is_brief:
         _print(console, ("(no output)", "dim"))
     for name, text in failure.consequences:
         _print(console, (f"{name}: ", "dim"), (text, ""))

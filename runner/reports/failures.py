@@ -7,6 +7,8 @@ Rules:
 - A Task was skipped *because of* a failed Task if it depends on it, directly or indirectly. Tasks skipped because the
   run was stopping are attributed to the Task that failed first. Tasks skipped by their own when-expressions are not
   attributed to any.
+- Of a matrix, the first combinations that failed are described in full. The others are brief: their output is often the
+  same, and would hide the other failures. Tasks skipped because of a matrix are named once.
 
 Pure: made from the state of a `Follower` and the compiled Pod.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -33,6 +36,8 @@ LONGEST_COMMAND = 100
 """The maximum number of characters of a command."""
 MOST_SKIPPED = 12
 """The maximum number of skipped Tasks that are named."""
+MOST_COMBINATIONS = 3
+"""The maximum number of combinations of a matrix that are described in full."""
 
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
 _NOT_BECAUSE_OF_OTHERS = ("When Expressions evaluated to false", LEFT_OUT, REUSED)
@@ -47,7 +52,8 @@ More: TypeAlias = Callable[[str, str, str], str]
 class Failure:
     """A Step that failed its Task, described in strings of one line. ``step`` is empty if no Step failed.
 
-    ``is_sidecar``: a Sidecar that ended early, which by itself does not fail its Task.
+    ``is_sidecar``: a Sidecar that ended early, which by itself does not fail its Task. ``is_brief``: show only the
+    heading and what to do next.
     """
 
     task: str
@@ -59,6 +65,7 @@ class Failure:
     more: str = ""
     again: str = ""
     is_sidecar: bool = False
+    is_brief: bool = False
 
     @property
     def heading(self) -> str:
@@ -114,13 +121,18 @@ def find_failures(follower: Follower, context: FailureContext) -> tuple[Failure,
     failed.sort(key=lambda task: task.ended or 0.0)
     first = failed[0].path if failed else ""
     failures: list[Failure] = []
+    combinations: Counter[str] = Counter()
     for task in failed:
-        skipped = _listed(skipped_because_of(task.path, follower.tasks, is_first=task.path == first))
+        combinations[task.path] += 1
+        is_brief = combinations[task.path] > MOST_COMBINATIONS
+        skipped = ""
+        if combinations[task.path] == 1:
+            skipped = _listed(skipped_because_of(task.path, follower.tasks, is_first=task.path == first))
         if not task.failed_steps:
-            failures.append(Failure(task.label, "", task.message or task.reason, skipped=skipped))
-        failures += [
-            _failed_step(task, step, follower.last_lines(task, step), context, skipped) for step in task.failed_steps
-        ]
+            failures.append(Failure(task.label, "", task.message or task.reason, skipped=skipped, is_brief=is_brief))
+        for step in task.failed_steps:
+            failure = _failed_step(task, step, follower.last_lines(task, step), context, skipped)
+            failures.append(dataclasses.replace(failure, is_brief=is_brief))
     if failures:  # once
         failures[-1] = dataclasses.replace(failures[-1], again=context.again)
     return tuple(failures)

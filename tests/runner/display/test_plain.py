@@ -68,6 +68,17 @@ Kept in /tmp/kept
     )
 
 
+def test_brief_failure_has_only_its_heading_and_what_to_do_next(show, sample):
+    tested = sample.plan(sample.task("test", "run", index_count=4))
+    feed = [sample.run_started()]
+    for number in range(4):
+        feed += [sample.task_started("test", 1, number), sample.step_started("test", "run", 1, number)]
+        feed += [sample.step_finished("test", "run", 2, 1, number), sample.task_finished("test", 2, "Failed", number)]
+    text = show(tested, [*feed, sample.run_finished(3, "Failed")], context=failure_context(tested, "{}/{} {}".format))
+    assert text.count("  last lines:\n    (no output)\n  full output: ") == 3
+    assert "=== test[3] : run failed: exit code 1\n  full output: test[3]/run test3-run\n\nTASK " in text
+
+
 def test_failure_shows_its_command_and_where_the_output_is(show, failed_run):
     plan, feed = failed_run
     tasks = tuple(

@@ -4,6 +4,7 @@ import pytest
 
 from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import (
+    MOST_COMBINATIONS,
     describe_command,
     describe_failed_step,
     failure_context,
@@ -97,6 +98,29 @@ def test_consequences_of_failures(sample):
     ]
     assert lint.heading == "lint failed: it took more than 2s"
     assert lint.consequences == [("skipped as a result", "notes"), ("run it again", "monopod rerun ci --failed")]
+
+
+def test_later_combinations_of_a_matrix_are_brief_and_the_skipped_are_named_once(sample):
+    count = MOST_COMBINATIONS + 2
+    tested = sample.plan(
+        sample.task("test", "run", index_count=count),
+        sample.task("lint", "run"),
+        sample.task("deploy", "run", after=("test",)),
+    )
+    follower = Follower(tested)
+    follower.event(sample.run_started())
+    for number in range(count):
+        follower.event(sample.task_started("test", 1, number))
+        follower.event(sample.step_started("test", "run", 1, number))
+        follower.event(sample.step_finished("test", "run", 2 + number, 1, number))
+        follower.event(sample.task_finished("test", 2 + number, "Failed", number))
+    follower.event(sample.task_started("lint", 1))
+    follower.event(sample.task_finished("lint", 20, "Failed", message="no"))
+    follower.event(sample.task_skipped("deploy", 21, "PipelineRun was stopping"))
+    failures = find_failures(follower, failure_context(tested, lambda *names: " ".join(names)))
+    assert [each.is_brief for each in failures] == [*[False] * MOST_COMBINATIONS, True, True, False]
+    assert [each.skipped for each in failures] == ["deploy", *[""] * (count - 1), ""]
+    assert all(each.more for each in failures[:count])
 
 
 def test_many_skipped_tasks_are_counted(sample):
