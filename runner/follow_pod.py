@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import Backend, FilesPod, Pod, RunningPod
 from monopod.runner.commands.options.cluster import program_name
-from monopod.runner.display.background_output import is_full
+from monopod.runner.display.background_output import unread
 from monopod.runner.display.ci_systems import job_environment, systems_of
 from monopod.runner.display.display import make_display
 from monopod.runner.display.summary import summarize
@@ -149,7 +149,7 @@ def follow_pod(
     """
     follower = Follower(plan, limits, unused_images, masks)
     display = recording(make_display(options.stream, follower, os.environ, options.lines, running.usage), recorder)
-    run = Run(running, follower, display, wake_up, partial(is_full, options.stream))
+    run = Run(running, follower, display, wake_up, partial(unread, options.stream))
     summary, began = None, time.time()
     try:
         with pod.cancel_requests() as cancel_requests, caught(signal.SIGTSTP, signal.SIGCONT):

@@ -30,6 +30,7 @@ The displays render it, ``cancellation`` carries requests of `monopod cancel`, a
 from __future__ import annotations
 
 import contextlib
+import select
 import selectors
 import signal
 import time
@@ -47,6 +48,7 @@ from monopod.runner.backend import (
     RunningPod,
 )
 from monopod.runner.cancellation import CancelRequest, harder
+from monopod.runner.display.background_output import Unread
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.evidence import evident_outcome
@@ -135,18 +137,18 @@ class Run:
         follower: Follower,
         display: Display,
         wake_up: int,
-        is_full: Callable[[], bool] = lambda: False,
+        unread: Callable[[], Unread] = lambda: Unread.LITTLE,
     ) -> None:
         """`wake_up` is a descriptor from which the numbers of received signals are read.
 
-        While `is_full` returns True, too much is unread of what was shown before.
+        `unread` returns how much is unread of what was shown before.
         """
         self._pod = pod
         self._follower = follower
         self._masks = follower.masks
         self._display = display
         self._wake_up = wake_up
-        self._is_full = is_full
+        self._unread = unread
         self.events: list[RunEvent] = []
         """The events that the coordinator has reported so far."""
         self.was_hurried = False
@@ -217,7 +219,7 @@ class Run:
         """Show what is left when the Pod has ended."""
         if self._is_pressed:
             self._skip_at = time.monotonic() + REST_SECONDS
-        self._show(self._order.end(time.monotonic()))
+        self._show(self._order.end(time.monotonic()), waits=True)
         self._order.close()
         if self._skipped:
             self._warn(f"{format_size(self._skipped)} of output are neither shown nor recorded, because of Ctrl-C")
@@ -242,6 +244,10 @@ class Run:
         with self._unobserved():
             for react in [key.data for key, _ in ready if key.data is not None]:
                 react()
+
+    def _is_full(self) -> bool:
+        """Return whether the reader of the output should take some before more is shown."""
+        return self._unread() is not Unread.LITTLE
 
     def _is_behind(self) -> bool:
         """Return whether the Steps have to wait until more of their output was shown."""
@@ -356,7 +362,7 @@ class Run:
         try:
             self._order.output(output, time.monotonic())
         except OSError:  # a full disk
-            self._show(self._order.take(time.monotonic()))
+            self._show(self._order.take(time.monotonic()), waits=True)
             self._order.output(output, time.monotonic())
 
     def _extend_end(self, container: str) -> None:
@@ -413,9 +419,12 @@ class Run:
         if harder(self._cancelled, self._asked_for) != self._cancelled:
             self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
 
-    def _show(self, ordered: Iterator[Ordered]) -> None:
+    def _show(self, ordered: Iterator[Ordered], *, waits: bool = False) -> None:
+        """Show events and output. `waits`: as fast as they can be read, if there is no room for what is unread."""
         for event in ordered:
-            if isinstance(event, Output) and self._skip_at is not None and time.monotonic() >= self._skip_at:
+            if waits and isinstance(event, Output):
+                self._wait_for_reader()
+            if isinstance(event, Output) and self._is_left_out():
                 self._skipped += len(event.data)
                 continue
             if isinstance(event, RunCancelling) and harder(self._asked_for, event.mode) != self._asked_for:
@@ -426,6 +435,18 @@ class Run:
                 self._read_signals()
         while self._masks.warnings:
             self._warn(self._masks.warnings.pop(0))
+
+    def _wait_for_reader(self) -> None:
+        """Wait until there is room for what is shown, or the user asks to leave it out."""
+        while self._unread() is Unread.ALL_THERE_IS_ROOM_FOR and not self._is_left_out():
+            select.select([self._wake_up], [], [], FULL_SECONDS)
+            self._read_signals()
+            if self._is_pressed and self._skip_at is None:
+                self._skip_at = time.monotonic()
+
+    def _is_left_out(self) -> bool:
+        """Return whether output is not shown any more."""
+        return self._skip_at is not None and time.monotonic() >= self._skip_at
 
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:

@@ -3,8 +3,9 @@
 Rules:
 
 - Writing never waits for the reader (a pager, or a terminal stopped with Ctrl-S). Unread output is buffered: up to
-  `MOST_IN_MEMORY` bytes in memory, the rest in temporary files in the state directory (``held_output``). Only if the
-  disk is full does writing wait for the reader. A run shows nothing more at `MOST_UNREAD` bytes (`is_full`). At its
+  `MOST_IN_MEMORY` bytes in memory, the rest in temporary files in the state directory (``held_output``). If the disk is
+  full, `MOST_OVERFLOW` bytes more are buffered in memory, so that the writer can stop by itself;
+  only then does writing wait for the reader. A run shows nothing more at `MOST_UNREAD` bytes (`unread`). At its
   end, the command waits for the reader; Ctrl-C discards the remaining output. After `BackgroundOutput.hurry` it
   waits for a second at most.
 - Steps on this machine are scheduled before the writing, which does much of a terminal's work.
@@ -28,6 +29,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from typing import IO, TYPE_CHECKING, TextIO
 
 from monopod.runner.display.ci_log import guarded_like
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 MOST_UNREAD = 1024 * 1024 * 1024
 """Bytes of a stream that are buffered before a run waits for the reader."""
+MOST_OVERFLOW = 16 * 1024 * 1024
+"""Bytes of a stream that are buffered in memory when the disk is full. What a run shows at once is less."""
 _PIECE = 256 * 1024
 _NICENESS = 10
 """How much the niceness of the thread that writes exceeds the process's."""
@@ -52,6 +56,17 @@ _OF_THE_MAIN_THREAD = (
     signal.SIGTSTP,
     signal.SIGCONT,
 )
+
+
+class Unread(Enum):
+    """How much the reader of a stream has not taken yet.
+
+    With ``MUCH``, it should take some before there is more. With ``ALL_THERE_IS_ROOM_FOR`` it has to: the disk is full.
+    """
+
+    LITTLE = auto()
+    MUCH = auto()
+    ALL_THERE_IS_ROOM_FOR = auto()
 
 
 class BackgroundStream(io.RawIOBase):
@@ -103,9 +118,11 @@ class BackgroundStream(io.RawIOBase):
         return self._is_writing or len(self._buffer) > 0
 
     @property
-    def is_full(self) -> bool:
-        """Whether the reader should take output before there is more."""
-        return len(self._buffer) > MOST_UNREAD
+    def unread(self) -> Unread:
+        """How much the reader has not taken yet."""
+        if self._buffer.overflow:
+            return Unread.ALL_THERE_IS_ROOM_FOR
+        return Unread.MUCH if len(self._buffer) > MOST_UNREAD else Unread.LITTLE
 
     def drain(self, seconds: float | None = _DRAIN_SECONDS) -> None:
         """Wait until everything is written, at most `seconds`; None waits without a limit."""
@@ -126,8 +143,11 @@ class BackgroundStream(io.RawIOBase):
                 try:
                     self._buffer.append(piece)
                     break
-                except OSError:  # the disk is full: wait for the reader
-                    self._changed.wait()
+                except OSError:  # the disk is full
+                    if self._buffer.overflow < MOST_OVERFLOW:
+                        self._buffer.append_in_memory(piece)
+                        break
+                    self._changed.wait()  # for the reader
         self._ring()
 
     def _ring(self) -> None:
@@ -192,10 +212,10 @@ def is_behind(stream: object) -> bool:
     return isinstance(raw, BackgroundStream) and raw.is_behind
 
 
-def is_full(stream: object) -> bool:
-    """Return whether the reader of `stream` should take output before there is more."""
+def unread(stream: object) -> Unread:
+    """Return how much the reader of `stream` is known not to have taken yet."""
     raw = getattr(stream, "buffer", None)
-    return isinstance(raw, BackgroundStream) and raw.is_full
+    return raw.unread if isinstance(raw, BackgroundStream) else Unread.LITTLE
 
 
 class BackgroundOutput:

@@ -6,6 +6,7 @@ can be slower than both. None of that may fill the memory of this process.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from dataclasses import dataclass
@@ -38,14 +39,19 @@ class HeldOutput:
         self._size = 0  # of those
         self._segments: deque[_Segment] = deque()  # what comes after them
         self._on_disk = 0  # bytes in there
+        self._last: deque[bytes] = deque()  # what comes after those, because the disk is full
+        self.overflow = 0
+        """How many bytes are in memory because the disk is full."""
 
     def __len__(self) -> int:
-        return self._size + self._on_disk
+        return self._size + self._on_disk + self.overflow
 
     def append(self, data: bytes) -> None:
         """Add bytes to the end. Raises OSError if the disk takes no more; then nothing was added."""
         if not data:
             return
+        if self._last:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if not self._segments and self._size + len(data) <= MOST_IN_MEMORY:
             self._size += len(data)
             self._first.append(self._first.pop() + data if self._first and len(self._first[-1]) < _SMALL else data)
@@ -63,6 +69,11 @@ class HeldOutput:
         segment.written += done
         self._on_disk += done
 
+    def append_in_memory(self, data: bytes) -> None:
+        """Add bytes to the end although the disk takes no more."""
+        self._last.append(data)
+        self.overflow += len(data)
+
     def push_back(self, data: bytes) -> None:
         """Put bytes that `take` returned, and that cannot be used yet, back at the front."""
         if data:
@@ -74,8 +85,11 @@ class HeldOutput:
         taken: list[bytes] = []
         size = 0
         while size < at_least and len(self):
-            if not self._first:
+            if not self._first and self._segments:
                 self._refill()
+            elif not self._first:
+                self._first, self._last = self._last, self._first
+                self._size, self.overflow = self.overflow, 0
             taken.append(self._first.popleft())
             size += len(taken[-1])
             self._size -= len(taken[-1])
@@ -86,7 +100,8 @@ class HeldOutput:
         self._first.clear()
         while self._segments:
             os.close(self._segments.popleft().file)
-        self._size = self._on_disk = 0
+        self._last.clear()
+        self._size = self._on_disk = self.overflow = 0
 
     def _refill(self) -> None:
         segment = self._segments[0]

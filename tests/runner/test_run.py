@@ -5,6 +5,7 @@ test_cancel_on_host.py.
 """
 
 import dataclasses
+import errno
 import io
 import os
 import signal
@@ -12,10 +13,12 @@ from typing import NamedTuple
 
 import pytest
 
+from monopod.runner.display.background_output import Unread
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.follow.follower import Follower
 from monopod.runner.follow.ordered import Output
+from monopod.runner.follow.output_order import OutputOrder
 from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
@@ -177,7 +180,7 @@ class ScriptedPod:
 def follow(sample, monkeypatch):
     """Follows a scripted Pod; returns the shown lines, the outcome, the Pod, and the reported names."""
 
-    def follow(*rounds, written=None, is_full=lambda: False):
+    def follow(*rounds, written=None, unread=Unread.LITTLE):
         reader, writer = os.pipe()
         clock = Clock()
         monkeypatch.setattr("monopod.runner.run.time.monotonic", lambda: clock.now)
@@ -187,7 +190,7 @@ def follow(sample, monkeypatch):
         stream = io.StringIO()
         follower = Follower(sample.plan(sample.task("build", "make")))
         display = IdleDisplay(clock, stream, follower, LineOptions(colours=False))
-        run = follow.run = Run(pod, follower, display, reader, is_full)
+        run = follow.run = Run(pod, follower, display, reader, unread if callable(unread) else lambda: unread)
         follow.clock = clock
         names = list(run.follow(requests))
         pod.close()
@@ -255,7 +258,7 @@ def test_steps_wait_if_too_much_of_their_output_was_not_shown(follow, whole, ord
 
 def test_steps_end_although_nothing_more_can_be_shown(follow, whole, order_of_work):
     rounds = ([reported(*whole[:3])], [reported(*whole[3:])], [finished()])
-    shown, outcome, _, _ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    shown, outcome, _, _ = follow(*rounds, written={"build-make": PIECES}, unread=Unread.MUCH)
     assert order_of_work == ["read"] * 3 + ["show"] * 8
     assert outcome.exit_code == 0
     assert shown[-1] == SHOWN[-1]
@@ -266,16 +269,16 @@ def test_a_run_that_waits_for_its_reader_can_be_cancelled(follow, whole, sample,
     cancelled = [reported(sample.run_finished(3, "Cancelled"))]
     calls = 0
 
-    def is_full():
+    def unread():
         nonlocal calls
         calls += 1
         if calls == 9:
             assert order_of_work == ["read"]
             follow.interrupt()
-        return True
+        return Unread.MUCH
 
     rounds = ([reported(*whole[:3])], cancelled, [finished("Failed")])
-    _, outcome, pod, _ = follow(*rounds, written={"build-make": PIECES}, is_full=is_full)
+    _, outcome, pod, _ = follow(*rounds, written={"build-make": PIECES}, unread=unread)
     assert pod.calls == [("coordinator", signal.SIGINT)]
     assert outcome.exit_code == 130
 
@@ -423,7 +426,7 @@ def test_second_interrupt_leaves_out_what_takes_long_to_show(follow, whole, at_e
     at_each_output(lambda _: follow.clock.pass_(REST_SECONDS / 3.5))
     two_signals = [int(signal.SIGINT), int(signal.SIGINT)]
     rounds = ([reported(*whole[:3])], two_signals, [reported(*whole[3:])], [finished("Failed")])
-    shown, _, pod, _ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    shown, _, pod, _ = follow(*rounds, written={"build-make": PIECES}, unread=Unread.MUCH)
     assert pod.calls == [("coordinator", signal.SIGINT), "kill"]
     assert sum("xxx" in line for line in shown) == 4
     assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
@@ -435,7 +438,7 @@ def test_second_interrupt_leaves_out_what_takes_long_to_show(follow, whole, at_e
 def test_interrupts_after_the_end_leave_out_the_rest(follow, whole, at_each_output, numbers):
     at_each_output(lambda number: number in numbers and follow.interrupt())
     rounds = ([reported(*whole[:3])], [reported(*whole[3:])], [finished()])
-    shown, outcome, pod, _ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    shown, outcome, pod, _ = follow(*rounds, written={"build-make": PIECES}, unread=Unread.MUCH)
     assert pod.calls == []
     assert shown.count(SHOWING_REST) == 1
     assert (outcome.exit_code, follow.run.was_hurried) == (0, True)
@@ -451,14 +454,59 @@ def test_interrupts_after_the_end_leave_out_the_rest(follow, whole, at_each_outp
 def test_interrupt_of_a_cancelled_run_leaves_out_the_rest(follow, whole, at_each_output):
     at_each_output(lambda number: number == 4 and follow.interrupt())
     rounds = ([reported(*whole[:3])], [int(signal.SIGINT)], [reported(*whole[3:])], [finished()])
-    shown, *_ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    shown, *_ = follow(*rounds, written={"build-make": PIECES}, unread=Unread.MUCH)
     assert shown[-2:] == [SHOWN[-1], LEFT_OUT]
+
+
+def test_rest_waits_for_the_reader_when_the_disk_is_full(follow, whole):
+    answers = iter([Unread.ALL_THERE_IS_ROOM_FOR] * 9)
+    rounds = ([reported(*whole[:3])], [reported(*whole[3:])], [finished()])
+    shown, *_ = follow(*rounds, written={"build-make": PIECES}, unread=lambda: next(answers, Unread.LITTLE))
+    assert list(answers) == []
+    assert sum("xxx" in line for line in shown) == 8
+
+
+def test_interrupts_end_the_wait_for_the_reader_when_the_disk_is_full(follow, whole):
+    rounds = ([reported(*whole[:3])], [reported(*whole[3:])], [finished()])
+
+    def unread():
+        if follow.run.status:
+            follow.interrupt()
+        return Unread.ALL_THERE_IS_ROOM_FOR
+
+    shown, *_ = follow(*rounds, written={"build-make": PIECES}, unread=unread)
+    assert not [line for line in shown if "xxx" in line]
+    assert shown[-3:] == [SHOWING_REST, SHOWN[-1], LEFT_OUT.replace("39.1", "78.1")]
+
+
+def test_interrupts_end_a_run_that_waits_for_the_reader_when_the_disk_is_full(follow, whole, monkeypatch):
+    hold, calls = OutputOrder.output, iter(range(1, 9))
+    has_failed = False
+
+    def hold_or_fail(*arguments):
+        nonlocal has_failed
+        if next(calls) == 2:
+            has_failed = True
+            raise OSError(errno.ENOSPC, "No space left on device")
+        hold(*arguments)
+
+    def unread():
+        if has_failed:
+            follow.interrupt()
+        return Unread.ALL_THERE_IS_ROOM_FOR
+
+    monkeypatch.setattr(OutputOrder, "output", hold_or_fail)
+    text = ContainerOutput("build-make", "stdout", PIECES[0])
+    rounds = ([reported(*whole[:3]), text], [text], [reported(*whole[3:])], [finished("Failed")])
+    *_, pod, _ = follow(*rounds, unread=unread)
+    assert pod.calls[:2] == [("coordinator", signal.SIGINT), "kill"]
+    assert follow.run.leaves_out_output
 
 
 def test_terminal_that_closes_leaves_out_nothing(follow, whole, at_each_output):
     at_each_output(lambda _: follow.clock.pass_(REST_SECONDS))
     rounds = ([reported(*whole[:3])], [int(signal.SIGHUP)], [reported(*whole[3:])], [finished()])
-    shown, *_ = follow(*rounds, written={"build-make": PIECES}, is_full=lambda: True)
+    shown, *_ = follow(*rounds, written={"build-make": PIECES}, unread=Unread.MUCH)
     assert sum("xxx" in line for line in shown) == 8
 
 

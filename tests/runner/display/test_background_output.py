@@ -11,7 +11,13 @@ import threading
 import pytest
 
 from monopod.runner.display import background_output as module
-from monopod.runner.display.background_output import BackgroundStream, background_output, is_full
+from monopod.runner.display.background_output import (
+    MOST_OVERFLOW,
+    BackgroundStream,
+    Unread,
+    background_output,
+    unread,
+)
 from monopod.runner.follow.held_output import MOST_IN_MEMORY
 
 
@@ -75,7 +81,7 @@ def test_writing_waits_for_the_reader_on_a_full_disk(pipe, opened, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("monopod.runner.follow.held_output.os.pwrite", full)
-    text = "x" * (MOST_IN_MEMORY * 4)
+    text = "".join(f"{number:07}\n" for number in range(2 * MOST_OVERFLOW // 8))
     thread, found = read_all(pipe[0], len(text))
     with opened():
         print(text, end="")
@@ -83,16 +89,34 @@ def test_writing_waits_for_the_reader_on_a_full_disk(pipe, opened, monkeypatch):
     assert found == [text.encode()]
 
 
+def test_full_disk_is_reported_before_writing_waits(pipe, opened, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    text = "".join(f"{number:07}\n" for number in range(MOST_OVERFLOW // 8))
+    with opened() as found:
+        print("x" * 4 * MOST_IN_MEMORY)
+        assert unread(sys.stdout) is Unread.LITTLE
+        monkeypatch.setattr("monopod.runner.follow.held_output.os.pwrite", full)
+        print(text, end="")
+        assert unread(sys.stdout) is Unread.ALL_THERE_IS_ROOM_FOR
+        thread, read = read_all(pipe[0], 4 * MOST_IN_MEMORY + 1 + len(text))
+        found.drain()
+        assert unread(sys.stdout) is Unread.LITTLE
+    thread.join()
+    assert read[0].endswith(b"x\n" + text.encode())
+
+
 def test_much_unread_output_is_reported_until_it_is_read(pipe, opened, monkeypatch):
     monkeypatch.setattr(module, "MOST_UNREAD", 2 * MOST_IN_MEMORY)
     text = "x" * 4 * MOST_IN_MEMORY
     with opened() as found:
-        assert not is_full(sys.stdout)
+        assert unread(sys.stdout) is Unread.LITTLE
         print(text, end="")
-        assert is_full(sys.stdout)
+        assert unread(sys.stdout) is Unread.MUCH
         thread, _ = read_all(pipe[0], len(text))
         found.drain()
-        assert not is_full(sys.stdout)
+        assert unread(sys.stdout) is Unread.LITTLE
     thread.join()
 
 

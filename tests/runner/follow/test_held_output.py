@@ -9,20 +9,26 @@ from monopod.runner.follow.held_output import HeldOutput
 
 
 @given(
-    steps=st.lists(st.binary(max_size=40) | st.tuples(st.integers(1, 60), st.integers(0, 60))),
+    steps=st.lists(st.binary(max_size=40) | st.just("full") | st.tuples(st.integers(1, 60), st.integers(0, 60))),
     in_memory=st.integers(0, 30),
 )
 def test_first_in_is_first_out(steps, in_memory):
-    """Append bytes, or take some and push some of those back."""
+    """Append bytes, also while the disk is full, or take some and push some of those back."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_output, "MOST_IN_MEMORY", in_memory)
         patch.setattr(held_output, "SEGMENT_BYTES", 50)
         patch.setattr(held_output, "_PIECE", 7)
         held, expected = HeldOutput(), b""
         for step in steps:
-            if isinstance(step, bytes):
-                held.append(step)
-                expected += step
+            if step == "full":
+                held.append_in_memory(b"more")
+                expected += b"more"
+            elif isinstance(step, bytes):
+                try:
+                    held.append(step)
+                    expected += step
+                except OSError:
+                    assert held.overflow
             else:
                 at_least, back = step
                 taken = held.take(at_least)
