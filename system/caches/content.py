@@ -6,11 +6,11 @@ Rules:
   its own: together a gzip stream. How many segments each path has is in the entry.
 - A path is looked up below its root, the top of a volume, without following symbolic links: a link in it is an error.
   So what a Task has put where a cached directory was cannot make a cache read or write anything else.
-- What is restored is untrusted. Nothing outside the paths is written; there are no devices or set-user-ID bits in
-  segments; links that lead out of their path are left out.
+- What is restored is untrusted. Nothing outside the paths is written; there are no devices in segments, and set-user-ID
+  bits are not set; links that lead out of their path are left out.
 - What root restores belongs to the user that the path belonged to, so that Steps whose image has a user can change it.
 - An entry of the same run is what its Steps have left: with `is_own`, links may lead anywhere, since nothing here
-  follows them, and each file belongs to the user that it belonged to.
+  follows them, and each file belongs to the user that it belonged to, with all bits of its mode.
 
 Left to others: where the content is stored (``directory_store``, ``registry_store``).
 """

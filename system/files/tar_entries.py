@@ -4,8 +4,9 @@ Rules:
 
 - A large file is split into parts, each an entry of its own. The pax records ``MONOPOD.offset``, ``MONOPOD.size`` (of
   the whole file) and ``MONOPOD.more`` (further parts follow) say which part it is. What is in no part is a hole.
-- Paths are bytes, relative, and separated by ``/``. Times are whole seconds.
-- An entry has the numbers of its user and group only if somebody wants them; otherwise it is root's.
+- Paths are bytes, relative, and separated by ``/``. Times are whole seconds since 1970, negative before.
+- An entry has the numbers of its user and group, and bits of its mode beyond the permissions, only if somebody wants
+  them; otherwise it is root's, and has none.
 - `unpack` reads only what `pack` writes, since an archive may come from a hostile Pod: any other entry is an error. So
   are an absolute path, ``..``, and a path or target that the kernel would not take.
 
@@ -34,6 +35,11 @@ DEEPEST: Final = 256
 _LONGEST_COMPONENT = 255
 _LONGEST_TARGET = 4095
 _OCTAL: Final = re.compile(rb" *([0-7]*)[\0 ]*")
+_DECIMAL: Final = re.compile(rb"[0-9]{1,18}")
+_SIGNED: Final = re.compile(rb"-?[0-9]{1,18}")
+"""What a file offset or a time can hold."""
+PERMISSIONS: Final = 0o777
+_MODE = 0o7777
 
 
 class MalformedError(ValueError):
@@ -69,6 +75,8 @@ def pack(entry: Entry, data: bytes = b"") -> bytes:
         records[b"MONOPOD.offset"] = b"%d" % entry.offset
         records[b"MONOPOD.size"] = b"%d" % entry.size
         records[b"MONOPOD.more"] = b"%d" % entry.more
+    if not 0 <= entry.mtime <= _LATEST:
+        records[b"mtime"] = b"%d" % entry.mtime
     if max(entry.owner) > _LARGEST_IN_HEADER:
         records |= {b"uid": b"%d" % entry.owner[0], b"gid": b"%d" % entry.owner[1]}
     blocks = b""
@@ -80,7 +88,7 @@ def pack(entry: Entry, data: bytes = b"") -> bytes:
     name = entry.path[:_NAME_BYTES]
     mtime = min(max(entry.mtime, 0), _LATEST)
     target = entry.target[:_NAME_BYTES]
-    kind, mode = _TYPES[entry.kind], entry.mode & 0o777
+    kind, mode = _TYPES[entry.kind], entry.mode & _MODE
     header = _header(name, kind, len(data), mode, mtime=mtime, target=target, owner=entry.owner)
     return blocks + header + _padded(data)
 
@@ -138,7 +146,7 @@ def _entry(kind: Kind, header: bytes, records: dict[bytes, bytes], length: int) 
     offset, size = _number(records, b"MONOPOD.offset", 0), _number(records, b"MONOPOD.size", length)
     if offset + length > size:
         raise MalformedError(f"{path[:200]!r} is longer than it says")
-    mode, mtime = _octal(header[100:108]) & 0o777, _octal(header[136:148])
+    mode, mtime = _octal(header[100:108]) & _MODE, _number(records, b"mtime", _octal(header[136:148]), _SIGNED)
     more = _number(records, b"MONOPOD.more", 0) == 1
     return Entry(path, kind, mode, mtime, target, offset, size, more, _owner(header, records))
 
@@ -208,11 +216,11 @@ def _parse_records(text: bytes) -> dict[bytes, bytes]:
     return records
 
 
-def _number(records: dict[bytes, bytes], key: bytes, default: int) -> int:
+def _number(records: dict[bytes, bytes], key: bytes, default: int, form: re.Pattern[bytes] = _DECIMAL) -> int:
     digits = records.get(key)
     if digits is None:
         return default
-    if not digits.isdigit() or len(digits) > 18:  # what a file offset can hold
+    if form.fullmatch(digits) is None:
         raise MalformedError(f"{key.decode()} is not a number")
     return int(digits)
 

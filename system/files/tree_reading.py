@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
-from monopod.system.files.tar_entries import BLOCK, DEEPEST, Entry, pack
+from monopod.system.files.tar_entries import BLOCK, DEEPEST, PERMISSIONS, Entry, pack
 
 SEGMENT_BYTES: Final = 1 << 20
 
@@ -66,14 +66,14 @@ def everything(_path: bytes, _is_directory: bool) -> Choice:
 def read_segments(root: bytes, is_wanted: Wanted = everything, *, has_owners: bool = False) -> Iterator[bytes]:
     """Yield the tree below a directory; if `root` is a file or a link, only that, by its own name.
 
-    `has_owners`: with the user and group of each. Raises UnreadableError, ChangedError.
+    `has_owners`: with the user and group of each, and all bits of its mode. Raises UnreadableError, ChangedError.
     """
     segment = bytearray()
     for entry, data in _entries(root, is_wanted):
         if segment and len(segment) + len(data) > SEGMENT_BYTES:
             yield bytes(segment)
             segment.clear()
-        segment += pack(entry if has_owners else entry._replace(owner=(0, 0)), data)
+        segment += pack(entry if has_owners else entry._replace(owner=(0, 0), mode=entry.mode & PERMISSIONS), data)
     if segment:
         yield bytes(segment)
 
@@ -133,15 +133,17 @@ def _entries(root: bytes, is_wanted: Wanted) -> Iterator[tuple[Entry, bytes]]:
         path = file.path or os.path.basename(root)
         try:
             if stat.S_ISLNK(file.status.st_mode):
-                mtime = int(file.status.st_mtime)
-                yield Entry(path, "link", 0o777, mtime, os.readlink(source), owner=_owner(file.status)), b""
+                yield (
+                    Entry(path, "link", 0o777, _mtime(file.status), os.readlink(source), owner=_owner(file.status)),
+                    b"",
+                )
             else:
                 yield from _parts(source, path)
         except OSError as error:
             raise _failed(source, error) from error
     for file in sorted(directories, key=lambda file: file.path.count(b"/"), reverse=True):
         status = file.status
-        yield Entry(file.path, "directory", status.st_mode, int(status.st_mtime), owner=_owner(status)), b""
+        yield Entry(file.path, "directory", status.st_mode, _mtime(status), owner=_owner(status)), b""
 
 
 def _files(root: bytes, is_wanted: Wanted) -> Iterator[TreeFile]:
@@ -162,8 +164,7 @@ def _parts(source: bytes, path: bytes) -> Iterator[tuple[Entry, bytes]]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ChangedError(os.fsdecode(path))
-        mtime = int(status.st_mtime)
-        whole = Entry(path, "file", status.st_mode, mtime, size=status.st_size, owner=_owner(status))
+        whole = Entry(path, "file", status.st_mode, _mtime(status), size=status.st_size, owner=_owner(status))
         pieces = list(_pieces(descriptor, status))
         if not pieces or pieces[0][0]:
             pieces.insert(0, (0, 0))  # the part at 0 makes the file
@@ -201,6 +202,10 @@ def _extents(descriptor: int, status: os.stat_result) -> Iterator[tuple[int, int
         end = os.lseek(descriptor, start, os.SEEK_HOLE)
         if start < size:
             yield start, min(end, size)
+
+
+def _mtime(status: os.stat_result) -> int:
+    return status.st_mtime_ns // 1_000_000_000
 
 
 def _owner(status: os.stat_result) -> tuple[int, int]:

@@ -4,8 +4,9 @@ Rules:
 
 - Every name is looked up below the descriptor of its directory, without following symbolic links: not even a link that
   was written before leads out. The directory may be a person's own, and the segments may come from a hostile Pod.
-- A file is not executable for, or writable by, more users than its mode says; set-user-ID bits are never taken from
-  the segments, and owners only if that is asked for. What cannot be given to its owner is then for every user.
+- A file is not executable for, or writable by, more users than its mode says. Owners are taken from the segments only
+  if that is asked for. What cannot be given to its owner is then for every user.
+- The set-user-ID, set-group-ID and sticky bits are only set by root, in what it has given to its user and group.
 - Writing a segment twice gives the same as writing it once: a copy that was interrupted continues with the last one.
 - Modes of directories are set last (`settle`): they may forbid to write in them.
 
@@ -20,10 +21,11 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from monopod.system.files.tar_entries import Entry, MalformedError, components, stays_inside, unpack
+from monopod.system.files.tar_entries import PERMISSIONS, Entry, MalformedError, components, stays_inside, unpack
 from monopod.system.write_all import write_all
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 _FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -31,16 +33,18 @@ class Modes(NamedTuple):
     """How modes are changed. ``forbidden`` bits are removed; with ``shared`` every user gets what the owner may do.
 
     Where a directory gives its group to what is in it (set-group-ID, as an fsGroup does), the group gets that too,
-    unless the modes are ``exact``.
+    unless the modes are ``exact``. Of the bits beyond the permissions, only the ``special`` ones stay.
     """
 
     forbidden: int = 0
     shared: bool = False
     exact: bool = False
+    special: int = 0
 
     def of(self, mode: int, directory: int) -> int:
         """Return the mode for a file or directory in the directory with a mode."""
         owner = mode >> 6 & 0o7
+        mode &= PERMISSIONS | self.special
         if self.shared or (directory & stat.S_ISGID and not self.exact):
             mode |= owner << 3
         if self.shared:
@@ -54,6 +58,7 @@ class TreeWriter:
     With `only_inside`, symbolic links that could lead out of the root are left out, and listed in ``left_out``. With
     `has_owners`, each file gets its owner and exactly its mode: root may give files away, another user keeps them, and
     then every user may do with them what their owner may do.
+
     ``files`` and ``length`` count the files and links, and the bytes, that were written.
     """
 
@@ -130,15 +135,18 @@ class TreeWriter:
     def _given_away(self, file: int | bytes, entry: Entry, directory: int) -> Modes:
         """Give a file to its owner, if that is wanted, and return how its mode is changed.
 
-        `file` is its descriptor, or the name of a link in the directory. What is in a directory that gives its group
-        away (set-group-ID) keeps that group.
+        `file` is its descriptor, or the name of a link in the directory. If the root gives its group away
+        (set-group-ID), everything keeps that group.
         """
         if not self._has_owners:
             return self._modes
         user, group = entry.owner
         exact, shared = self._modes._replace(exact=True), self._modes._replace(shared=True)
         if os.geteuid() == 0:
-            group = -1 if os.fstat(directory).st_mode & stat.S_ISGID else group
+            root = os.fstat(self._root)
+            gets_group = not root.st_mode & stat.S_ISGID
+            special = _SPECIAL if gets_group or root.st_gid == group else _SPECIAL & ~stat.S_ISGID
+            group = group if gets_group else -1
             try:
                 if isinstance(file, int):
                     os.fchown(file, user, group)
@@ -146,7 +154,7 @@ class TreeWriter:
                     os.chown(file, user, group, dir_fd=directory, follow_symlinks=False)
             except OSError:  # without the capability, or a user that this user namespace does not have
                 return shared
-            return exact
+            return exact._replace(special=special)
         return exact if user == os.geteuid() else shared
 
     def _write_part(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:

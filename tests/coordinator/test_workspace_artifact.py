@@ -73,6 +73,11 @@ def fill(root):
     (root / "closed/file").write_text("text")
     (root / "closed").chmod(0o500)
     (root / os.fsdecode(b"\xff name")).write_text("not UTF-8")
+    os.utime(root / "bin/tool", (-100_000_000, -100_000_000))
+    if os.geteuid() == 0:
+        (root / "bin/tool").chmod(0o4755)
+        (root / "empty").chmod(0o1777)
+        (root / "bin").chmod(0o2750)
 
 
 def test_what_is_restored_is_what_was_saved(carry, places, registry):

@@ -15,8 +15,8 @@ NAMES = st.binary(min_size=1, max_size=255).map(lambda name: name.replace(b"/", 
 NAMES = NAMES.filter(lambda name: name not in (b".", b".."))
 PATHS = st.lists(NAMES, min_size=1, max_size=8).map(b"/".join)
 TARGETS = st.binary(min_size=1, max_size=4095).map(lambda target: target.replace(b"\0", b"_"))
-TIMES = st.integers(0, 0o77777777777)
-MODES = st.integers(0, 0o777)
+TIMES = st.integers(0, 0o77777777777) | st.integers(-(10**12), 10**12)
+MODES = st.integers(0, 0o7777)
 OWNERS = st.tuples(*[st.one_of(st.integers(0, 0o7777777), st.integers(0, 2**32 - 2))] * 2)
 
 
@@ -129,6 +129,16 @@ HOSTILE = {
 @pytest.mark.parametrize("archive", HOSTILE.values(), ids=HOSTILE.keys())
 def test_malformed_archive_is_refused(archive):
     with pytest.raises(MalformedError):
+        list(unpack(archive))
+
+
+@pytest.mark.parametrize("mtime", ["1.5", "+1", "--1", "-", "1_0", "", "9" * 19, "1e3", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_a_time_is_whole_seconds(mtime):
+    info = tarfile.TarInfo("name")
+    info.pax_headers = {"mtime": mtime}
+    archive = info.tobuf(tarfile.PAX_FORMAT)
+    assert b"mtime=" in archive
+    with pytest.raises(MalformedError, match="mtime is not a number"):
         list(unpack(archive))
 
 

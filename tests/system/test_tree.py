@@ -50,28 +50,34 @@ def contents(root):
                 content = os.readlink(path)
             elif stat.S_ISREG(status.st_mode):
                 content = Path(os.fsdecode(path)).read_bytes()
-            found[os.path.relpath(path, os.fsencode(root))] = (status.st_mode, int(status.st_mtime), content)
+            found[os.path.relpath(path, os.fsencode(root))] = (status.st_mode, status.st_mtime_ns // 10**9, content)
     return found
 
 
 NAMES = st.binary(min_size=1, max_size=20).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
 NAMES = NAMES.filter(lambda name: name not in (b".", b".."))
+TIMES = st.integers(-(10**18), 2 * 10**18)
+"""Nanoseconds, from 1938 to 2033: what every file system can have."""
+MODES = st.sampled_from([0o644, 0o755, 0o600, 0o444, 0o4755, 0o2755, 0o6711, 0o1644])
 LEAVES = st.one_of(
-    st.tuples(st.just("file"), st.binary(max_size=100), st.sampled_from([0o644, 0o755, 0o600, 0o444, 0o4755])),
-    st.tuples(st.just("link"), st.sampled_from([b"x", b"../x", b"/etc/passwd"]), st.just(0)),
-    st.tuples(st.just("directory"), st.just({}), st.just(0o755)),
+    st.tuples(st.just("file"), st.binary(max_size=100), MODES, TIMES),
+    st.tuples(st.just("link"), st.sampled_from([b"x", b"../x", b"/etc/passwd"]), st.just(0), TIMES),
+    st.tuples(st.just("directory"), st.just({}), st.just(0o755), TIMES),
 )
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.tuples(
-        st.just("directory"), st.dictionaries(NAMES, inner, max_size=4), st.sampled_from([0o755, 0o555, 0o700])
+        st.just("directory"),
+        st.dictionaries(NAMES, inner, max_size=4),
+        st.sampled_from([0o755, 0o555, 0o700, 0o1777, 0o2755, 0o3777]),
+        TIMES,
     ),
     max_leaves=12,
 )
 
 
 def make(place, node):
-    kind, content, mode = node
+    kind, content, mode, time = node
     if kind == "link":
         os.symlink(content, place)
         return
@@ -81,7 +87,7 @@ def make(place, node):
         os.mkdir(place)
         for name, inner in content.items():
             make(os.path.join(place, name), inner)
-    os.utime(place, (1_600_000_000, 1_600_000_000))
+    os.utime(place, ns=(time, time))
     os.chmod(place, mode)
 
 
@@ -90,7 +96,7 @@ def make(place, node):
 def test_any_tree_round_trips(tmp_path_factory, tree):
     folder = tmp_path_factory.mktemp("tree")
     source, target = folder / "source", folder / "target"
-    make(os.fsencode(source), ("directory", tree, 0o755))
+    make(os.fsencode(source), ("directory", tree, 0o755, 0))
     target.mkdir()
     segments = read(source)
     assert read(source) == segments
@@ -99,6 +105,42 @@ def test_any_tree_round_trips(tmp_path_factory, tree):
     assert {path: (mode, *rest) for path, (mode, *rest) in contents(target).items()} == without_set_id
     write(target, segments)  # again: a copy continues with a segment that may have been written
     assert contents(target).keys() == without_set_id.keys()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@settings(max_examples=60)
+@given(st.dictionaries(NAMES, TREES, max_size=4))
+def test_any_tree_of_root_round_trips_with_all_bits(tmp_path_factory, tree):
+    folder = tmp_path_factory.mktemp("tree")
+    source, target = folder / "source", folder / "target"
+    make(os.fsencode(source), ("directory", tree, 0o755, 0))
+    target.mkdir()
+    segments = list(read_segments(os.fsencode(source), has_owners=True))
+    for _ in range(2):  # again, as an attempt after one that failed
+        write(target, segments, has_owners=True)
+        assert contents(target) == contents(source)
+
+
+@pytest.mark.parametrize(("owner", "expected"), [((4321, 0), 0o755), ((1, 1), 0o777)])
+def test_a_user_sets_no_special_bits(tmp_path, monkeypatch, owner, expected):
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    entries = [Entry(b"f", "file", 0o7755, owner=owner), Entry(b"d", "directory", 0o7755, owner=owner)]
+    write(tmp_path, [b"".join(map(pack, entries))], has_owners=True)
+    assert (tmp_path / "f").stat().st_mode & 0o7777 == expected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(("group", "expected"), [(77, 0o6755), (78, 0o4755)])
+def test_a_set_group_id_bit_is_for_the_group_of_the_file(tmp_path, group, expected):
+    os.chown(tmp_path, 0, 77)
+    tmp_path.chmod(0o2777)
+    write(tmp_path, [pack(Entry(b"f", "file", 0o6755, owner=(5, group)))], has_owners=True)
+    assert (tmp_path / "f").stat().st_mode & 0o7777 == expected
+
+
+def test_special_bits_need_owners(tmp_path):
+    write(tmp_path, [pack(Entry(b"f", "file", 0o7755)) + pack(Entry(b"d", "directory", 0o7755))])
+    assert [path.stat().st_mode & 0o7777 for path in tmp_path.iterdir()] == [0o755, 0o755]
 
 
 def test_large_file_is_split_and_sparse_file_stays_sparse(tmp_path):
