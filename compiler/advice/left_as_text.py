@@ -5,6 +5,8 @@ Rules:
 - A reference whose first word is not Tekton's belongs to a shell and is not reported (docs/variables.md). It is
   misspelt if that word resembles one of Tekton's and the rest resembles a reference. In a script it may be a command,
   so there the document must declare what it would refer to.
+- In the params, the matrix and the guards of a PipelineTask, Tekton since 1.14 refuses other first words. They are
+  reported there, though a param may be part of a script, and monopod leaves them as they are.
 - As in Tekton, probes and lifecycle hooks are not substituted: a reference there is reported.
 - ``{{ revision }}`` is Pipelines-as-Code's, ``{{ .Values.x }}`` Helm's, ``${{ github.sha }}`` GitHub's. In scripts and
   arguments only such known names are reported: ``docker inspect --format '{{.Id}}'`` is not a mistake.
@@ -41,6 +43,8 @@ _DECLARATIONS = ("params", "results", "workspaces", "tasks", "finally", "steps")
 
 _SEGMENTS = r"(?:\.[\w-]+|\['[^']+'\]|\[\"[^\"]+\"\])+"
 _REFERENCE = re.compile(rf"\$\(([A-Za-z]+)({_SEGMENTS})(\[(?:\*|\d+)\])?\)")
+_REFUSED = re.compile(r"\$\(([A-Za-z0-9_-]+)[A-Za-z0-9_.-]*(?:\[(?:\*|\d+)\])?\)")
+"""Matches a variable as Tekton's validation of a Pipeline finds it."""
 _IN_BRACES = re.compile(r"\$\{(params|results|workspaces|tasks|context|steps)((?:\.[\w-]+)+)\}")
 _GITHUB = re.compile(r"\$\{\{[^{}]*\}\}")
 _DOUBLE_BRACES = re.compile(r"(?<!\$)\{\{-?\s*([^{}]*?)\s*-?\}\}")
@@ -135,6 +139,11 @@ def _in_text(text: str, path: Path, declared: frozenset[tuple[str, str]], docume
         if meant is not None and match[0] not in reported:
             reported.add(match[0])
             yield _misspelt(match[0], meant, match[3] or "", place)
+    yield from (
+        LeftAsText(place.problem("left-as-text", message, "warning"))
+        for variable, message in _refused_by_tekton(text, path).items()
+        if variable not in reported
+    )
     is_shell = path[-1] != "script" or not text.startswith("#!") or bool(_SHEBANG.match(text))
     for match in _IN_BRACES.finditer(text) if is_shell else ():
         if match[0] not in reported:
@@ -146,6 +155,19 @@ def _in_text(text: str, path: Path, declared: frozenset[tuple[str, str]], docume
             reported.add(token)
             message = f"{token} is left as text: monopod does not substitute {owner}; {_way_out(path, document)}"
             yield LeftAsText(place.problem("left-as-text", message, "warning"))
+
+
+def _refused_by_tekton(text: str, path: Path) -> dict[str, str]:
+    """Return the variables in a text of a PipelineTask that Tekton refuses, with what to write instead."""
+    names = [match[0] for match in _REFUSED.finditer(text) if match[1] not in ROOTS]
+    message = "{} is not a variable; Tekton 1.14 and later refuse it here; write ${{NAME}} for a variable of a shell"
+    return {name: message.format(name) for name in names} if _is_of_pipeline_task(path) else {}
+
+
+def _is_of_pipeline_task(path: Path) -> bool:
+    """Return whether a text is one of the params, the matrix or the guards of a PipelineTask."""
+    ends = [end for end, word in enumerate(path) if word in ("tasks", "finally")]
+    return bool(ends) and path[ends[-1] + 2 : ends[-1] + 3] in {("params",), ("matrix",), ("when",)}
 
 
 def _misspelt(text: str, meant: tuple[str, ...], index: str, place: DocumentPlace) -> LeftAsText:

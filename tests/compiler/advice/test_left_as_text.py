@@ -95,6 +95,36 @@ def test_reference_in_a_probe_is_reported(tmp_path, monkeypatch):
     assert "sidecars[0].readinessProbe.exec.command[2]: $(params.x) is left as text: Tekton does not replace" in line
 
 
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  params: [{name: x, default: d}, {name: list, type: array, default: [a]}]
+  tasks:
+    - name: a
+      FIELDS
+      taskSpec:
+        params: [{name: script, default: d}]
+        steps: [{name: s, image: "busybox:1.36", script: "echo $(date) $(params.script)"}]
+"""
+REFUSED_BY_TEKTON = {
+    'params: [{name: script, value: "echo $(date) $(date)"}]': ["$(date)"],
+    'params: [{name: script, value: "$(a.b-c) $(d[0])"}]': ["$(a.b-c)", "$(d[0])"],
+    'matrix: {params: [{name: script, value: ["$(a)", b]}]}': ["$(a)"],
+    'matrix: {include: [{params: [{name: script, value: "$(a)"}]}]}': ["$(a)"],
+    'when: [{input: "$(a)", operator: in, values: ["$(b)"]}]': ["$(a)", "$(b)"],
+    'params: [{name: script, value: "$(git rev-parse HEAD) ${a} $(params.x) $((1+1)) $(parms.x) $(params.list[0])"}]': [],
+}
+
+
+@pytest.mark.parametrize("fields", REFUSED_BY_TEKTON)
+def test_variable_that_tekton_refuses_in_a_pipeline_is_reported(tmp_path, monkeypatch, fields):
+    lines = found(tmp_path, monkeypatch, PIPELINE.replace("FIELDS", fields))
+    refused = [line.partition(" is not a variable; Tekton 1.14")[0] for line in lines if "refuse it here" in line]
+    assert [line.rpartition(": ")[2] for line in refused] == REFUSED_BY_TEKTON[fields]
+
+
 PLACEHOLDERS = [
     "script: 'echo {{ revision }}'",
     "script: 'echo ${{ github.sha }}'",
