@@ -33,3 +33,5 @@ def _read(path: str) -> str:
             return file.read()
     except OSError as error:
         raise StoreError(f"cannot read the login for the registry: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise StoreError("cannot read the login for the registry: the Secret is not JSON") from error
