@@ -233,7 +233,7 @@ def _size_problems(body: object, kind: str, pods: Sequence[GroupPod], count: int
     """Yield a problem if an object, or a part of it with the first Pods, is too large for a cluster."""
     size = _stored_bytes(body, kind, pods)
     if size > MAX_STORED_BYTES:
-        several = "each Pod carries about 0.1 MiB of monopod itself; make fewer groups"
+        several = "each Pod carries monopod itself; make fewer groups"
         single = "join Steps into one, or move long scripts into an image"
         already = f"already with {len(pods)} of them " if len(pods) < count else ""
         what = f"this {kind} of {max(count, 1)} group{'s' * (count > 1)}"

@@ -223,6 +223,8 @@ def _index_of(pod: Mapping[str, Any]) -> int | None:
 def mount_conflict(mount_path: str) -> str | None:
     """Return why an author may not mount anything at this path; None if they may."""
     path = posixpath.normpath(mount_path)
+    if ":" in path:
+        return "Kubernetes allows no ':' in a mountPath"
     if path == "/" or path.startswith("//"):
         return "nothing can be mounted over the whole file system"
     if path == "/monopod" or path.startswith("/monopod/"):

@@ -326,6 +326,9 @@ UNSUPPORTED = {
     "taskSpec: {steps: [{image: i, script: x, volumeMounts: [{name: v, mountPath: /monopod/x}]}], volumes: [{name: v}]}": (
         "spec.taskSpec.steps[0].volumeMounts: '/monopod/x': /monopod is where monopod's own files are"
     ),
+    "workspaces: [{name: w, emptyDir: {}}], taskSpec: {workspaces: [{name: w, mountPath: '/a:b'}], steps: [{image: i, script: x}]}": (
+        "spec.taskSpec.steps[0].volumeMounts: '/a:b': Kubernetes allows no ':' in a mountPath"
+    ),
 }
 
 
