@@ -308,7 +308,7 @@ def describe_hold(event: StepHeld) -> str:
 def describe_release(event: StepReleased) -> str:
     """Describe how the hold of a Step ended."""
     words = {"continue": "released to continue", "fail": "released to fail"}
-    return f"{words.get(event.verdict, 'not held any more')}; timeout clocks run again"
+    return f"{words.get(event.verdict, 'not held any more')}; timeouts run again"
 
 
 def describe_restart(event: ContainerRestarted) -> str:

@@ -186,7 +186,7 @@ def _describe_part(
     if isinstance(event, StepStarted):
         return f"{event.step}: started"
     if isinstance(event, StepHeld):
-        return f"{event.step}: {describe_hold(event)}; its timeout clocks stop"
+        return f"{event.step}: {describe_hold(event)}; timeouts are paused"
     if isinstance(event, StepReleased):
         return f"{event.step}: {describe_release(event)}"
     if isinstance(event, SidecarStarted):

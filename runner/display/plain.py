@@ -153,7 +153,8 @@ def hold_commands(run: str, task: str, step: str) -> str:
     """Return what a person can do with a Step that is held."""
     where = shlex.join([run, f"{task}/{step}"])
     program = " ".join(program_name())
-    return f"timeout clocks stop; {program} shell {where}, then continue or fail instead of shell"
+    release = f"{program} continue {where}, or {program} fail {where}"
+    return f"timeouts are paused; look inside: {program} shell {where}; release it: {release}"
 
 
 def _without_blanks(text: str) -> str:

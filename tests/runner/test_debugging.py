@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -103,7 +104,9 @@ def test_step_that_fails_is_held_looked_into_and_continued(held):
     run = held("--pause-on-failure")
     line = run.until("held after it failed (exit code 3)")
     assert "[build : make] making\n" in run.shown
-    assert "timeout clocks stop; monopod shell inside-" in line
+    held_at = r"(inside-\S+ build/make)"
+    release = r"release it: monopod continue \1, or monopod fail \1"
+    assert re.search(rf"; timeouts are paused; look inside: monopod shell {held_at}; {release}$", line, re.MULTILINE)
     assert run.monopod("shell", "--", "sh", "-c", "echo $COLOUR; pwd; exit 7") == (7, "blue\n/workspace\n")
     assert run.monopod("shell", "build", stdin="echo from $COLOUR\n") == (0, "from blue\n")
     code, said = run.monopod("shell", "build/after")

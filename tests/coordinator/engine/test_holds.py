@@ -135,10 +135,10 @@ def test_log_and_status_say_where_a_run_is_held():
     lines = [line for event in run.reported for line in log.lines(event)]
     told = [line.split("  ")[-1].strip() for line in lines if "held" in line or "released" in line]
     assert told == [
-        "build: held before it starts; its timeout clocks stop",
-        "build: released to continue; timeout clocks run again",
-        "build: held after it failed (exit code 3); its timeout clocks stop",
-        "build: released to continue; timeout clocks run again",
+        "build: held before it starts; timeouts are paused",
+        "build: released to continue; timeouts run again",
+        "build: held after it failed (exit code 3); timeouts are paused",
+        "build: released to continue; timeouts run again",
     ]
     until = [event for event in run.reported if not isinstance(event, StepReleased)]
     so_far = until[: 1 + next(at for at, event in enumerate(until) if isinstance(event, StepHeld))]
