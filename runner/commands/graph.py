@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ from monopod.runner.commands.options.input import (
     placeholder_names,
 )
 from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
+from monopod.schemas.formats.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,7 @@ EXAMPLES = """\
   monopod graph -f pipeline.yaml --format mermaid >> README.md"""
 
 _BY_SUFFIX = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
+_OF_TEXT = (".txt", ".text", ".md")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the graph of each run. Raises Problems."""
-    form: Any = arguments.format or _form_of(arguments.output)
+    form: Any = arguments.format or _form_of(arguments.output or "")
+    if form is None:
+        suffixes = "use .txt, .svg, .png, .dot or .mmd, or choose with --format"
+        print(f"monopod graph: unknown format: {visible(arguments.output)}; {suffixes}", file=sys.stderr)
+        return WRONG_INPUT
     if form == "png" and arguments.output is None and sys.stdout.isatty():
         print("monopod graph: refusing to print PNG to a terminal; use -o FILE", file=sys.stderr)
         return WRONG_INPUT
@@ -76,9 +83,11 @@ def _written(plans: Sequence[Plan], form: Form, arguments: argparse.Namespace) -
     return "\n".join(render(plan, form, width) for plan in plans).encode()
 
 
-def _form_of(output: str | None) -> str:
-    """Return the format that the suffix of the output file selects."""
-    return next((form for suffix, form in _BY_SUFFIX.items() if (output or "").endswith(suffix)), "text")
+def _form_of(output: str) -> str | None:
+    """Return the format that the suffix of the output file selects; None if it is that of another format."""
+    suffix = os.path.splitext(output)[1].lower()
+    is_text = suffix in _OF_TEXT or not suffix[1:].isalpha()
+    return _BY_SUFFIX.get(suffix, "text" if is_text else None)
 
 
 def _write(content: bytes, output: str | None) -> None:

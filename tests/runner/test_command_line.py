@@ -312,6 +312,21 @@ def test_graph_draws_pictures(monopod, tmp_path):
     assert (tmp_path / "graph.mmd").read_text().startswith("flowchart LR")
 
 
+@pytest.mark.parametrize("name", ["g.gif", "g.PDF", "g.json"])
+def test_graph_in_an_unknown_format_is_refused(monopod, tmp_path, name):
+    done = monopod("graph", "pipeline.yaml", "-o", name)
+    hint = "use .txt, .svg, .png, .dot or .mmd, or choose with --format"
+    assert (done.returncode, done.stderr) == (2, f"monopod graph: unknown format: {name}; {hint}\n")
+    assert not (tmp_path / name).exists()
+    assert monopod("graph", "pipeline.yaml", "-o", name, "--format", "dot").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["graph", "graph-1.2", "g.md", "g.txt"])
+def test_graph_in_other_files_is_text(monopod, tmp_path, name):
+    assert monopod("graph", "pipeline.yaml", "-o", name).returncode == 0
+    assert "──" in (tmp_path / name).read_text()
+
+
 def test_closed_pipe_ends_the_command_silently(monopod):
     reader, writer = os.pipe()
     os.close(reader)
