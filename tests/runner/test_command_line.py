@@ -136,6 +136,8 @@ def test_missing_file_is_reported(monopod):
         (["run", "pipeline.yaml", "--file", "x"], "unknown option --file (did you mean --filename?)"),
         (["version", "please"], "monopod version: unexpected argument 'please'; see monopod version --help\n"),
         (["help", "chekc"], "monopod help: unknown command 'chekc'; did you mean check?"),
+        (["cache"], "monopod cache: missing action: list or prune; see monopod cache --help\n"),
+        (["completion"], "missing shell: bash or zsh or fish; see monopod completion --help\n"),
         (["lint"], "unknown command 'lint'; did you mean check?"),
         (["run", "pipeline.yaml", "--network", "none"], "--network applies only to --backend podman, not to host"),
         (["run", "pipeline.yaml", "--detach"], "--detach applies only to --backend kubernetes, not to host"),

@@ -15,6 +15,7 @@ from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
+_MISSING = re.compile(r"the following arguments are required: (.*)", re.DOTALL)
 _OTHER_NAMES = {
     "--file": "--filename",
     "--file-name": "--filename",
@@ -58,6 +59,8 @@ class CommandParser(argparse.ArgumentParser):
         unknown = _UNKNOWN.fullmatch(message)
         if unknown is not None:
             message = self._unknown(unknown[1])
+        elif (missing := _MISSING.fullmatch(message)) is not None:
+            message = f"missing {missing[1]}{self._choices(missing[1])}; see {self.prog} --help"
         self.exit(WRONG_INPUT, f"{visible_lines(f'{self.prog}: {message}')}\n")
 
     def _unknown(self, text: str) -> str:
@@ -69,6 +72,11 @@ class CommandParser(argparse.ArgumentParser):
         if name in _NOT_NEEDED:
             return f"unknown option {name}: {_NOT_NEEDED[name]}; leave it out"
         return f"unknown option {name}{self._suggestion(name)}; see {self.prog} --help"
+
+    def _choices(self, name: str) -> str:
+        """Return the values that a positional argument may have."""
+        choices = next((action.choices for action in self._actions if action.dest == name), None)
+        return f": {' or '.join(map(str, choices))}" if choices else ""
 
     def _suggestion(self, name: str) -> str:
         known = [
