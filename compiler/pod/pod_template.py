@@ -80,7 +80,10 @@ class PodSettings:
 
 
 NO_SETTINGS = PodSettings()
-_ONE_POD = "the run is one Pod, so all combinations of a matrix have the same podTemplate"
+_ONE_POD = (
+    "the run is one Pod, so all combinations of a matrix have the same podTemplate; write a value that fits all, or "
+    "start a run for each combination"
+)
 
 
 class _Collector:

@@ -112,6 +112,25 @@ def test_affinity_to_nodes_with_windows_only_is_refused(problems, terms, refused
     assert found == ([message] if refused else [])
 
 
+def test_pod_template_of_a_matrix_says_how_to_do_without(problems):
+    (line,) = problems("""\
+        apiVersion: tekton.dev/v1
+        kind: PipelineRun
+        metadata: {name: r}
+        spec:
+          taskRunSpecs: [{pipelineTaskName: t, podTemplate: {nodeSelector: {pool: $(params.pool)}}}]
+          pipelineSpec:
+            tasks:
+            - name: t
+              matrix: {params: [{name: pool, value: [a, b]}]}
+              taskSpec: {params: [{name: pool}], steps: [{image: i, script: echo $(params.pool)}]}
+        """)
+    assert (
+        "spec.taskRunSpecs[0].podTemplate: $(params.pool): the run is one Pod, so all combinations of a matrix" in line
+    )
+    assert line.endswith("; write a value that fits all, or start a run for each combination")
+
+
 def test_windows_script_in_a_step_action_is_reported_at_its_position(problems):
     action = "---\napiVersion: tekton.dev/v1\nkind: StepAction\nmetadata: {name: a}\nspec: {image: i, script: '#!win pwsh'}\n"
     assert problems(task("steps: [{ref: {name: a}}]\n") + action) == [
