@@ -11,6 +11,7 @@ urllib of the standard library is enough for this. Left to others: the requests 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import urllib.error
 import urllib.request
@@ -92,7 +93,7 @@ def _exchange(opener: urllib.request.OpenerDirector, request: urllib.request.Req
         with opener.open(request, timeout=TIMEOUT) as response:
             return Answer(_read(response, limit), response.headers, response.url)
     except urllib.error.HTTPError as error:
-        with error:
+        with contextlib.closing(error):  # after a redirect too many, it is closed already
             raise WebError(_said(error), error.code, error.headers, error.url) from error
 
 
@@ -105,6 +106,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         """Return the next request. Raises URLError if it would be unencrypted."""
         if not may_lead_to(req.full_url, newurl):
             raise urllib.error.URLError(f"it redirects from {req.type} to {without_credentials(newurl)}")
+        fp.close()  # else all of it is read, however much that is
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -131,7 +133,7 @@ def _said(error: urllib.error.HTTPError) -> str:
     """Return the status of an answer, and the first line of its body if it is a short text."""
     try:
         body = error.read(_MAX_SAID + 1).decode().strip()
-    except (OSError, http.client.HTTPException, UnicodeDecodeError):
+    except (OSError, http.client.HTTPException, ValueError):
         body = ""
     status = " ".join(f"{error.code} {error.reason}".split())
     plain = 0 < len(body) <= _MAX_SAID and not body.startswith("<") and body.isprintable()

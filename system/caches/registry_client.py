@@ -96,6 +96,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if req.get_method() not in {"GET", "HEAD"} or not may_lead_to(req.full_url, newurl):
             raise urllib.error.HTTPError(req.full_url, code, "redirected to an unsafe place", headers, fp)
+        fp.close()  # else all of it is read, however much that is
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -302,7 +303,8 @@ class RegistryClient:
             message = f"the registry asks for a token of a malformed address: {realm[:_LONGEST_MESSAGE]}"
             raise StoreError(f"{self.name}: {message}")
         if not is_confidential(realm):
-            raise StoreError(f"{self.name}: the registry requires a password without encryption, at {realm}")
+            where = realm[:_LONGEST_MESSAGE]
+            raise StoreError(f"{self.name}: the registry requires a password without encryption, at {where}")
         fields = {"service": challenge.get("service", ""), "scope": challenge.get("scope", "")}
         separator = "&" if urlsplit(realm).query else "?"
         request = urllib.request.Request(f"{realm}{separator}{urlencode(fields)}")  # noqa: S310  # checked above
@@ -363,7 +365,7 @@ def _open(request: urllib.request.Request, seconds: float) -> Any:
 
 def _error_in(response: Any) -> tuple[str, str]:
     """Return the code of the error in an answer, or none, and its status with the code and the message."""
-    status = f"{response.status} {response.reason}".rstrip()
+    status = f"{response.status} {response.reason}".rstrip()[:_LONGEST_MESSAGE]
     try:
         error = foreign_json.loads(response.read(_LONGEST))["errors"][0]
         if not _CODE.fullmatch(error["code"]):
@@ -396,4 +398,4 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
-    return str(reason) or type(reason).__name__
+    return str(reason)[:_LONGEST_MESSAGE] or type(reason).__name__

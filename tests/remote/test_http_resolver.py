@@ -92,6 +92,12 @@ def test_password_is_not_sent_after_a_redirect(ask, web, page, task, secret):
     ]
 
 
+def test_the_body_of_a_redirect_is_not_read(ask, web, page, task):
+    web.pages["/old"] = page(status=302, headers={"Location": "/new", "Content-Length": "9" * 30})
+    web.pages["/new"] = page(task.encode())
+    assert ask("http", {"url": f"{web.url}/old"}).content.decode() == task
+
+
 @pytest.mark.parametrize(
     "url", ["file:///etc/hostname", "ftp://a/b", "task.yaml", "http://", "http://a b/", "http://a:x/"]
 )

@@ -275,6 +275,17 @@ def test_what_answers_without_encryption_does_not_choose_who_gets_the_password(a
     assert asked == [(f"{scheme}://10.0.0.1:5000/v2/a/tags/list", None) for scheme in ("https", "http")]
 
 
+def test_the_body_of_a_redirect_is_not_read_and_messages_are_short(hostile):
+    hostile.answers["/v2/a/tags/list"] = (307, {"Location": "/list", "Content-Length": "9" * 30}, b"")
+    hostile.answers["/list"] = (200, {}, b'{"tags": []}')
+    store = RegistryStore(f"127.0.0.1:{hostile.server_port}", "a", Login())
+    assert store.entries() == []
+    hostile.answers["/v2/a/tags/list"] = challenging("http://elsewhere.example/" + "x" * 10_000)
+    with pytest.raises(StoreError) as error:
+        store.entries()
+    assert len(str(error.value)) < 400
+
+
 def test_where_a_registry_redirects_to_gets_no_password(hostile):
     port = hostile.server_port
     elsewhere = f"http://localhost:{port}"
