@@ -52,7 +52,13 @@ def _steps(task: TaskState, run_started: float | None, now: float | None) -> Ite
     for step in task.last.steps if task.last is not None else ():
         end = "" if step.reason in ("", "Completed") else describe_step_end(step)
         status = step_status(step) if step.reason or now is not None else "Unknown"
-        yield (f"  {step.name}", status, *_times(step, run_started, now), end)
+        yield (f"  {step.name}", status, *_times(step, run_started, now), _without_status(end, status))
+
+
+def _without_status(end: str, status: str) -> str:
+    """Return how a Step ended without its status, which has a column of its own."""
+    first, _, rest = end.partition(": ")
+    return rest if first.lower() == status.lower() else end
 
 
 def _times(step: StepRun, run_started: float | None, now: float | None) -> tuple[str, str]:
