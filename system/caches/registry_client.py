@@ -365,13 +365,13 @@ def _open(request: urllib.request.Request, seconds: float) -> Any:
 
 def _error_in(response: Any) -> tuple[str, str]:
     """Return the code of the error in an answer, or none, and its status with the code and the message."""
-    status = f"{response.status} {response.reason}".rstrip()[:_LONGEST_MESSAGE]
+    status = _shortened(f"{response.status} {response.reason}")
     try:
         error = foreign_json.loads(response.read(_LONGEST))["errors"][0]
         if not _CODE.fullmatch(error["code"]):
             return "", status
-        message = " ".join(error.get("message", "").split()).encode(errors="replace").decode()
-        shown = f" ({message[:_LONGEST_MESSAGE]})" if message else ""
+        message = _shortened(error.get("message", "").encode(errors="replace").decode())
+        shown = f" ({message})" if message else ""
         return error["code"], f"{status}: {error['code']}{shown}"
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return "", status
@@ -398,4 +398,9 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
-    return str(reason)[:_LONGEST_MESSAGE] or type(reason).__name__
+    return _shortened(str(reason)) or type(reason).__name__
+
+
+def _shortened(text: str) -> str:
+    """Return a text as one line with a limit."""
+    return " ".join(text.split())[:_LONGEST_MESSAGE]
