@@ -4,7 +4,8 @@ Rules:
 
 - If the files contain a run, a Pipeline or Task that no run reaches is unused. If they contain only Pipelines, a Task
   that none refers to is unused. If they contain only Tasks, others may use them.
-- A reference counts anywhere, also in a Trigger or in a document that is unused itself.
+- A reference counts anywhere, also in a Trigger or in a document that is unused itself. One with a variable may
+  be to any document of its kind.
 
 Left to others: problems within the documents.
 """
@@ -31,6 +32,7 @@ def unused_documents(specs: Specs) -> Iterator[Problem]:
     has_run = bool(documents.of(PipelineRun) or documents.of(TaskRun))
     has_pipeline = bool(documents.of(Pipeline))
     used = {reference for document in documents for reference in _references(document.data)}
+    open_kinds = {kind for kind, name in used if "$(" in name}
     candidates: list[tuple[Document, str]] = []
     if has_run:
         candidates += [(document, "any run") for document, _ in documents.of(Pipeline)]
@@ -39,7 +41,7 @@ def unused_documents(specs: Specs) -> Iterator[Problem]:
     if has_run or has_pipeline or documents.of(Task):
         candidates += [(document, "any Step") for document, _ in documents.of(StepAction)]
     for document, users in candidates:
-        if (document.kind, document.name) not in used:
+        if (document.kind, document.name) not in used and document.kind not in open_kinds:
             message = f"unused document: {document.kind} '{document.name}' is not referenced by {users}"
             place = DocumentPlace(document, ("metadata", "name"))
             yield place.problem("unused-document", message, "note")

@@ -409,6 +409,12 @@ def test_unreferenced_document_is_reported(tmp_path, monkeypatch):
     assert found == ["Pipeline 'p' is not referenced by any run", "StepAction 'loose' is not referenced by any Step"]
 
 
+def test_tasks_are_not_unused_beside_a_reference_with_a_variable(tmp_path, monkeypatch):
+    text = UNUSED.replace("spec: {tasks: [", "spec: {params: [{name: x, default: lost}], tasks: [")
+    text = text.replace("taskRef: {name: used}}", "taskRef: {name: $(params.x)}}")
+    assert unused(first_line(tmp_path, monkeypatch, text)) == ["StepAction 'loose' is not referenced by any Step"]
+
+
 def test_definitions_used_by_a_trigger_are_not_unused(tmp_path, monkeypatch):
     trigger = (
         "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: t}\n"
