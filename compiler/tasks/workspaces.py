@@ -166,7 +166,7 @@ def task_binding_problems(
             )
         else:
             hint = did_you_mean(name, [binding.name for binding, _ in bindings])
-            message = f"{receiver.name} needs the Workspace '{name}', bind one to it{hint}"
+            message = f"{receiver.name} needs the Workspace '{name}'; bind it in workspaces{hint}"
         yield receiver.place.problem("missing-workspace", message)
     names = {declaration.name for declaration, _ in receiver.declared}
     if not receiver.inherits:
@@ -186,7 +186,7 @@ def missing_workspaces(receiver: Receiver, bound: Bindings) -> Iterator[Problem]
     """Yield a problem for each Workspace that a Pipeline needs and that is not bound."""
     for declaration, _ in receiver.declared:
         if bound.get(declaration.name) is None and not declaration.optional:
-            message = f"{receiver.name} needs the Workspace '{declaration.name}', bind a volume to it"
+            message = f"{receiver.name} needs the Workspace '{declaration.name}'; bind it in workspaces"
             yield receiver.place.problem("missing-workspace", message)
 
 

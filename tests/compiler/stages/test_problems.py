@@ -139,7 +139,7 @@ BAD_PIPELINES = {
         "6:31: spec.tasks[0].taskRef.name: there is no Task named 'biuld' in the files (did you mean 'build'?)"
     ],
     "tasks:\n- {name: a, taskRef: {name: build}}": [
-        "6:5: spec.tasks[0]: the Task 'build' needs the Workspace 'source', bind one to it",
+        "6:5: spec.tasks[0]: the Task 'build' needs the Workspace 'source'; bind it in workspaces",
         "6:5: spec.tasks[0]: the Task 'build' needs the param 'version'; give a value in params",
         "6:5: spec.tasks[0]: the object param 'repo' of the Task 'build' needs the key 'url' too",
     ],
