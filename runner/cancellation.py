@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ MODES: tuple[CancelMode, ...] = ("StoppedRunFinally", "CancelledRunFinally", "Ca
 _SOCKET = "cancel"
 _PROJECT = "project"
 _LONGEST = 64
+_PATIENCE = 2.0
+"""Seconds. The answer of a run takes milliseconds."""
 
 
 def harder(one: CancelMode | None, other: CancelMode) -> CancelMode:
@@ -118,8 +121,11 @@ class ActiveRun:
         except OSError:
             return ""
 
-    def cancel(self, mode: CancelMode) -> CancelMode | None:
-        """Request cancellation and wait for the answer: the mode that applies now, None if the run has ended."""
+    def cancel(self, mode: CancelMode, waits: Callable[[], None] = lambda: None) -> CancelMode | None:
+        """Request cancellation and wait for the answer: the mode that applies now, None if the run has ended.
+
+        `waits` is called once if it does not come soon: a process that is suspended answers when it is resumed.
+        """
         reader, writer = os.pipe()
         with open(reader, "rb") as answer:
             try:
@@ -128,6 +134,8 @@ class ActiveRun:
                 return None
             finally:
                 os.close(writer)
+            if not select.select([answer], [], [], _PATIENCE)[0]:
+                waits()
             return _mode(answer.read())
 
 

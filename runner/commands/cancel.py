@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.known_run import add_known_run_argument, refuse
 from monopod.runner.exit_codes import SUCCEEDED
+from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.runner.known_runs.finding import PodReference
@@ -52,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
         if isinstance(run, finding.PodReference):
             mode: CancelMode | None = _cancel_in_cluster(run, arguments.grace)
         else:
-            mode = run.cancel(arguments.grace)
+            mode = run.cancel(arguments.grace, partial(_report_wait, run.name))
     except (finding.NoSuchRunError, BackendUnavailableError) as error:
         return refuse("cancel", error)
     if mode is None:
@@ -60,6 +63,11 @@ def execute(arguments: argparse.Namespace) -> int:
     earlier = "" if mode == arguments.grace else " (requested earlier)"
     print(f"Cancelling run '{run.name.rpartition('/')[2]}': {mode}{earlier}")
     return SUCCEEDED
+
+
+def _report_wait(name: str) -> None:
+    text = f"run '{name}' does not answer yet; if its process is suspended (Ctrl-Z), resume it with fg"
+    print(f"monopod cancel: {visible_lines(text)}", file=sys.stderr, flush=True)
 
 
 def _cancel_in_cluster(reference: PodReference, mode: CancelMode) -> CancelMode:

@@ -10,8 +10,10 @@ import threading
 
 import pytest
 
+from monopod.runner import cancellation
 from monopod.runner.cancellation import MODES, ActiveRun, CancelSocket, active_runs, harder
 from monopod.runner.command_line import main
+from monopod.runner.commands import cancel as command
 from monopod.runner.kubelet.state_directory import root_path
 
 GENTLEST, GENTLE, HARD = "StoppedRunFinally", "CancelledRunFinally", "Cancelled"
@@ -30,8 +32,9 @@ def root(tmp_path, monkeypatch):
 class AnsweringRun:
     """A run that takes requests in a thread and answers with the hardest mode so far."""
 
-    def __init__(self, directory, *, has_ended=False):
+    def __init__(self, directory, *, has_ended=False, waits_for=None):
         self.taken = []
+        self._waits_for = waits_for
         self._has_ended = has_ended
         self._stop, self._stop_end = os.pipe()
         os.mkdir(directory)
@@ -45,6 +48,8 @@ class AnsweringRun:
             for request in self._socket.requests():
                 self.taken.append(request.mode)
                 held = harder(held, request.mode)
+                if self._waits_for is not None:
+                    self._waits_for.wait()
                 request.answer(None if self._has_ended else held)
 
     def close(self):
@@ -140,6 +145,15 @@ def test_the_only_active_run_needs_no_name(cancel, going):
     run = going("build-x7k2p-abcdefgh")
     assert cancel() == (0, "Cancelling run 'build-x7k2p': Cancelled\n", "")
     assert run.taken == ["Cancelled"]
+
+
+def test_run_that_does_not_answer_soon_is_reported(cancel, going, monkeypatch):
+    monkeypatch.setattr(cancellation, "_PATIENCE", 0)
+    reported, report = threading.Event(), command._report_wait
+    monkeypatch.setattr(command, "_report_wait", lambda name: (report(name), reported.set()))
+    going("build-x7k2p-abcdefgh", waits_for=reported)
+    text = "run 'build-x7k2p' does not answer yet; if its process is suspended (Ctrl-Z), resume it with fg"
+    assert cancel() == (0, "Cancelling run 'build-x7k2p': Cancelled\n", f"monopod cancel: {text}\n")
 
 
 def test_named_run_is_cancelled_in_the_requested_mode(cancel, going):
