@@ -52,9 +52,10 @@ from monopod.compiler.tasks.workspaces import Bindings, Receiver, bind_for_pipel
 from monopod.schemas import plan
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import pipelines
+from monopod.schemas.tekton.params import ParamSpec
 from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.tekton.tasks import TaskSpec
-from monopod.schemas.variables import Path, TooLargeError
+from monopod.schemas.variables import Path, Scope, TooLargeError, evaluate, references_in
 
 if TYPE_CHECKING:
     from monopod.compiler.caches.annotation import CacheSpec
@@ -354,16 +355,35 @@ def _bind_params(source: _Nested, scope: PipelineScope, report: Report) -> Bound
     """Return the params of a Pipeline in a Pipeline; an embedded Pipeline also gets the outer params that it uses."""
     definition = source.definition
     receiver = f"the Pipeline '{definition.name}'"
-    declared = [(spec, definition.place.at("params", index)) for index, spec in enumerate(definition.spec.params)]
+    inner = Scope(context_of(definition, scope.run.inner(source.task.name)))
+    declared = [
+        (_with_names(spec, inner), definition.place.at("params", index))
+        for index, spec in enumerate(definition.spec.params)
+    ]
     arguments = passed_params(source.task, source.place)
     for argument in arguments:
         report.extend(check_value(argument.value, scope.names, argument.place))
-    declaration = Declaration(receiver, declared, scope.names if definition.embedded else NO_NAMES)
+    outer = scope.names if definition.embedded else NO_NAMES
+    default_names = Names({}, outer, hidden=("context",), refused=_why_not_in_a_default)
+    declaration = Declaration(receiver, declared, default_names)
     if not definition.embedded:
         report.extend(undeclared_params(arguments, declaration))
     bound = bind(declaration, arguments, OuterScope(scope.names, scope.values, definition.embedded), source.place)
     report.extend(bound.problems)
     return _with_inherited(bound, definition.spec, scope) if definition.embedded else bound
+
+
+def _with_names(spec: ParamSpec, context: Scope) -> ParamSpec:
+    """Return a param whose default has the names of its own run, not those of the outer one."""
+    if not any(reference.path[0] == "context" for reference in references_in(spec.default or "")):
+        return spec
+    return spec.model_copy(update={"default": evaluate(spec.default or "", context)})
+
+
+def _why_not_in_a_default(path: Path) -> str | None:
+    if path[:2] != ("context", "pipelineRun") and path != PIPELINE_NAME:
+        return None
+    return "the default of a Pipeline that runs as a Task needs a value that is known when compiling; name the run"
 
 
 def _with_inherited(bound: BoundParams, spec: PipelineSpec, scope: PipelineScope) -> BoundParams:

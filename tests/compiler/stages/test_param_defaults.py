@@ -181,6 +181,49 @@ spec:
     ]
 
 
+NESTED = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {METADATA}
+spec:
+  pipelineSpec:
+    tasks:
+    - {name: a, pipelineRef: {name: child}}
+    - name: b
+      pipelineSpec:
+        params: [{name: p, default: DEFAULT}]
+        tasks:
+        - name: t
+          params: [{name: p, value: $(params.p)}]
+          taskSpec: {params: [{name: p}], steps: [{name: s, image: "i/$(params.p)", command: [c]}]}
+---
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: child}
+spec:
+  params: [{name: p, default: DEFAULT}]
+  tasks:
+  - name: t
+    params: [{name: p, value: $(params.p)}]
+    taskSpec: {params: [{name: p}], steps: [{name: s, image: "i/$(params.p)", command: [c]}]}
+"""
+
+
+def test_default_of_a_nested_pipeline_names_its_own_run(compiled):
+    text = NESTED.replace("METADATA", "name: r").replace(
+        "DEFAULT", "$(context.pipeline.name)/$(context.pipelineRun.name)"
+    )
+    images = [each["image"] for each in compiled(text).pod["spec"]["containers"]]
+    assert images == ["i/child/r-a", "i/r-b/r-b"]
+
+
+def test_default_of_a_nested_pipeline_needs_a_known_name(problems):
+    text = NESTED.replace("METADATA", "generateName: r-").replace("DEFAULT", "$(context.pipelineRun.name)")
+    lines = [line for line in problems(text) if "default: $(context.pipelineRun.name): the default of" in line]
+    assert len(lines) == 2
+    assert all(line.endswith("known when compiling; name the run") for line in lines)
+
+
 RUN_OF = {
     "a Pipeline of its own name": (
         "spec:\n  pipelineRef: {name: ci}\n",
