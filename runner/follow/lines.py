@@ -9,7 +9,8 @@ Rules:
 - A line that asks to mask a value (``masks``) stays whole up to `LONGEST_REQUEST` bytes. The rest of it is left out,
   since it belongs to a secret. Such a line is followed even if a carriage return overwrites it.
 - Bytes that are not UTF-8 become U+FFFD.
-- A long line is not cut inside a secret. A piece may be a little longer for that.
+- A long line is not cut inside a secret. A piece may be a little longer for that, and if a secret overlaps itself
+  there, the next piece begins with it again.
 - Much output costs little per line: ordinary lines are decoded together, and stay together in one text (`feed_text`).
 
 What is left to others: whose line it is (``follower``), and what of it may go to a terminal (``printable``).
@@ -119,9 +120,9 @@ class LineSplitter:
         start = 0
         while len(self._partial) - start > most:
             boundary = self._character_boundary(start, start + self._longest)
-            end = self._masks.safe_cut(self._partial, start, boundary)
+            end, following = self._masks.safe_cut(self._partial, start, boundary)
             lines.append(self._partial[start:end].decode(errors="replace"))
-            start = end
+            start = following
         del self._partial[:start]
         self._cut = True
 

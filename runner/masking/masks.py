@@ -119,20 +119,27 @@ class Masks:
         """How many bytes after a position must be known to decide whether a secret spans it."""
         return max(0, self._longest - 1)
 
-    def safe_cut(self, line: bytes | bytearray, start: int, end: int) -> int:
+    def safe_cut(self, line: bytes | bytearray, start: int, end: int) -> tuple[int, int]:
         """Return where to cut a line that begins at `start`: at `end`, or before or after a secret that spans it.
 
-        `end` is not inside a UTF-8 character. `margin` bytes after it are looked at.
+        The second number is where the next piece begins: before the cut if secrets overlap there, so that its beginning
+        is recognised as well. `end` is not inside a UTF-8 character. `margin` bytes after it are looked at.
         """
         if not self._groups:
-            return end
+            return end, end
         text = line[start:end].decode(errors="replace")
         position = len(text)
         text += line[end : end + self.margin].decode(errors="replace")  # as shown: a value may have U+FFFD
-        for first, last in _spans(text, self._found(text)):
+        forms = self._found(text)
+        for first, last in _spans(text, forms):
             if first < position < last:
-                return start + _bytes_of(line[start : end + self.margin], first or last)
-        return end
+                window = line[start : end + self.margin]
+                cut = start + _bytes_of(window, first or last)
+                if first or last <= len(text) - max(map(len, forms)):
+                    return cut, cut
+                longest = max(len(form) for form in forms if text.endswith(form, 0, last))
+                return cut, start + _bytes_of(window, last - longest)
+        return end, end
 
     def _without_beginning(self, text: str) -> str:
         """Return a text with its end masked, if that is the beginning of a secret."""

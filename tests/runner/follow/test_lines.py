@@ -126,13 +126,30 @@ def test_a_long_line_is_not_cut_inside_a_secret(secret, before, cuts, longest):
     st.lists(st.integers(0, 200)),
 )
 def test_a_long_line_is_not_cut_inside_a_secret_that_is_not_utf8(parts, before, cuts):
-    secret = b"".join(parts)
+    secret = b"a%sa" % b"".join(parts)
     data = b"::add-mask::%s\n%s-%s-%s\n" % (secret, b"x" * before, secret, b"y" * 80)
     masks = Masks()
     splitter = LineSplitter(50, masks)
     pieces = [piece for chunk in chunked(data, cuts) for piece in splitter.feed(chunk)] + splitter.finish()
     assert "".join(pieces[1:]) == f"{'x' * before}-{secret.decode(errors='replace')}-{'y' * 80}"
     assert "".join(map(masks.mask_output, pieces[1:])) == f"{'x' * before}-{MASK}-{'y' * 80}"
+
+
+@given(
+    st.text("abé", min_size=1, max_size=5),
+    st.integers(4, 9),
+    st.integers(0, 60),
+    st.integers(0, 300),
+    st.lists(st.integers(0, 200)),
+)
+def test_no_piece_of_a_long_line_shows_a_part_of_a_secret_that_overlaps_itself(unit, count, before, after, cuts):
+    secret = unit * count
+    line = f"{'x' * before}{secret}{(unit * 300)[:after]}"
+    masks = Masks()
+    masks.add(secret)
+    splitter = LineSplitter(50, masks)
+    pieces = [piece for chunk in chunked(line.encode(), cuts) for piece in splitter.feed(chunk)] + splitter.finish()
+    assert re.sub(r"\*+", lambda _: MASK, "".join(map(masks.mask_output, pieces))) == masks.mask(line)
 
 
 @given(st.lists(st.text("aé│\ud800 "), min_size=1), st.text("[a│\ud800"))
