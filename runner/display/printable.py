@@ -43,6 +43,11 @@ def printable_lines(text: str, *, colours: bool) -> str:
     return "\n".join(map(_with_reset, kept.split("\n"))) if "\x1b" in kept else kept
 
 
+def without_sequences(text: str) -> str:
+    """Return lines without colours and all other control sequences: the text that a person reads."""
+    return _SEQUENCES.sub("", text)
+
+
 def _without_sequences(text: str, *, colours: bool, keeps_newlines: bool) -> str:
     kept = (_EXCEPT_COLOURS if colours else _SEQUENCES).sub("", text)
     return visible_beside_esc(kept, keeps_newlines=keeps_newlines)  # what has ESC now is a colour

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monopod.runner.display.printable import printable, printable_lines
 from monopod.runner.follow.lines import LineSplitter
 from monopod.runner.masking.forms import LONGEST
 from monopod.runner.masking.masks import MASK, MOST_REQUESTED, Masks
@@ -135,6 +136,17 @@ def test_bytes_that_are_not_text_are_masked_as_base64():
 
 def test_overlapping_secrets_leave_nothing_over():
     assert masks_for("abcdefgh", "efghijkl").mask("1 abcdefghijkl 2") == f"1 {MASK} 2"
+
+
+@pytest.mark.parametrize("sequence", ["\x1b[m", "\x1b[01;31m\x1b[K", "\x1b[2J", "\x1b]0;title\x07", "\x9b1m", "\x1b(B"])
+@pytest.mark.parametrize("colours", [False, True])
+def test_secret_with_colours_in_it_is_masked(sequence, colours):
+    masks = masks_for("correct-horse")
+    output = f"{sequence}red correct-horse\n{sequence}a correct-{sequence}horse b\n{sequence}blue"
+    shown = printable_lines(masks.mask_output(output), colours=colours).split("\n")
+    assert printable(shown[0], colours=False) == f"red {MASK}"
+    assert shown[1] == f"a {MASK} b"
+    assert shown[2] == printable(f"{sequence}blue", colours=colours)
 
 
 def covered(text, secrets):
