@@ -19,7 +19,7 @@ Pure. Left to others: where values come from (``secret_values``, ``runner.secret
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from monopod.runner.display.printable import without_sequences
@@ -60,6 +60,7 @@ class Masks:
         self._needles: list[str] = []  # searched one by one
         self._words: dict[int, list[str]] = {}  # in one pass, for the others
         self._longest = 0  # bytes
+        self._sorted: list[str] = []  # all forms, once a beginning is searched
 
     def add(self, value: str) -> bool:
         """Mask a further value from now on. Returns whether it can be: very short ones cannot."""
@@ -158,13 +159,13 @@ class Masks:
 
     def _without_beginning(self, text: str) -> str:
         """Return a text with its end masked, if that is the beginning of a secret."""
-        end = text[-self._longest :]
-        for form in (form for group in self._groups.values() for form in group):
-            start = end.find(form[:SHORTEST])
-            while start >= 0:
-                if form.startswith(end[start:]):
-                    return text[: len(text) - len(end) + start] + MASK
-                start = end.find(form[:SHORTEST], start + 1)
+        if not self._sorted:
+            self._sorted = sorted({form for group in self._groups.values() for form in group})
+        for start in range(max(0, len(text) - self._longest), len(text) - SHORTEST + 1):
+            end = text[start:]
+            position = bisect_left(self._sorted, end)
+            if position < len(self._sorted) and self._sorted[position].startswith(end):
+                return text[:start] + MASK
         return text
 
     def _follow(self, value: str) -> None:
@@ -186,6 +187,7 @@ class Masks:
     def add_value(self, value: bytes) -> bool:
         """Mask a further value, which may not be text. Returns whether it can be."""
         groups = forms_of(value)
+        self._sorted = []
         for group in groups:
             probe = _common_letters(group)
             for form in group:

@@ -201,6 +201,31 @@ def test_beginning_of_a_secret_in_a_shortened_message_is_masked():
     assert masks.mask_message("token=correct-h… and correct…, cor…") == f"token={MASK}… and {MASK}…, cor…"
 
 
+@given(st.lists(st.text("01", min_size=4, max_size=9), min_size=1, max_size=4), st.text("01", max_size=20))
+def test_end_that_is_the_beginning_of_any_secret_is_masked(secrets, text):
+    masks = masks_for(*secrets)
+    kept = masks.mask(text)
+    starts = (at for at in range(len(kept) - 3) if any(secret.startswith(kept[at:]) for secret in secrets))
+    start = next(starts, None)
+    assert masks.mask_message(f"{text}…") == (kept if start is None else kept[:start] + MASK) + "…"
+
+
+def test_not_every_secret_is_searched_at_each_end_of_a_message():
+    masks = masks_for(*(f"value-{number:03}" for number in range(300)))
+    calls = 0
+
+    def count(*_):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        masks.mask_message("other…" * 1000)
+    finally:
+        sys.setprofile(None)
+    assert calls < 50_000
+
+
 def test_request_masks_from_its_line_on():
     masks = Masks()
     before = "a tr0ub4dor\n::add-mask::tr0ub4dor\nb tr0ub4dor"
