@@ -45,6 +45,8 @@ def printable_lines(text: str, *, colours: bool) -> str:
 
 def without_sequences(text: str) -> str:
     """Return lines without colours and all other control sequences: the text that a person reads."""
+    if "\x1b" not in text and text.isascii():
+        return text  # fast: sequences begin with ESC, or with a character beyond ASCII
     return _SEQUENCES.sub("", text)
 
 
