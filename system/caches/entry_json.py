@@ -44,19 +44,14 @@ def from_json(text: str | bytes, used: float = 0.0) -> Entry:
             raise ValueError("a field is missing or malformed")
     if (problem := key_problem(key)) is not None:
         raise ValueError(problem)
-    if not all(isinstance(path, str) and _is_text(path) for path in paths) or not _is_text(version):
-        raise ValueError("its paths or its version are malformed")
+    if not all(isinstance(path, str) for path in paths):
+        raise ValueError("its paths are malformed")
     if not 0 <= created <= _LATEST or not 0 <= size <= _LARGEST:
         raise ValueError("its date or its size is out of range")
     if _DIGEST.fullmatch(digest) is None:
         raise ValueError("its digest is not a SHA-256")
     when = float(created)
     return Entry(key, version, tuple(paths), when, max(used, when), size, digest, tuple(map(_part, parts)))
-
-
-def _is_text(text: str) -> bool:
-    """Return whether a text can be written: JSON may have half a character."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _part(value: object) -> Part:

@@ -370,7 +370,7 @@ def _error_in(response: Any) -> tuple[str, str]:
         error = foreign_json.loads(response.read(_LONGEST))["errors"][0]
         if not _CODE.fullmatch(error["code"]):
             return "", status
-        message = _shortened(error.get("message", "").encode(errors="replace").decode())
+        message = _shortened(error.get("message", ""))
         shown = f" ({message})" if message else ""
         return error["code"], f"{status}: {error['code']}{shown}"
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):

@@ -161,7 +161,7 @@ def test_a_malformed_entry_counts_as_none_and_gives_way(store, tmp_path, text):
     [
         *(("created", 1e300), ("created", -1), ("created", float("nan")), ("size", -1), ("parts", 1), ("key", "a\nb")),
         *(("size", 2**63), ("digest", ""), ("digest", "../x"), ("digest", "0" * 64 + "\n")),
-        *(("paths", ["\ud800"]), ("version", "\udc80")),
+        *(("paths", [1]), ("version", "\udc80")),
     ],
 )
 def test_a_malformed_entry_hides_no_other(store, tmp_path, name, value):
