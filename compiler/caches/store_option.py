@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from monopod.compiler.remote.image_name import ImageName
 from monopod.schemas.formats.image_names import LONGEST_NAME
 from monopod.schemas.formats.object_names import subdomain_problem
+from monopod.schemas.formats.utf8 import checked_utf8
 
 VARIABLE = "MONOPOD_CACHE_STORE"
 OPTION = "--cache-store"
@@ -62,9 +63,9 @@ def parse_store(text: str) -> CacheStore:
         return CacheStore("off", option=text)
     kind, _, rest = text.partition(":")
     if text.startswith((".", "/", "~")):
-        return CacheStore("directory", (os.path.abspath(os.path.expanduser(text)),), option=text)
+        return CacheStore("directory", (_path(text),), option=text)
     if kind == "hostPath" and rest:
-        return CacheStore("directory", (os.path.abspath(os.path.expanduser(rest)),), option=text)
+        return CacheStore("directory", (_path(rest),), option=text)
     if kind == "pvc" and rest:
         return CacheStore("claims", tuple(map(_claim, rest.split(","))), option=text)
     if kind == "oci" and rest:
@@ -74,6 +75,10 @@ def parse_store(text: str) -> CacheStore:
         f"expected a directory (./DIR, /DIR), hostPath:DIR, pvc:CLAIM[,CLAIM...], oci:REGISTRY/REPOSITORY or - for "
         f"no caching, got '{text}'"
     )
+
+
+def _path(text: str) -> str:
+    return checked_utf8(os.path.abspath(os.path.expanduser(text)))
 
 
 def _claim(name: str) -> str:

@@ -20,6 +20,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from monopod.schemas.formats.utf8 import checked_utf8
 from monopod.schemas.plan import Value, ValueType
 from monopod.system import foreign_json
 
@@ -61,7 +62,7 @@ def _parse_json(text: str) -> Any:
 
 _SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
     "pvc": lambda name: {"persistentVolumeClaim": {"claimName": name}},
-    "hostPath": lambda path: {"hostPath": {"path": os.path.abspath(path)}},
+    "hostPath": lambda path: {"hostPath": {"path": checked_utf8(os.path.abspath(path))}},
     "secret": lambda name: {"secret": {"secretName": name}},
     "configMap": lambda name: {"configMap": {"name": name}},
 }
@@ -84,12 +85,12 @@ def parse_binding(text: str) -> dict[str, Any]:
 def parse_folder(text: str) -> str | None:
     """Return the absolute path of the folder that a binding names; None for any other binding.
 
-    Raises ValueError if there is no such folder.
+    Raises ValueError if there is no such folder, or its path is not UTF-8.
     """
     first = text.partition("/")[0]
     if not text or (first not in ("", ".", "..") and not first.startswith("~")):
         return None
-    path = os.path.abspath(os.path.expanduser(text))
+    path = checked_utf8(os.path.abspath(os.path.expanduser(text)))
     if os.path.isdir(path):
         return path
     if os.path.lexists(path):

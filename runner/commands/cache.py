@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.commands.options.cluster import is_kubectl_plugin
 from monopod.runner.commands.options.input import duration
 from monopod.runner.commands.options.output import add_output_option
+from monopod.runner.commands.options.parsed import argument
 from monopod.runner.exit_codes import FAILED, SUCCEEDED, WRONG_INPUT
+from monopod.schemas.formats.utf8 import checked_utf8
 from monopod.schemas.formats.visible_text import visible
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runtime-image",
+        type=argument(checked_utf8),
         metavar="IMAGE",
         help="the image of the Pods that read claims: any image with Python 3.11 or later as python3 (default: "
         "docker.io/library/python:3.13-alpine)",

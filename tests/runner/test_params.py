@@ -11,7 +11,7 @@ import pytest
 from terminal import Terminal
 
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents.option_values import parse_binding
+from monopod.compiler.documents.option_values import parse_binding, parse_folder
 from monopod.compiler.documents.param_files import read_param_file
 
 PIPELINE = """\
@@ -197,3 +197,35 @@ def test_nobody_is_asked_if_standard_input_is_closed(tmp_path):
     assert done.returncode == 2
     assert "who" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-p", b"who=\xff"], r"argument -p/--param: '\udcff' is not UTF-8"),
+        (["-p", b"\xff=a"], r"argument -p/--param: '\udcff' is not UTF-8"),
+        (["-w", b"source=hostPath:/\xff"], r"'/\udcff' is not UTF-8"),
+        (["-w", b"source=./\xff"], r"\udcff' is not UTF-8"),
+        (["--cache-store", b"./\xff"], r"\udcff' is not UTF-8"),
+        (["--runtime-image", b"\xff"], r"argument --runtime-image: '\udcff' is not UTF-8"),
+    ],
+)
+def test_words_that_are_not_text_are_refused(run, tmp_path, options, message):
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    finished = run("--dry-run", *options)
+    assert finished.returncode == 2
+    assert f"{message}; all texts and paths in a Pod are" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_working_directory_that_is_not_text_is_refused_as_a_workspace(tmp_path, monkeypatch):
+    directory = tmp_path / os.fsdecode(b"\xff")
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        parse_folder(".")
+
+
+def test_file_of_a_param_may_have_any_name(run, tmp_path):
+    (tmp_path / os.fsdecode(b"\xff")).write_text("Ada")
+    assert "  who    Ada\n" in run("--dry-run", "-p", b"who=@\xff", "-p", "how=Bye", "-w", "source=emptyDir").stdout

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.commands.options.asking import ask_param, can_ask, choose
 from monopod.runner.commands.options.caches import add_cache_option, chosen_cache_store
 from monopod.runner.commands.options.params import add_params, file_params, name_and_value, params_of
+from monopod.runner.commands.options.parsed import argument
 from monopod.runner.commands.options.project import (
     files_of_project,
     name_of_run,
@@ -22,6 +23,7 @@ from monopod.runner.commands.options.project import (
 from monopod.runner.commands.options.references import add_resolve_option, local_sources
 from monopod.runner.commands.options.secrets import report_unused_secrets, with_given_secrets
 from monopod.runner.garbage_collection import without_garbage_collection
+from monopod.schemas.formats.utf8 import checked_utf8
 from monopod.schemas.formats.whole_numbers import positive
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ def _add_pod_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runtime-image",
+        type=argument(checked_utf8),
         metavar="IMAGE",
         help="the image of the coordinator: any image with Python 3.11 or later as python3 (default: "
         "docker.io/library/python:3.13-alpine)",

@@ -12,11 +12,14 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from monopod.runner.commands.options.parsed import argument
 from monopod.runner.commands.options.project import name_of_run, params_of_project, workspaces_of
+from monopod.schemas.formats.utf8 import checked_utf8
 
 if TYPE_CHECKING:
     from monopod.compiler.documents.param_files import FileParam
 
+_text = argument(checked_utf8)
 _MAX_BYTES = 1024 * 1024
 """The size of a file whose content is a param: more does not fit in a Pod."""
 
@@ -46,20 +49,23 @@ def add_params(parser: argparse.ArgumentParser) -> None:
 
 
 def name_and_value(text: str) -> tuple[str, str]:
-    """Return the two parts of ``NAME=VALUE``. Raises ArgumentTypeError, which argparse reports."""
+    """Return the two parts of ``NAME=VALUE``. Raises ArgumentTypeError, which argparse reports.
+
+    A value that is a path may have bytes that are not UTF-8.
+    """
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
-    return name, value
+    return _text(name), value
 
 
 def _param(text: str) -> tuple[str, str]:
     """Return a param and its value. Raises ArgumentTypeError, which argparse reports."""
     name, value = name_and_value(text)
     if not value.startswith("@"):
-        return name, value
+        return name, _text(value)
     if value.startswith("@@"):
-        return name, value[1:]
+        return name, _text(value[1:])
     path = value[1:]
     try:
         with open(path, encoding="utf-8", newline="") as file:
