@@ -207,7 +207,7 @@ class RegistryClient:
             response = self._answer(method, path, headers, content, is_blob=is_blob)
         with contextlib.closing(response):
             if response.status >= 300 and response.status not in allowed:
-                code, text = _error_in(response)
+                code, text = self._error_in(response)
                 raise AnswerError(f"{self.name}: the registry answered {text}", response.status, code)
             yield response
 
@@ -252,21 +252,34 @@ class RegistryClient:
 
     def _content(self, response: Any) -> bytes:
         """Return the content of an answer, or more than `_LONGEST` of it. Raises StoreError."""
-        content = b""
+        content = bytearray()
         try:
-            while len(content) <= _LONGEST:
-                with self._waiting():
-                    piece = response.read1(_LONGEST + 1 - len(content))
-                if not piece:
-                    break
-                content += piece
+            with self._waiting():
+                end = time.monotonic() + _MOMENT + self._patience
+                while len(content) <= _LONGEST and (piece := response.read1(_LONGEST + 1 - len(content))):
+                    content += piece
+                    if time.monotonic() > end:
+                        raise TimeoutError
         except TimeoutError as error:
             raise self._away() from error
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(f"{self.name}: the connection was lost: {_reason(error)}") from error
         if response.length and len(content) <= _LONGEST:
             raise UnreachableError(f"{self.name}: the connection was lost")
-        return content
+        return bytes(content)
+
+    def _error_in(self, response: Any) -> tuple[str, str]:
+        """Return the code of the error in an answer, or none, and its status with the code and the message."""
+        status = _shortened(f"{response.status} {response.reason}")
+        try:
+            error = foreign_json.loads(self._content(response))["errors"][0]
+            if not _CODE.fullmatch(error["code"]):
+                return "", status
+            message = _shortened(error.get("message", ""))
+            shown = f" ({message})" if message else ""
+            return error["code"], f"{status}: {error['code']}{shown}"
+        except (StoreError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return "", status
 
     @contextlib.contextmanager
     def _waiting(self) -> Iterator[None]:
@@ -361,20 +374,6 @@ def _open(request: urllib.request.Request, seconds: float) -> Any:
     if is_loopback(request.full_url):
         handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers).open(request, timeout=seconds)
-
-
-def _error_in(response: Any) -> tuple[str, str]:
-    """Return the code of the error in an answer, or none, and its status with the code and the message."""
-    status = _shortened(f"{response.status} {response.reason}")
-    try:
-        error = foreign_json.loads(response.read(_LONGEST))["errors"][0]
-        if not _CODE.fullmatch(error["code"]):
-            return "", status
-        message = _shortened(error.get("message", ""))
-        shown = f" ({message})" if message else ""
-        return error["code"], f"{status}: {error['code']}{shown}"
-    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return "", status
 
 
 def _failure(what: str, error: Exception) -> StoreError:

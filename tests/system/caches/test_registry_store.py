@@ -18,6 +18,7 @@ import threading
 import urllib.error
 from email.message import Message
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ from monopod.system.caches.keys import Entry
 from monopod.system.caches.registry_artifacts import escaped, is_busy, tag_of
 from monopod.system.caches.registry_client import AnswerError, Login, RegistryClient, UnreachableError, login_in
 from monopod.system.caches.registry_store import RegistryStore, _may_start_with
-from monopod.system.caches.store import StoreError
+from monopod.system.caches.store import AwayError, StoreError
 from monopod.system.http_login import basic
 
 VERSION = "0123456789abcdef"
@@ -435,6 +436,41 @@ def test_an_answer_that_is_cut_is_a_lost_connection(hostile):
     for use in (store.entries, lambda: read(store, entry)):
         with pytest.raises(UnreachableError, match="the connection was lost"):
             use()
+
+
+class Trickle:
+    """An answer that has one byte after each 0.9 seconds, for ever; `clock` goes on meanwhile."""
+
+    length = None
+    reason = url = ""
+    headers = Message()
+
+    def __init__(self, status, clock):
+        self.status = status
+        self._clock = clock
+
+    def read1(self, _size):
+        self._clock[0] += 0.9
+        assert self._clock[0] < 1000
+        return b" "
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(200, "no answer within 30 seconds"), (500, "the registry answered 500")]
+)
+def test_an_answer_that_does_not_end_is_not_awaited(monkeypatch, status, error):
+    clock = [0.0]
+    monkeypatch.setattr(registry_client, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(registry_client, "_open", lambda *_: Trickle(status, clock))
+    client = RegistryClient("localhost:5000", "a", Login())
+    with pytest.raises(StoreError, match=error):
+        client.get("manifests/x")
+    assert clock[0] < 60
+    with pytest.raises(AwayError):
+        client.get("manifests/x")
 
 
 def uploads_to(hostile, location):
