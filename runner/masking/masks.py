@@ -147,15 +147,20 @@ class Masks:
         position = len(text)
         text += line[end : end + self.margin].decode(errors="replace")  # as shown: a value may have U+FFFD
         forms = self._found(text)
-        for first, last in _spans(text, forms):
-            if first < position < last:
-                window = line[start : end + self.margin]
-                cut = start + _bytes_of(window, first or last)
-                if first or last <= len(text) - max(map(len, forms)):
-                    return cut, cut
-                longest = max(len(form) for form in forms if text.endswith(form, 0, last))
-                return cut, start + _bytes_of(window, last - longest)
-        return end, end
+        first = next((first for first, last in _spans(text, forms) if first < position < last), position)
+        if first == position:
+            return end, end
+        window = line[start : end + self.margin]
+        if first:
+            cut = start + _bytes_of(window, first)
+            return cut, cut
+        # Forms that begin before `end` are known to their ends. The one that reaches furthest covers the piece after
+        # `end`. The next piece begins with it, so that a form that begins inside of it is recognised as well.
+        last_starts = ((form, text.rfind(form, 0, position + len(form) - 1)) for form in forms)
+        last, begin = max((at + len(form), at) for form, at in last_starts if at >= 0)
+        if last <= position:
+            return end, end
+        return start + _bytes_of(window, last), start + _bytes_of(window, begin or last)
 
     def _without_beginning(self, text: str) -> str:
         """Return a text with its end masked, if that is the beginning of a secret."""

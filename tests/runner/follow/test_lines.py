@@ -152,6 +152,24 @@ def test_no_piece_of_a_long_line_shows_a_part_of_a_secret_that_overlaps_itself(u
     assert re.sub(r"\*+", lambda _: MASK, "".join(map(masks.mask_output, pieces))) == masks.mask(line)
 
 
+@given(
+    st.text("abé", min_size=1, max_size=2),
+    st.integers(5, 20),
+    st.integers(0, 200),
+    st.text("abé", max_size=9),
+    st.lists(st.integers(0, 200)),
+)
+def test_no_piece_of_a_long_line_shows_a_part_of_secrets_that_overlap_each_other(unit, count, more, after, cuts):
+    """Also of a long one that begins in what copies of a short one cover, and ends after them."""
+    masks = Masks()
+    for secret in (unit * 4, f"{unit * count}c"):
+        masks.add(secret)
+    line = f"{unit * (count + more)}c{after}"
+    splitter = LineSplitter(150, masks)
+    pieces = [piece for chunk in chunked(line.encode(), cuts) for piece in splitter.feed(chunk)] + splitter.finish()
+    assert re.sub(r"\*+", lambda _: MASK, "".join(map(masks.mask_output, pieces))) == masks.mask(line)
+
+
 @given(st.lists(st.text("aé│\ud800 "), min_size=1), st.text("[a│\ud800"))
 def test_each_line_gets_the_prefix(lines, prefix):
     text = prefixed("\n".join(lines), prefix)
