@@ -204,15 +204,16 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 def _parse_records(text: bytes) -> dict[bytes, bytes]:
     records: dict[bytes, bytes] = {}
-    while text:
-        digits, _, _ = text[:20].partition(b" ")
-        length = int(digits) if digits.isdigit() else 0
-        record = text[len(digits) + 1 : length]
+    start = 0
+    while start < len(text):
+        digits, _, _ = text[start : start + 20].partition(b" ")
+        end = start + int(digits) if digits.isdigit() else start
+        record = text[start + len(digits) + 1 : end]
         key, equals, value = record[:-1].partition(b"=")
-        if not (0 < length <= len(text) and record.endswith(b"\n") and equals):
+        if not (start < end <= len(text) and record.endswith(b"\n") and equals):
             raise MalformedError("a pax record is malformed")
         records[key] = value
-        text = text[length:]
+        start = end
     return records
 
 
