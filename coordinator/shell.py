@@ -620,10 +620,11 @@ class Coordinator:
         self._report(commands, replayed=False)
 
     def _execute_again(self, last: Iterable[Command]) -> None:
-        self._execute_those(last, WriteExitCode)  # before the Step that may read it
+        if not any(isinstance(command, RunStep) and self._has_request(command) for command in last):
+            self._execute_those(last, WriteExitCode)  # before the Step that may read it, or whose attempt removes it
         for container in self._containers.values():
             for command in list(container.running.values()):
-                if not container.directory.has_request(command.request):
+                if not self._has_request(command):
                     self._run(command)
         self._execute_those(last, StopStep | EndHold)
         for hold in self._holds.values():
@@ -633,6 +634,9 @@ class Coordinator:
         for attempted in list(self._tries.values()):
             self._try_connection(attempted)
         self._evaluate_next()
+
+    def _has_request(self, command: RunStep | RunProbe) -> bool:
+        return self._containers[command.container].directory.has_request(command.request)
 
     def _execute_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
         for command in commands:

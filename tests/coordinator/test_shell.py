@@ -961,6 +961,29 @@ class TestRestart:
         assert (pod.root / "slots/s/tekton/steps/step-a/exitCode").read_text() == "1"
         assert pod.path("exit").read_text() == "4 12000\n"
 
+    @pytest.mark.parametrize("where", ["before", "after"])
+    def test_a_retry_never_finds_the_exit_code_of_the_attempt_before(self, pod, where):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun() if not pod.locks:
+                    pod.start()
+                case ContainerReady():
+                    pod.exited(1, content="code=1\n")
+                    return [run_step(fresh=True)]
+                case StepExited(request=1):
+                    return [WriteExitCode("s", "step-a", 0, 1), run_step(2, fresh=True), SetTimer("now", 0)]
+                case TimerFired():
+                    assert os.listdir(pod.root / "slots/s/tekton/steps") == []
+                    return finish()
+            return None
+
+        self.kill_at(pod, script, StepExited, where)
+        assert pod.requests() == (["run.1"] if where == "before" else ["run.1", "run.2"])
+        pod.run(script)
+        assert pod.kinds()[-1] == "TimerFired"
+
     def test_containers_released_by_earlier_events_are_released(self, pod):
         pod = pod()
 
