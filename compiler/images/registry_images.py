@@ -21,9 +21,9 @@ from monopod.compiler.remote.image_name import ImageName
 from monopod.compiler.remote.reference import RemoteError, ResolverOptions
 from monopod.compiler.remote.registry import Image, Registry, RegistryError
 from monopod.compiler.remote.registry_credentials import Login, login_of_secret, login_of_user
-from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.schemas.plan import ImageProgram
 from monopod.system import foreign_json
+from monopod.system.time_limit import call_before, deadline_after
 
 _PREFERRED = "linux/amd64"
 

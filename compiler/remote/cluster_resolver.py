@@ -21,8 +21,8 @@ from monopod.compiler.remote.reference import (
     Resolved,
     ResolverOptions,
 )
-from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.system import foreign_json
+from monopod.system.time_limit import call_before, deadline_after
 
 PARAMS = frozenset({"kind", "name", "namespace", "cache"})
 

@@ -22,11 +22,11 @@ from monopod.compiler.remote.reference import (
     Resolved,
     ResolverOptions,
 )
-from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.urls import without_credentials
 from monopod.compiler.remote.versions import Version, parse_constraints
 from monopod.compiler.remote.web import WebError, request
 from monopod.system import foreign_json
+from monopod.system.time_limit import deadline_after
 
 PARAMS = frozenset({"catalog", "type", "kind", "name", "version", "url"})
 

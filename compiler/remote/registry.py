@@ -24,7 +24,6 @@ from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.image_name import API_OF_DOCKER_HUB, DOCKER_HUB, ImageName
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.registry_credentials import NOBODY, Login
-from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.web import Answer, UnreachableError, WebError, request
 from monopod.system import foreign_json
 from monopod.system.http_login import (
@@ -36,6 +35,7 @@ from monopod.system.http_login import (
     token_host,
     token_in,
 )
+from monopod.system.time_limit import deadline_after
 
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",

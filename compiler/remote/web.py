@@ -24,9 +24,9 @@ from typing import IO
 
 import monopod
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
-from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.compiler.remote.urls import without_credentials
 from monopod.system.http_login import is_loopback, may_lead_to
+from monopod.system.time_limit import call_before, deadline_after
 
 _CHUNK = 64 * 1024
 _MAX_SAID = 200

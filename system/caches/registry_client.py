@@ -25,6 +25,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from email.message import Message
+from functools import partial
 from typing import IO, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -42,6 +43,7 @@ from monopod.system.http_login import (
     token_host,
     token_in,
 )
+from monopod.system.time_limit import call_before, deadline_after
 
 _SECONDS: Final = 60.0
 """How long to wait for each part of a blob."""
@@ -370,10 +372,14 @@ def quoted(text: str) -> str:
 
 
 def _open(request: urllib.request.Request, seconds: float) -> Any:
+    """Return the answer to a request, whose headers are complete in so many seconds."""
     handlers: list[urllib.request.BaseHandler] = [_SafeRedirects()]
     if is_loopback(request.full_url):
         handlers.append(urllib.request.ProxyHandler({}))
-    return urllib.request.build_opener(*handlers).open(request, timeout=seconds)
+    send = partial(urllib.request.build_opener(*handlers).open, request, timeout=seconds)
+    if not isinstance(request.data, bytes | None):  # a file, which the next attempt reads too
+        return send()
+    return call_before(deadline_after(seconds), send)
 
 
 def _failure(what: str, error: Exception) -> StoreError:

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from monopod.compiler.remote import cluster_resolver, hub_resolver, registry, web
-from monopod.compiler.remote.time_limit import call_before, deadline_after
+from monopod.system.time_limit import call_before, deadline_after
 
 LIMIT = 0.5
 PAUSE = 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import http.server
@@ -471,6 +472,48 @@ def test_an_answer_that_does_not_end_is_not_awaited(monkeypatch, status, error):
     assert clock[0] < 60
     with pytest.raises(AwayError):
         client.get("manifests/x")
+
+
+def test_headers_that_do_not_end_are_not_awaited(monkeypatch):
+    monkeypatch.setattr(registry_client, "_PATIENCE", 0.01)
+    monkeypatch.setattr(registry_client, "_MOMENT", 0.01)
+    ended = threading.Event()
+
+    def trickle(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nA: ")
+        for _ in range(5000):
+            if not ended.wait(0.001):
+                connection.sendall(b"a")
+
+    with answering(trickle) as port:
+        client = RegistryClient(f"localhost:{port}", "a", Login())
+        client._bases = (f"http://localhost:{port}/v2/a/",)
+        with pytest.raises(AwayError, match="no answer within"):
+            client.has("manifests/x")
+        ended.set()
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """Give the port of a server that answers each connection with a function, in a thread."""
+    with socket.create_server(("localhost", 0)) as server:
+
+        def serve():
+            while True:
+                with server.accept()[0] as connection:
+                    if not connection.recv(1):
+                        return
+                    with contextlib.suppress(OSError):
+                        answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = server.getsockname()[1]
+        try:
+            yield port
+        finally:
+            socket.create_connection(("localhost", port)).close()
+            thread.join()
 
 
 def uploads_to(hostile, location):
