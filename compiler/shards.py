@@ -33,7 +33,7 @@ from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.restarts import RESTART_FIELDS
 from monopod.compiler.pod.workload import make_workload
 from monopod.compiler.tasks.views import merged_volumes
-from monopod.schemas.plan import Matrix, Pipeline, encode_shards
+from monopod.schemas.plan import Matrix, Pipeline, Value, encode_shards
 from monopod.schemas.variables import references_in
 
 
@@ -155,13 +155,20 @@ def _values(chosen: Document, documents: Documents, options: Options, name: str)
         _raise([f"--shard-by: the param '{name}' is not an array; use a param whose values a matrix combines"])
     for option, text in options.params:
         if option == name:
-            value = parse_param(text, "array")
+            value = _parsed(name, text)
     if isinstance(value, str):
         _raise([f"--shard-by: the value of '{name}' is the text '{value}', not an array; write out its values"])
     values = [str(each) for each in value or ()]
     if not 1 <= len(values) <= MOST_SHARDS:
         _raise([f"--shard-by: '{name}' has {len(values)} values; an Indexed Job needs 1 to {MOST_SHARDS}"])
     return values
+
+
+def _parsed(name: str, text: str) -> Value:
+    try:
+        return parse_param(text, "array")
+    except ValueError as error:
+        raise Problems([Problem(None, f"-p {name}={text}: {error}", "param-type")]) from error
 
 
 def _declared(compilation: Compilation) -> Sequence[Mapping[str, Any]]:

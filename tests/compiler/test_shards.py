@@ -147,6 +147,14 @@ def test_values_must_be_known(sharded, value, message):
     assert message in problem.message
 
 
+@pytest.mark.parametrize(("value", "message"), [("[1]", "expected an array of strings"), ("[", "this is not JSON")])
+def test_values_of_an_option_must_be_an_array(sharded, value, message):
+    with pytest.raises(Problems) as raised:
+        sharded(Shards(by="files"), params=[("files", value)])
+    (problem,) = raised.value.problems
+    assert f"-p files={value}: {message}" in problem.message
+
+
 def test_values_that_are_all_known_only_while_running_are_split(sharded):
     values = '["$(context.pipelineRun.name)-1", "$(context.pipelineRun.name)-2"]'
     assert sharded(Shards(by="files"), PIPELINE.replace("[a, b, c, d]", values)).workload["spec"]["completions"] == 2
