@@ -155,14 +155,17 @@ def _failed_step(
 
 def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
     """Return Sidecars that ended before their Steps: crashed ones, and any Sidecar of a failed Task."""
-    return tuple(
-        Failure(
-            task.label, sidecar.name, sidecar.ending, last_lines=follower.last_lines(task, sidecar), is_sidecar=True
-        )
-        for task in follower.tasks
-        for sidecar in task.ended_sidecars
-        if sidecar.exit_code or task.status in ("Failed", "TimedOut")
-    )
+    failures: list[Failure] = []
+    combinations: Counter[str] = Counter()
+    for task in follower.tasks:
+        ended = [each for each in task.ended_sidecars if each.exit_code or task.status in ("Failed", "TimedOut")]
+        combinations[task.path] += bool(ended)
+        is_brief = combinations[task.path] > MOST_COMBINATIONS
+        for sidecar in ended:
+            lines = follower.last_lines(task, sidecar)
+            failure = Failure(task.label, sidecar.name, sidecar.ending, last_lines=lines, is_sidecar=True)
+            failures.append(dataclasses.replace(failure, is_brief=is_brief))
+    return tuple(failures)
 
 
 def describe_failed_step(step: StepRun | StepFinished) -> str:

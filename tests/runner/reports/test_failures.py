@@ -7,11 +7,13 @@ from monopod.runner.reports.failures import (
     MOST_COMBINATIONS,
     describe_command,
     describe_failed_step,
+    ended_sidecars,
     failure_context,
     find_failures,
     memory_limits,
 )
 from monopod.schemas import plan
+from monopod.schemas.run_events import SidecarFinished, SidecarStarted
 from monopod.schemas.run_progress import StepRun
 
 
@@ -121,6 +123,20 @@ def test_later_combinations_of_a_matrix_are_brief_and_the_skipped_are_named_once
     assert [each.is_brief for each in failures] == [*[False] * MOST_COMBINATIONS, True, True, False]
     assert [each.skipped for each in failures] == ["deploy", *[""] * (count - 1), ""]
     assert all(each.more for each in failures[:count])
+
+
+def test_sidecars_of_later_combinations_are_brief(sample):
+    count = MOST_COMBINATIONS + 2
+    tested = sample.plan(sample.task("test", "run", index_count=count), sample.task("lint", "run"))
+    follower = Follower(tested)
+    follower.event(sample.run_started())
+    for task, index in (*(("test", number) for number in range(count)), ("lint", None)):
+        follower.event(sample.task_started(task, 1, index))
+        for name in ("db", "proxy"):
+            follower.event(SidecarStarted(1, task, index, 0, name, f"{task}-{name}"))
+            follower.event(SidecarFinished(2, task, index, 0, name, f"{task}-{name}", 1, "Error", "", 1, 2))
+    brief = [each.is_brief for each in ended_sidecars(follower)]
+    assert brief == [*[False] * MOST_COMBINATIONS * 2, True, True, True, True, False, False]
 
 
 def test_many_skipped_tasks_are_counted(sample):
