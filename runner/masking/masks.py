@@ -7,8 +7,8 @@ Rules:
 - A Step adds a value with a line ``::add-mask::VALUE``, as in GitHub Actions: the value is masked in that line and
   in all later ones, whichever Task writes them. Values with several lines are written with ``%0A`` for a line end.
   Such a line has at most `LONGEST_REQUEST` bytes, and all values together `MOST_REQUESTED_BYTES`.
-- A value is recognised in a line of a Step also with colours and other control sequences in it, because they are
-  removed where it is shown. Such a line loses its colours.
+- A value is recognised also with colours and other control sequences in it, because they are removed where it is
+  shown. Such a line loses its colours.
 - Much output costs little. For each value, a few letters and digits that all of its forms contain are searched first.
   If there are many values, one pass over the text finds the aligned words of eight bytes that they consist of.
   A value that overlaps itself (``aaaa``) is not searched at each of its positions.
@@ -67,7 +67,19 @@ class Masks:
         return self.add_value(_encoded(value))
 
     def mask(self, text: str) -> str:
-        """Return a text of one or several lines without secrets."""
+        """Return a text of one or several lines without secrets, also with its colours and other sequences removed."""
+        masked = self._masked(text)
+        plain = without_sequences(masked) if self._groups else masked
+        if plain == masked or not self._found(plain):
+            return masked
+        return "\n".join(map(self._masked_as_read, masked.split("\n")))
+
+    def _masked_as_read(self, line: str) -> str:
+        """Return a line without its colours and other sequences, if there is a secret in it then."""
+        plain = without_sequences(line)
+        return self._masked(plain) if self._found(plain) else line
+
+    def _masked(self, text: str) -> str:
         found = self._found(text)
         return _replaced(text, _spans(text, found)) if found else text
 
@@ -81,18 +93,6 @@ class Masks:
 
     def mask_output(self, text: str) -> str:
         """Return lines of a Step, joined by newlines, without secrets. Follows the requests in them."""
-        masked = self._masked_lines(text)
-        plain = without_sequences(masked) if self._groups else masked
-        if plain == masked or not self._found(plain):
-            return masked
-        return "\n".join(map(self._masked_as_read, masked.split("\n")))
-
-    def _masked_as_read(self, line: str) -> str:
-        """Return a line without its colours and other sequences, if there is a secret in it then."""
-        plain = without_sequences(line)
-        return self.mask(plain) if self._found(plain) else line
-
-    def _masked_lines(self, text: str) -> str:
         if _REQUEST not in text:
             return self.mask(text)
         masked: list[str] = []

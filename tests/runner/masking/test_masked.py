@@ -52,6 +52,15 @@ def test_events_are_masked():
     assert masked_event(ended, MASKS) == ended._replace(message="***", document={"status": {"message": "***"}})
 
 
+def test_values_with_colours_in_them_are_masked():
+    """The colours are removed where a Result is shown."""
+    coloured = "red \x1b[31mhunter\x1b[m2-x\nred \x1b[31mblue\x1b[m"
+    results = [{"name": "r", "value": coloured}]
+    finished = run_events.TaskFinished(0, "t", None, 0, "Failed", "Error", coloured, results=results)
+    masked = "red ***\nred \x1b[31mblue\x1b[m"
+    assert masked_event(finished, MASKS) == finished._replace(message=masked, results=[{"name": "r", "value": masked}])
+
+
 def test_every_event_with_a_message_is_masked():
     tested = {"StepHeld", "TaskSkipped", "RunWarning", "StepFinished", "RunFinished", "TaskFinished"}
     tested.add("SidecarFinished")  # the same case as StepFinished
