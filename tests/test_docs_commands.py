@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from api_server import ApiServer
 from person import Session, cluster_of_this_machine, session_in
-from podman_store import NoContainersError, Podman, shared_podman
+from podman_store import BUSYBOX, NoContainersError, Podman, shared_podman
 from screen import Screen
 from shown_commands import Command, File, blocks, normalised, pages, shown
 from terminal import Terminal
@@ -138,6 +138,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman | str]:
     base = tmp_path_factory.getbasetemp()
     try:  # the images of tests/semantics
         with shared_podman(base.parent if worker else base, f"{worker or 'main'}-docs") as made:
+            made("run", "--rm", BUSYBOX, "true")  # with the network that a page does not choose
             yield made
     except NoContainersError as error:
         yield f"no command with real containers was run: {error}"

@@ -90,6 +90,7 @@ OF_OTHER_PROGRAMS = {
     "--data": "curl",
     "--file": "git commit",
     "--config": "skopeo inspect",
+    "--color": "grep",
     "--remote": "podman",
     "--rm": "podman run",
     "--start": "podman kube play",

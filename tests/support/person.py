@@ -28,6 +28,10 @@ esac
 """
 
 
+_MINUTES = 10
+"""A command that takes longer never ends, such as a loop that waits for a run that has failed."""
+
+
 @dataclass
 class Session:
     """A user's shell. It remembers only the exit code of the last command."""
@@ -37,10 +41,10 @@ class Session:
     last: int = 0
 
     def run(self, command: str) -> str:
-        """Return the output of a command on both streams."""
+        """Return the output of a command on both streams; its exit code is 124 if it takes too long."""
         prelude = f'make() {{ command make -o .venv/monopod-installed "$@"; }}\n(exit {self.last})\n'
         done = subprocess.run(
-            ["bash", "-c", prelude + command],
+            ["timeout", "--kill-after=10", f"{_MINUTES}m", "bash", "-c", prelude + command],
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,
