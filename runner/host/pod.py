@@ -206,6 +206,7 @@ class HostPod:
                 [sys.executable, "-I", "-S", "-X", "utf8", script, *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
+                env=dict(os.environ),  # a copy: another thread may change the environment during vfork and exec
                 start_new_session=True,  # Ctrl-C is the runner's to handle
             )
         finally:
