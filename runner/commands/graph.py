@@ -44,7 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="text, mermaid, dot (for Graphviz), or a picture (svg, png); by default the suffix of the output file "
         "decides, else text",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+    parser.add_argument(
+        "-o", "--output", type=_file, metavar="FILE", help="write to this file instead of standard output"
+    )
+
+
+def _file(text: str) -> str | None:
+    """Return the file to write; None for ``-``, as in other commands, and then standard output."""
+    return None if text == "-" else text
 
 
 def execute(arguments: argparse.Namespace) -> int:

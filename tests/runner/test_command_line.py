@@ -329,6 +329,11 @@ def test_graph_in_other_files_is_text(monopod, tmp_path, name):
     assert "──" in (tmp_path / name).read_text()
 
 
+def test_graph_is_written_to_standard_output_as_by_other_commands(monopod, tmp_path):
+    assert "──" in monopod("graph", "pipeline.yaml", "-o", "-").stdout
+    assert not (tmp_path / "-").exists()
+
+
 def test_closed_pipe_ends_the_command_silently(monopod):
     reader, writer = os.pipe()
     os.close(reader)
