@@ -3,6 +3,7 @@
 Rules:
 
 - Plain http is for registries on this machine or in a private network, as in Docker.
+- A server whose certificate cannot be trusted is not asked without encryption: it uses https.
 - A token request follows a challenge (distribution.github.io, "Token Authentication").
 - What gives access is sent only with encryption, or to this machine, and only if the registry itself asks for it: not
   the host that it redirects to, and not what answers for it without encryption.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
+import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -76,6 +78,14 @@ def may_be_plain(registry: str, local_names: tuple[str, ...] = LOCAL_NAMES) -> b
     except ValueError:
         return name == "localhost" or name.endswith(local_names)
     return address.is_loopback or (address.is_private and not address.is_unspecified)
+
+
+def distrust(error: BaseException) -> str | None:
+    """Return why the certificate of a server cannot be trusted, after a request that failed; None if it did not."""
+    reason = getattr(error, "reason", error)
+    if not isinstance(reason, ssl.SSLCertVerificationError):
+        return None
+    return f"its certificate cannot be trusted: {getattr(reason, 'verify_message', '') or reason.strerror}"
 
 
 def basic(user: str, password: str) -> str:

@@ -25,7 +25,7 @@ from typing import IO
 import monopod
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.urls import without_credentials
-from monopod.system.http_login import is_loopback, may_lead_to
+from monopod.system.http_login import distrust, is_loopback, may_lead_to
 from monopod.system.time_limit import call_before, deadline_after
 
 _CHUNK = 64 * 1024
@@ -83,6 +83,8 @@ def request(
     except TimeoutError as error:
         raise UnreachableError(f"no complete answer within {TIMEOUT:g} seconds") from error
     except urllib.error.URLError as error:
+        if (why := distrust(error)) is not None:
+            raise WebError(f"cannot be reached: {why}") from error
         raise UnreachableError(f"cannot be reached: {_reason(error.reason)}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UnreachableError(f"cannot be reached: {_reason(error)}") from error

@@ -34,6 +34,7 @@ from monopod.system.caches.store import AwayError, StoreError
 from monopod.system.http_login import (
     LOCAL_NAMES,
     basic,
+    distrust,
     is_confidential,
     is_loopback,
     is_same_server,
@@ -236,6 +237,8 @@ class RegistryClient:
                 response = error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._authorization = ""
+                if (why := distrust(error)) is not None:
+                    raise StoreError(f"{self.name}: cannot be reached: {why}") from error
                 if len(self._bases) == 1 or not url.startswith(self._bases[0]):
                     self._bases = self._all_bases  # with https it may only have been away for a moment
                     if _is_late(error):

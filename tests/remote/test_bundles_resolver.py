@@ -11,6 +11,7 @@ import tarfile
 from email.message import Message
 
 import pytest
+from own_certificate import untrusted_server
 from registry_server import HTPASSWD
 
 from monopod.compiler.remote import registry as remote_registry
@@ -370,3 +371,10 @@ def test_podmans_logins_count_too(tmp_path):
     file.write_text(json.dumps({"auths": {"gcr.io": {"auth": base64.b64encode(b"me:p:w").decode()}}}))
     environment = {"DOCKER_CONFIG": str(tmp_path), "REGISTRY_AUTH_FILE": str(file)}
     assert login_of_user("gcr.io/a", environment) == Login("me", "p:w")
+
+
+def test_a_certificate_that_cannot_be_trusted_is_reported(refusal, tmp_path):
+    with untrusted_server(tmp_path) as (port, connections):
+        message = refusal("bundles", {"bundle": f"127.0.0.1:{port}/a:1", "name": "x", "kind": "task"})[0]
+    assert message.endswith("cannot be reached: its certificate cannot be trusted: self-signed certificate")
+    assert len(connections) == 1

@@ -24,6 +24,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_certificate import untrusted_server
 from registry_server import HTPASSWD
 from store_entries import read_entry as read
 from store_entries import save_entry
@@ -437,6 +438,13 @@ def test_an_answer_that_is_cut_is_a_lost_connection(hostile):
     for use in (store.entries, lambda: read(store, entry)):
         with pytest.raises(UnreachableError, match="the connection was lost"):
             use()
+
+
+def test_a_certificate_that_cannot_be_trusted_is_reported(tmp_path):
+    with untrusted_server(tmp_path) as (port, connections):
+        with pytest.raises(StoreError, match="reached: its certificate cannot be trusted: self-signed"):
+            RegistryStore(f"127.0.0.1:{port}", "a", Login()).entries()
+        assert len(connections) == 1
 
 
 class Trickle:
