@@ -380,10 +380,16 @@ def _with_names(spec: ParamSpec, context: Scope) -> ParamSpec:
     return spec.model_copy(update={"default": evaluate(spec.default or "", context)})
 
 
+_KNOWN_BY = {"name": "compile a run with a name as a Pod", "namespace": "choose it with --namespace"}
+
+
 def _why_not_in_a_default(path: Path) -> str | None:
     if path[:2] != ("context", "pipelineRun") and path != PIPELINE_NAME:
         return None
-    return "the default of a Pipeline that runs as a Task needs a value that is known when compiling; name the run"
+    way_out = "set the param in the PipelineTask"
+    if path[-1] in _KNOWN_BY:
+        way_out += f", or {_KNOWN_BY[path[-1]]}"
+    return f"the default of a Pipeline that runs as a Task needs a value that is known when compiling; {way_out}"
 
 
 def _with_inherited(bound: BoundParams, spec: PipelineSpec, scope: PipelineScope) -> BoundParams:

@@ -217,11 +217,19 @@ def test_default_of_a_nested_pipeline_names_its_own_run(compiled):
     assert images == ["i/child/r-a", "i/r-b/r-b"]
 
 
-def test_default_of_a_nested_pipeline_needs_a_known_name(problems):
-    text = NESTED.replace("METADATA", "generateName: r-").replace("DEFAULT", "$(context.pipelineRun.name)")
-    lines = [line for line in problems(text) if "default: $(context.pipelineRun.name): the default of" in line]
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("name", ", or compile a run with a name as a Pod"),
+        ("namespace", ", or choose it with --namespace"),
+        ("uid", ""),
+    ],
+)
+def test_default_of_a_nested_pipeline_needs_a_known_value(problems, name, hint):
+    text = NESTED.replace("METADATA", "generateName: r-").replace("DEFAULT", f"$(context.pipelineRun.{name})")
+    lines = [line for line in problems(text) if f"default: $(context.pipelineRun.{name}): the default of" in line]
     assert len(lines) == 2
-    assert all(line.endswith("known when compiling; name the run") for line in lines)
+    assert all(line.endswith(f"known when compiling; set the param in the PipelineTask{hint}") for line in lines)
 
 
 RUN_OF = {
