@@ -211,7 +211,9 @@ class RegistryClient:
         with contextlib.closing(response):
             if response.status >= 300 and response.status not in allowed:
                 code, text = self._error_in(response)
-                raise AnswerError(f"{self.name}: the registry answered {text}", response.status, code)
+                is_refusal = response.status == 401 and is_same_server(response.url, self._bases[0])
+                said = "refuses these credentials:" if is_refusal and self._login != Login() else "answered"
+                raise AnswerError(f"{self.name}: the registry {said} {text}", response.status, code)
             yield response
 
     def _answer(
@@ -310,8 +312,10 @@ class RegistryClient:
             return basic(self._login.user, self._login.password)
         if scheme == "bearer" and "realm" in challenge:
             return f"Bearer {self._token(challenge)}"
-        known = "the registry refuses these credentials" if self._login.user else "the registry requires a login"
-        raise StoreError(f"{self.name}: {known}")
+        if self._login == Login():
+            raise StoreError(f"{self.name}: the registry requires a login")
+        wanted = "a user and a password" if scheme == "basic" else "a login of another kind than Basic and Bearer"
+        raise StoreError(f"{self.name}: the registry requires {wanted}")
 
     def _token(self, challenge: Mapping[str, str]) -> str:
         """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""

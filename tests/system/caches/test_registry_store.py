@@ -192,7 +192,7 @@ def test_a_registry_with_a_password(start_registry, tmp_path):
     registry = start_registry(HTPASSWD)
     with pytest.raises(StoreError, match="the registry requires a login"):
         RegistryStore(registry.host, "team/cache", Login()).entries()
-    with pytest.raises(StoreError, match="the registry answered 401"):
+    with pytest.raises(StoreError, match="the registry refuses these credentials: 401 Unauthorized"):
         RegistryStore(registry.host, "team/cache", Login("builder", "wrong")).entries()
     store = RegistryStore(registry.host, "team/cache", Login("builder", "secret"))
     assert read(store, save(store, "go", b"one")) == b"one"
@@ -445,6 +445,21 @@ def test_a_certificate_that_cannot_be_trusted_is_reported(tmp_path):
         with pytest.raises(StoreError, match="reached: its certificate cannot be trusted: self-signed"):
             RegistryStore(f"127.0.0.1:{port}", "a", Login()).entries()
         assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("challenge", "login", "wanted"),
+    [
+        ("Negotiate", Login("u", "p"), "a login of another kind than Basic and Bearer"),
+        ("Bearer", Login(identity_token="t"), "a login of another kind than Basic and Bearer"),
+        ("Basic", Login(identity_token="t"), "a user and a password"),
+    ],
+)
+def test_a_login_that_cannot_be_sent_is_not_called_refused(hostile, challenge, login, wanted):
+    hostile.answers["/v2/a/manifests/x"] = (401, {"WWW-Authenticate": challenge}, b"")
+    with pytest.raises(StoreError, match=f"the registry requires {wanted}$"):
+        RegistryClient(f"127.0.0.1:{hostile.server_port}", "a", login).get("manifests/x")
+    assert {authorization for _, authorization in hostile.asked} == {None}
 
 
 class Trickle:
