@@ -56,7 +56,7 @@ _MOMENT: Final = 1.0
 _LONGEST_MESSAGE: Final = 200
 _LONGEST: Final = 4 << 20
 _MOST_PAGES: Final = 1000
-_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+_NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 _CODE = re.compile(r"[A-Z_]{1,60}")
 _HOSTS_OF_DOCKER_HUB: Final = {"docker.io", "index.docker.io"}
 _LOCAL_NAMES: Final = (*LOCAL_NAMES, ".svc")

@@ -84,7 +84,16 @@ def test_a_challenge_has_a_scheme_and_parameters():
         "bearer",
         {"realm": "https://a/token", "service": "a, b"},
     )
+    assert parse_challenge(r'Bearer realm="https://a/\"b\\",service=a.b, scope="x=\"y\"",error=') == (
+        "bearer",
+        {"realm": 'https://a/"b\\', "service": "a.b", "scope": 'x="y"'},
+    )
     assert parse_challenge("") == ("", {})
+
+
+@pytest.mark.parametrize("header", ["a" * 1_000_000, '="' * 500_000, 'a="' + "\\" * 999_999, "a=" * 500_000])
+def test_a_long_challenge_is_parsed_in_linear_time(header):
+    assert parse_challenge(f"Bearer {header}")[0] == "bearer"  # in quadratic time, it would be half an hour
 
 
 @pytest.mark.parametrize(
