@@ -55,7 +55,7 @@ def is_same_server(url: str, other: str) -> bool:
 
 
 def may_lead_to(url: str, target: str) -> bool:
-    """Return whether a request may go on to where the answer of a URL leads: to https, or to the same scheme."""
+    """Return whether a request may continue where the answer of a URL leads: to https, or to the same scheme."""
     try:
         parts = urlsplit(target)
         return bool(parts.hostname) and parts.scheme in {"https", urlsplit(url).scheme}

@@ -174,7 +174,7 @@ class Registry:
     def _authorized(self, refusal: WebError, url: str) -> str:
         """Return the Authorization header for a challenge. Raises WebError."""
         scheme, challenge = parse_challenge(refusal.headers.get("WWW-Authenticate") or "")
-        if self.login != NOBODY and not is_confidential(url):  # whoever answers could name a realm of its own
+        if self.login != NOBODY and not is_confidential(url):  # any server that answers could name its own realm
             raise WebError("the registry wants a password without encryption; use one with https")
         if scheme == "basic" and self.login.user:
             return basic(self.login.user, self.login.password)

@@ -53,7 +53,7 @@ def names_known(matrix: Matrix, scope: Scope) -> list[str] | None:
 
 
 def may_be_empty(matrix: Matrix, scope: Scope) -> bool:
-    """Return whether a matrix may have no combination, as far as is known from `scope`. Its Task is then skipped."""
+    """Return whether a matrix may have no combination, judging by the values in `scope`. Its Task is then skipped."""
     if not matrix.params:
         return not matrix.include
     return not all(_has_elements(param.value, scope) for param in matrix.params)

@@ -306,7 +306,7 @@ class RegistryClient:
     def _authorized(self, header: str, url: str) -> str:
         """Return the Authorization header for a challenge."""
         scheme, challenge = parse_challenge(header)
-        if self._login != Login() and not is_confidential(url):  # whoever answers could name a realm of its own
+        if self._login != Login() and not is_confidential(url):  # any server that answers could name its own realm
             raise StoreError(f"{self.name}: the registry wants a password without encryption; use one with https")
         if scheme == "basic" and self._login.user:
             return basic(self._login.user, self._login.password)

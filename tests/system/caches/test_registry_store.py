@@ -463,7 +463,7 @@ def test_a_login_that_cannot_be_sent_is_not_called_refused(hostile, challenge, l
 
 
 class Trickle:
-    """An answer that has one byte after each 0.9 seconds, for ever; `clock` goes on meanwhile."""
+    """An answer that has one byte after each 0.9 seconds, for ever; `clock` continues meanwhile."""
 
     length = None
     reason = url = ""
