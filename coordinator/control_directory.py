@@ -367,7 +367,7 @@ class ControlDirectory:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            _link(self._directory, name, content)
+            write_link(self._directory, name, content)
 
     def _write(self, name: str, content: bytes) -> None:
         write_file(self._directory, name, content, 0o644)
@@ -400,8 +400,8 @@ def _written(directory: int, name: str, content: bytes, mode: int) -> int:
     return descriptor
 
 
-def _link(directory: int, name: str, target: str) -> None:
-    """Create or replace a symbolic link by rename. Raises OSError."""
+def write_link(directory: int, name: str, target: str) -> None:
+    """Create or replace a symbolic link in the directory `directory` (a descriptor) by rename. Raises OSError."""
     temporary = _temporary(name)
     os.symlink(target, temporary, dir_fd=directory)
     try:

@@ -162,7 +162,7 @@ class _Container:
         self.stops: dict[int, _Stop] = {}
 
     @property
-    def is_unreleased(self) -> bool:
+    def is_release_due(self) -> bool:
         """Whether it was released, but `exit` is not written yet."""
         return self.released and self.exit_written_at is None
 
@@ -265,7 +265,7 @@ class Coordinator:
         if self._files is not None and not self._files.is_done(may_be_absent=self._ends_with_run):
             return False
         if self._ends_with_run:
-            return not any(container.ready or container.is_unreleased for container in self._watched.values())
+            return not any(container.ready or container.is_release_due for container in self._watched.values())
         if self._watched or any(container.cannot_start for container in self._containers.values()):
             return False
         self._exit_at = self._now() + SETTLE_SECONDS if self._exit_at is None else self._exit_at
@@ -488,7 +488,7 @@ class Coordinator:
 
         It takes time to end, on processors that the next Step may need: a sweep comes after the start of that Step.
         """
-        if container.is_unreleased:
+        if container.is_release_due:
             container.exit_written_at = self._now()
             with self._warn_on_error(f"cannot release container {container.name}"):
                 container.directory.write_exit(container.exit_code, self._stop_grace + RELEASE_SECONDS)

@@ -23,7 +23,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from monopod.coordinator.control_directory import discard, unused_name, write_file
+from monopod.coordinator.control_directory import discard, unused_name, write_file, write_link
 from monopod.coordinator.engine.events import Verdict
 
 MAX_RESULT_BYTES = 1024 * 1024
@@ -130,7 +130,10 @@ class SlotDirectory:
         with _opened(self._tekton) as root, _walked(root, ("steps",), _open_or_make_directory) as steps:
             with _walked(steps, (step,), _open_or_make_directory) as directory:
                 write_file(directory, "exitCode", str(code).encode(), 0o644)
-            _link(steps, str(position), step)
+            try:
+                os.symlink(step, str(position), dir_fd=steps)
+            except FileExistsError:
+                write_link(steps, str(position), step)
 
     def read_files(self, paths: Iterable[str]) -> FilesRead:
         """Read the existing files of `paths` (in the slot's containers).
@@ -264,18 +267,6 @@ def _open_or_make_directory(parent: int, name: str) -> int:
             raise
         _unlink(parent, name)
     return _make_directory(parent, name)
-
-
-def _link(parent: int, name: str, target: str) -> None:
-    """Make a symbolic link. Anything else of that name is moved out of the way. Raises OSError."""
-    try:
-        os.symlink(target, name, dir_fd=parent)
-    except FileExistsError:
-        with contextlib.suppress(OSError):
-            if os.readlink(name, dir_fd=parent) == target:
-                return
-        discard(parent, name)
-        os.symlink(target, name, dir_fd=parent)
 
 
 def _read(root: int, components: list[str], most: int) -> bytes | None:
